@@ -24,7 +24,7 @@ HAS_QT = importlib.util.find_spec("PySide6") is not None and importlib.util.find
 if HAS_QT:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-pytest_plugins = ["tests.line_fixtures"]
+pytest_plugins = ["tests.environments", "tests.line_fixtures"]
 collect_ignore = [] if HAS_QT else ["ui"]
 
 ROOT = Path(__file__).resolve().parent.parent

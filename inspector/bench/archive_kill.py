@@ -23,6 +23,7 @@ from inspector.core.types import Frame, Inspection, Judgement, Region, Verdict
 from inspector.inspection.status import StationStatus
 from inspector.results.sink import Sink
 from inspector.station.counters import Counters
+from inspector.station.ledgers import Ledgers
 from inspector.station.outputs import Outputs
 
 _AHEAD: Final = 4  # parts that are opened before the first of them is judged
@@ -103,7 +104,7 @@ class _Line(Sink):
 
 def _victim(folder: Path, number: int, file: Path) -> None:
     """Inspect until killed."""
-    outputs = Outputs([*archive_sinks(folder=folder), _Line(file)], Counters(), lambda *_: None)
+    outputs = Outputs([*archive_sinks(folder=folder), _Line(file)], Counters(), lambda *_: None, Ledgers())
     outputs.open(StationStatus())
     for sequence in count():
         outputs.part_opened(sequence, f"{number}-{sequence}")

@@ -1,5 +1,6 @@
 """Time of a training step and of one frame through an engine: the figures in the table of `training.costs`."""
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,10 +24,14 @@ from inspector.ml.networks.base import Network
 from inspector.ml.train.loading.dataset import Batch, InputSample, collate
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
-from inspector.training.costs import processor_speed
 
 _CLASSES = ("a", "b", "c", "d", "e", "f")
 _LEAST = 3
+
+# float32 matrix products of 1024 x 1024 on the machine of the table, in 10^9 operations a second.
+REFERENCE_GFLOPS = 190.0
+_SIDE = 1024
+_BENCHMARK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,20 @@ def bench_network(network: str, *, side: int, batch: int, engine: str = "openvin
         with open_engine(engine, bundle) as opened:
             infer = seconds(lambda: _discard(opened.infer(frame)), least=least)
     return StepCost(network, side, batch, 1000 * step / batch, 1000 * infer, still, processor_speed())
+
+
+@functools.cache
+def processor_speed() -> float:
+    """Return the speed of this processor over the table's, measured: the best rate of many matrix products, so that other load
+    counts little.
+    """
+    matrix = np.ones((_SIDE, _SIDE), np.float32)
+    best, end = float("inf"), time.monotonic() + _BENCHMARK_S
+    while time.monotonic() < end:
+        began = time.monotonic()
+        np.matmul(matrix, matrix)
+        best = min(best, time.monotonic() - began)
+    return 2 * _SIDE**3 / max(best, 1e-6) / 1e9 / REFERENCE_GFLOPS
 
 
 def _discard(value: object) -> None:

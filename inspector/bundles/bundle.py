@@ -28,6 +28,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from inspector.bundles.external_data import check_external_data
 from inspector.bundles.variants import AnyVariant, LaterVariant, Variant
 from inspector.core.config import FiniteModel, Option, describe_validation, write_atomically
+from inspector.core.durable import replace_durably, sync_file
 from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
@@ -35,10 +36,12 @@ from inspector.core.registry import ENGINES, known_task
 from inspector.core.types import Floats, Precision, TaskName
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.imaging.preprocessing import InputSpec
+from inspector.imaging.tiling import Tiling
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"
+SIGNATURE = "signature.json"  # of the fingerprint (see `acceptance`)
 VARIANTS = "variants"  # the user's folder for variants, and the stem of the list in it
 FORMAT = 1  # of cards and lists of variants
 LARGEST_CARD = 4 * 1024 * 1024  # bytes
@@ -63,6 +66,7 @@ class Card(FiniteModel):
     classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")
     ok_classes: tuple[str, ...] = Field((), description="classes of a good part; empty where no class is good")
     input: InputSpec
+    tiles: Tiling | None = Field(None, description="detection, segmentation: larger frames are inspected in tiles")
     mean: tuple[float, ...] = Field(description="per channel, of the array prepare() makes")
     std: tuple[float, ...] = Field(description="per channel; the graph computes (array - mean) / std")
     target_mean: tuple[float, ...] = Field((), description="thermal: kelvin added to the scaled outputs (max, mean, min)")
@@ -119,12 +123,13 @@ class Bundle:
         return _fingerprint(self.card)
 
     @property
-    def variants_folder(self) -> Path:
-        """The folder for new variants; it may not exist yet.
+    def card_digest(self) -> str:
+        """The SHA-256 of the card with its variants, as this program writes it."""
+        return hashlib.sha256(_text(self.card)).hexdigest()
 
-        This is the bundle's own folder, or one of the user's folders if the bundle belongs to the program or may not be written
-        to.
-        """
+    @property
+    def variants_folder(self) -> Path:
+        """The folder for new variants, which may not exist yet: the bundle's own, or the user's if that may not be changed."""
         return _variants_folder(self.folder, self.card)
 
     def variant(self, engine: str, precision: str) -> Variant | None:
@@ -228,6 +233,7 @@ class Bundle:
             try:
                 place.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(found, target)
+                sync_file(target)
             except OSError as error:
                 target.unlink(missing_ok=True)
                 raise _unwritten(place, error) from error
@@ -253,14 +259,13 @@ class Bundle:
         return _listed_too(self.folder, read_card(self.folder))
 
     def copy_to(self, folder: Path) -> "Bundle":
-        """Copy the bundle with its variants to `folder`, all at once or not at all.
-
-        Raises StorageError. A variant whose files are missing is as unusable in the copy as in the original.
-        """
+        """Copy the bundle, all at once or not at all. A variant that lacks files stays as unusable. Raises StorageError."""
 
         def fill(target: Path) -> None:
             for name in self.card.files:
                 shutil.copyfile(self.folder / name, target / name)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(self.folder / SIGNATURE, target / SIGNATURE)
             _copy_variants(self, target)
 
         return write_bundle(folder, self.card, fill)
@@ -386,7 +391,7 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep
             if keep_variants:
                 card = card.with_variants(read_card(folder).variants)
                 _copy_variants(Bundle(folder, card), temporary)
-            own = card.variant_files  # covered by the variants' own hashes
+            own = {*card.variant_files, SIGNATURE}  # covered by the variants' own hashes, or outside all of them
             files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
             full = card.model_copy(update={"files": files})
             (temporary / CARD).write_bytes(_text(full))
@@ -416,10 +421,7 @@ def _unwritten(folder: Path, error: OSError) -> StorageError:
 
 
 def _fingerprint(card: Card) -> str:
-    """Return the SHA-256 of the card without its variants.
-
-    Fields at their defaults are left out, so that new fields change nothing.
-    """
+    """Return the SHA-256 of the card without its variants and fields at their defaults, so that new fields change nothing."""
     trained = card.model_dump(mode="json", exclude={"variants"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
@@ -478,14 +480,14 @@ def _text(card: Card) -> bytes:
 def _replace(new: Path, folder: Path) -> None:
     """Rename `new` to `folder`; an existing folder is moved aside first and deleted last."""
     if not folder.exists():
-        new.rename(folder)
+        replace_durably(new, folder)
         return
     if not (folder / CARD).is_file() and any(folder.iterdir()):
         raise FileExistsError(17, "the folder exists and is not a bundle", str(folder))
     aside = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     folder.rename(aside)
     try:
-        new.rename(folder)
+        replace_durably(new, folder)
     except OSError:
         aside.rename(folder)
         raise

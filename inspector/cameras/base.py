@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from inspector.cameras.ledger import Ledger
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import FiniteModel, FormField, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
-from inspector.core.types import KELVIN_AT_0_C, Annotation, Frame, Pixels, Unit
+from inspector.core.types import KELVIN_AT_0_C, Annotation, Frame, Origin, Pixels, Unit
 from inspector.imaging.image import Reading, Scene
 
 
@@ -77,6 +78,7 @@ class Camera(ABC):
     """
 
     live: ClassVar[bool] = True
+    simulated: ClassVar[bool] = False  # renders its frames
     options_model: ClassVar[type[CameraOptions]] = CameraOptions
     """The settings that the driver takes; forms are built from its declarations."""
 
@@ -97,6 +99,22 @@ class Camera(ABC):
 
     on_lost: Callable[[int], None] | None = None
     """Called on the thread of `frames` with how many frames were overwritten by newer ones before anybody took them."""
+
+    ledger: Ledger | None = None
+    """What has been judged of a source that `remembers`. Set before `frames` is called; None: forgotten at the end."""
+
+    origin: Origin | None = None
+    """The watched file of the frame or problem that is being delivered. Set on the thread of `frames`."""
+
+    @property
+    def remembers(self) -> Path | None:
+        """The folder whose judged files should be kept in a ledger; None for any other source."""
+        return None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether `frames` goes on where it was when it is called again after a failure."""
+        return self.live
 
     @property
     def patience_s(self) -> float | None:
@@ -149,6 +167,7 @@ class Camera(ABC):
             began=began,
             bits=bits,
             notes=notes,
+            is_simulated=self.simulated,
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
@@ -176,6 +195,7 @@ def stamp(
     began: float | None = None,
     bits: int | None = None,
     notes: tuple[Message, ...] = (),
+    is_simulated: bool = False,
 ) -> Frame:
     """Return a Frame with the time `grabbed`, in seconds of `time.monotonic()`; now if omitted.
 
@@ -185,7 +205,7 @@ def stamp(
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
     took = None if began is None else (now - began) * 1000
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes, is_simulated)
 
 
 class Pace:

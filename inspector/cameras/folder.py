@@ -1,10 +1,11 @@
 """A folder of image files as a camera: read once, in a loop, or watched for new files."""
 
+import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -13,12 +14,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, FileOptions, Pace, parse_options
+from inspector.cameras.folder_watch import Arrival, FolderWatch, state_of
+from inspector.cameras.ledger import KnownFile
 from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
-from inspector.core.types import Frame
-from inspector.imaging.files import Image, image_files, page_name, read_pages
+from inspector.core.types import Frame, Origin
+from inspector.imaging.files import Image, image_files, page_count, page_name, read_pages
 
-_POLL = 0.1  # seconds between scans of a watched folder
+_RETRY = 0.1  # seconds until a watched file that cannot be read is tried again
 _UNCOMPRESSED = frozenset({".bmp", ".dib", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".pbm"})
 _TAIL = 4096  # bytes
 
@@ -31,18 +34,11 @@ class FolderOptions(FileOptions):
     settle: float = Field(0.3, ge=0, le=60, description="watch: seconds a file must stay unchanged before it is read")
     patience: float = Field(5.0, ge=0, le=600, description="watch: seconds a file that cannot be read yet is tried again")
     pattern: str = Field("*", min_length=1, description='only files of this name, for example "*.jpg"')
+    remember: bool = Field(True, description="watch: remember over restarts which files were inspected")
     recursive: bool = Field(False, description="look into the folders in it, too")
     masks: bool = Field(
         False, description="inspect label masks, too: a .png of few values beside a photograph of the same name"
     )
-
-
-@dataclass(slots=True)
-class _Seen:
-    """A file of a watched folder that has not been inspected in this state yet."""
-
-    state: tuple[int, int]  # size and time of change
-    since: float
 
 
 class FolderCamera(Camera):
@@ -51,7 +47,8 @@ class FolderCamera(Camera):
     Further pages of a file are parts of their own, with ids ending in "#2", "#3", ... A file or page that cannot be read is
     reported through `skip`, and reading continues. In a loop the part ids of later rounds end in "@2", "@3", ... A watched file
     is read once its size and time have not changed for `settle` seconds. A file that ends in zeros gets more time: some
-    programs allocate the full size first and have not written the data yet. A modified file is inspected again.
+    programs allocate the full size first and have not written the data yet. A modified or replaced file is inspected again; one
+    whose content and time of modification are the same is not. With a ledger, what was judged is remembered over restarts.
     """
 
     live: ClassVar[bool] = False
@@ -62,7 +59,7 @@ class FolderCamera(Camera):
         self._options = parse_options(FolderOptions, name, options)
         self._how = self._options.reading()
         self._folder = Path(address).expanduser()
-        self._done: dict[Path, tuple[int, int]] | None = None  # watch: kept while a share is disconnected
+        self._watch: FolderWatch | None = None  # kept while a share is disconnected
         if not address:
             raise ConfigError("A folder source needs a path.", remedy="Write folder:PATH.")
         if self._options.watch and self._options.loop:
@@ -92,61 +89,111 @@ class FolderCamera(Camera):
             if not self._options.loop:
                 return
 
+    @property
+    def remembers(self) -> Path | None:
+        """The watched folder whose judged files a ledger should keep."""
+        return self._folder.absolute() if self._options.watch and self._options.remember else None
+
+    @property
+    def resumes(self) -> bool:
+        return self._options.watch
+
     def _watched(self, stop: Event) -> Iterator[Frame]:
-        pace, options = Pace(self._options.rate), self._options
-        waiting: dict[Path, _Seen] = {}
-        if self._done is None:
-            there = [] if options.existing else self._files()
-            self._done = {path: state for path in there if (state := _state(path)) is not None}
-        done, took = self._done, 0.0
-        while not stop.wait(max(_POLL, 4 * took)):  # a folder with very many files is scanned less often
-            begun = time.monotonic()
-            files = self._files()
-            names = self._part_ids(files)
-            took = time.monotonic() - begun
-            # A file that vanished and reappears is a new one; but an empty folder may be a disconnected share.
-            for gone in [path for path in done if path not in names and files]:
-                del done[gone]
-            for path in files:
-                state, now = _state(path), time.monotonic()
-                if state is None or done.get(path) == state:
-                    waiting.pop(path, None)
-                    continue
-                seen = waiting.get(path)
-                if seen is None or seen.state != state:
-                    seen = waiting[path] = _Seen(state, now)
-                still = now - seen.since
-                if still < options.settle or still < options.settle + self._longer(path):
-                    continue
-                if not pace.wait(stop):
-                    return
-                pages = read_pages(path, self._how)
-                began = time.monotonic()
-                try:
-                    first = next(pages)
-                except ConfigError as error:
-                    first = error
-                if isinstance(first, ConfigError) and still < options.settle + options.patience:
-                    continue
-                if _state(path) == state:  # otherwise it was modified while it was read
-                    done[path] = state
-                    yield from self._pages(path, names[path], chain((first,), pages), began)
+        pace = Pace(self._options.rate)
+        try:
+            watch = self._watch = self._watch or self._new_watch()
+            watch.open()
+            try:
+                while (arrival := watch.next(stop)) is not None:
+                    if not self._judged_before(watch, arrival):
+                        if not pace.wait(stop):
+                            return
+                        yield from self._arrived(watch, arrival)
+            finally:
+                watch.close()
+        except OSError as error:
+            raise self._cannot_list(error) from error
+
+    def _new_watch(self) -> FolderWatch:
+        options, ledger = self._options, self.ledger
+        watch = FolderWatch(
+            self._folder,
+            pattern=options.pattern,
+            recursive=options.recursive,
+            settle=options.settle,
+            known={} if ledger is None else ledger.known(),
+        )
+        if ledger is None or ledger.fresh:
+            present = {} if options.existing else watch.files()
+            watch.known |= {name: KnownFile(state, done={0}) for name, state in present.items()}
+            if ledger is not None:
+                ledger.began(present)
+        if ledger is not None:
+            watch.on_forgotten = ledger.forget
+        return watch
+
+    def _judged_before(self, watch: FolderWatch, arrival: Arrival) -> bool:
+        """Return whether a file that looks changed holds what was judged already: its owner or place changed, or its inode."""
+        known, state = watch.known.get(arrival.name), arrival.state
+        if known is None or not known.complete or not known.state.same_content(state):
+            return False
+        if known.digest:
+            same = _digest(arrival.path) == known.digest
+        else:  # never read: replaced if it is another file with another time of change
+            same = known.state.inode == state.inode or known.state.changed_ns == state.changed_ns
+        if same:
+            known.state = state
+            if self.ledger is not None:
+                self.ledger.restate(arrival.name, state)
+        return same
+
+    def _arrived(self, watch: FolderWatch, arrival: Arrival) -> Iterator[Frame]:
+        """Yield the frames of a file that has settled, unless it is not complete yet."""
+        began = time.monotonic()
+        still, options, path = began - arrival.since, self._options, arrival.path
+        ready = arrival.since + options.settle + self._longer(path)
+        if began < ready:
+            watch.again(arrival, ready)
+            return
+        count, pages = page_count(path), read_pages(path, self._how)
+        began, unwritten = time.monotonic(), _unwritten(path)
+        try:
+            first = next(pages) if unwritten is None else unwritten
+        except ConfigError as error:
+            first = error
+        if first is unwritten:
+            count, pages = 1, iter(())
+        if isinstance(first, ConfigError) and still < options.settle + options.patience:
+            watch.again(arrival, time.monotonic() + _RETRY)
+            return
+        digest = _digest(path)
+        if state_of(path) != arrival.state:  # it was modified while it was read
+            watch.changed(arrival)
+            return
+        known = watch.known.get(arrival.name)
+        again = known is not None and known.state == arrival.state and known.digest == digest
+        done = set(known.done) if known is not None and again else set()
+        watch.known[arrival.name] = KnownFile(arrival.state, digest, count, set(range(count)))
+        ledger = "" if self.ledger is None else str(self.ledger.file)
+        origin = Origin(arrival.name, 0, count, arrival.state, digest, arrival.arrived, ledger)
+        yield from self._pages(path, watch.part_id(arrival.name), chain((first,), pages), began, origin, done)
 
     def _files(self) -> list[Path]:
         try:
             options = self._options
-            # A watched folder is a running line: every file in it is a part.
-            masks = options.masks or options.watch
-            return image_files(self._folder, pattern=options.pattern, recursive=options.recursive, masks=masks)
+            return image_files(self._folder, pattern=options.pattern, recursive=options.recursive, masks=options.masks)
         except (OSError, ValueError, NotImplementedError) as error:
-            # A disconnected share may come back, so while a folder is watched it is worth waiting for.
-            raise CameraError(
-                "The folder {folder} cannot be listed ({detail}).",
-                remedy="Check the path, and that the disk or share is there.",
-                retryable=self._options.watch,
-                folder=self._folder,
-                detail=error.strerror if isinstance(error, OSError) and error.strerror else error,
-            ) from error
+            raise self._cannot_list(error) from error
+
+    def _cannot_list(self, error: Exception) -> CameraError:
+        # A disconnected share may come back, so while a folder is watched it is worth waiting for.
+        return CameraError(
+            "The folder {folder} cannot be listed ({detail}).",
+            remedy="Check the path, and that the disk or share is there.",
+            retryable=self._options.watch,
+            folder=self._folder,
+            detail=error.strerror if isinstance(error, OSError) and error.strerror else error,
+        )
 
     def _part_ids(self, files: list[Path]) -> dict[Path, str]:
         """Return part ids: the path without suffix, or with it if two files differ in nothing else."""
@@ -160,11 +207,22 @@ class FolderCamera(Camera):
         except ConfigError as error:
             self.skip(part, error)
 
-    def _pages(self, path: Path, part: str, pages: Iterable[Image | ConfigError], began: float) -> Iterator[Frame]:
-        """Yield the frames of a file. `began`: time when reading of its first page began."""
+    def _pages(
+        self,
+        path: Path,
+        part: str,
+        pages: Iterable[Image | ConfigError],
+        began: float,
+        origin: Origin | None = None,
+        done: Container[int] = (),
+    ) -> Iterator[Frame]:
+        """Yield the frames of a file but for the pages in `done`. `began`: time when reading of its first page began."""
         for index, image in enumerate(pages):
             name = page_name(part, index)
-            if isinstance(image, ConfigError):
+            self.origin = None if origin is None else replace(origin, page=index)
+            if index in done:
+                pass
+            elif isinstance(image, ConfigError):
                 self.skip(name, image)
             else:
                 yield self.frame(
@@ -210,10 +268,29 @@ def _zeros_at_end(path: Path) -> float:
     return 1.0
 
 
-def _state(path: Path) -> tuple[int, int] | None:
-    """Return size and modification time, or None if the file has gone."""
-    try:
-        status = path.stat()
-    except OSError:
+def _unwritten(path: Path) -> ConfigError | None:
+    """Return the error for a file whose space was reserved but whose end was never written."""
+    if path.suffix.lower() not in _UNCOMPRESSED or not hasattr(os, "SEEK_HOLE"):
         return None
-    return status.st_size, status.st_mtime_ns
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            hole = os.lseek(stream.fileno(), 0, os.SEEK_HOLE)
+            stream.seek(hole)
+            while block := stream.read(1 << 20):
+                if block.strip(b"\0"):
+                    return None
+            if hole >= size:
+                return None
+    except OSError:
+        return None  # the reader will report the problem
+    return ConfigError("{file} is not written to its end.", remedy="Copy or save it again.", file=path)
+
+
+def _digest(path: Path) -> bytes:
+    """Return a digest of a file's bytes; empty if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
+    except OSError:
+        return b""

@@ -31,6 +31,7 @@ class SimulatedCamera(Camera):
     """
 
     live: ClassVar[bool] = False
+    simulated: ClassVar[bool] = True
     options_model: ClassVar[type[CameraOptions]] = SimulatedOptions
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from inspector.cli.bench_archive import archive
+from inspector.cli.bench_faults import faults, watched
 from inspector.cli.bench_line import COMMANDS, rounded
 from inspector.cli.bench_window import dialog, start, window
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
@@ -132,5 +133,5 @@ def beside_training(network: str, training: str, engine: str, rounds: int, secon
     click.echo(f"the training keeps {100 * result.train_share:.0f} % of its speed beside the line")
 
 
-for command in (*COMMANDS, archive, window, dialog, start):
+for command in (*COMMANDS, archive, window, dialog, start, faults, watched):
     bench.add_command(command)

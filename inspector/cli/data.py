@@ -1,6 +1,7 @@
 """`inspector data`: makes, checks and converts data sets."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from inspector.cameras.demo.data import write_demo_data
+from inspector.cli.support.advice import Surveying, advice_json, advice_lines, advise
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.tune import Milliseconds
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
@@ -18,7 +21,7 @@ from inspector.data.annotations import LAYOUTS, read_dataset
 from inspector.data.formats.benchmarks.elpv import write_elpv
 from inspector.data.formats.write import HOLDS, Format, write_dataset
 from inspector.data.samples import Dataset
-from inspector.data.survey import Survey, TaskSurvey, survey
+from inspector.data.survey import Survey, TaskSurvey
 
 
 def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,22 +72,29 @@ def elpv(out: Path) -> None:
 @click.option("--task", type=click.Choice(list(TASKS)), help="Only what this task can be taught.")
 @click.option("--group", default="", help="Regular expression; its match in a file's name is the part or lot it shows.")
 @_reading
+@click.option("--takt", type=Milliseconds(), help="What the line gives each part, for example 120ms: limits the network.")
+@click.option(
+    "--time-limit", type=click.FloatRange(0), default=0.0, help="Seconds that a training may take.  [default: an hour]"
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
-def check(folder: Path, task: str | None, group: str, layout: str | None, backgrounds: bool, as_json: bool) -> int:
-    """Check a folder before training: layout, counts, sizes, depths, imbalance, and every problem in it.
+def check(
+    folder: Path,
+    task: str | None,
+    group: str,
+    layout: str | None,
+    backgrounds: bool,
+    takt: float | None,
+    time_limit: float,
+    as_json: bool,
+) -> int:
+    """Check a folder before training: layout, counts, sizes, depths, imbalance, every problem in it, and what is recommended.
 
-    Each layout that matches the folder is listed with the evidence; the first is read, and --layout reads another. Exit code 1:
-    nothing can be trained from the folder, for the requested task or for any.
+    Each layout that matches the folder is listed with the evidence; the first is read, and --layout reads another. The
+    recommendation is what `inspector train` follows. Exit code 1: nothing can be trained from the folder, for the requested
+    task or for any.
     """
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        running = bar.add_task("Looking", total=None)
-        found = survey(
-            folder,
-            group=group,
-            layout=layout or "",
-            backgrounds=backgrounds,
-            progress=lambda done, total: bar.update(running, completed=done, total=total),
-        )
+    look = Surveying()
+    found = look.run(folder, group=group, layout=layout or "", backgrounds=backgrounds)
     tasks = {name: one for name, one in found.tasks.items() if task in (None, name)}
     if not tasks:
         raise ConfigError(
@@ -94,11 +104,21 @@ def check(folder: Path, task: str | None, group: str, layout: str | None, backgr
             task=task,
             others=", ".join(found.tasks),
         )
+    taught = [name for name, one in tasks.items() if one.blocked is None]
+    advice = {name: advise(found, name, takt_ms=takt, time_s=time_limit) for name in taught}
     if as_json:
-        say_json(_as_json(found, tasks))
+        said = _as_json(found, tasks)
+        said["advice"] = {name: advice_json(name, one) for name, one in advice.items()}
+        say_json(said)
     else:
         _print_survey(found, tasks)
-    return 0 if any(one.blocked is None for one in tasks.values()) else 1
+        for name, one in advice.items():
+            for line in ("", *advice_lines(name, one)):
+                say(line)
+        busy = look.busy() if advice else None
+        if busy is not None:
+            say(busy.text)
+    return 0 if taught else 1
 
 
 def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, object]:
@@ -123,7 +143,8 @@ def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, o
                 "groups": one.groups,
                 "split": dict(one.parts),
                 "imbalance": round(one.imbalance, 2),
-                "object_share": one.object_share,
+                "object_share": None if one.sizes is None else one.sizes.share,
+                "object_sizes": None if one.sizes is None else asdict(one.sizes),
                 "problems": [problem.text for problem in one.problems],
                 "blocked": None if one.blocked is None else one.blocked.text,
             }
@@ -154,7 +175,7 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
             table.add_row(kind, str(count), str(one.objects.get(kind, "")))
         console.print(table)
         split = f"; its own split: {', '.join(f'{part} {count}' for part, count in one.parts.items())}" if one.parts else ""
-        share = "" if one.object_share is None else f"; an object covers {one.object_share:.2%} of its image (median)"
+        share = "" if one.sizes is None else f"; an object covers {one.sizes.share:.2%} of its image (median)"
         console.print(f"{one.total} images in {one.groups} groups{split}{share}", highlight=False)
         if one.blocked is not None:
             console.print(f"[red]{one.blocked.text}[/red]")

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import assert_never
+from typing import assert_never, get_args
 
 import click
 import cv2
@@ -19,10 +19,12 @@ from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.imaging.files import read_image
-from inspector.imaging.preprocessing import prepare, view
+from inspector.imaging.preprocessing import prepare, view, whole
 from inspector.tasks.base import card_threshold, task_of
 from inspector.tasks.masks import class_map
+from inspector.workers.messages import CamMethod
 
+_OUTPUTS = ("maximum", "mean", "minimum")
 Shown = NDArray[np.uint8]
 PALETTES = {"turbo": cv2.COLORMAP_TURBO, "viridis": cv2.COLORMAP_VIRIDIS, "inferno": cv2.COLORMAP_INFERNO}
 
@@ -48,8 +50,13 @@ class RegionType(click.ParamType[Region]):
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG file to write.")
 @click.option("--layer", help="Layer of the network; its default if left out.")
 @click.option("--class", "class_name", help="Class to explain; by default the one the network names.")
+@click.option("--box", "box_number", type=click.IntRange(1), help="Box to explain, as predict numbers them from 1: best first.")
+@click.option("--output", type=click.Choice(_OUTPUTS), help="Temperature to explain; the highest if left out.")
 @click.option("--region", type=RegionType(), help="Part of the image to look at; all of it if left out.")
-@click.option("--method", type=click.Choice(["gradcam", "layercam"]), help="By default layercam for detection, else gradcam.")
+@click.option(
+    "--method", type=click.Choice(get_args(CamMethod)), help="layercam for detection, else gradcam; eigencam asks for no class."
+)
+@click.option("--part", type=RegionType(), help="Where the part is: says how much of the heat lies there.")
 @click.option("--palette", type=click.Choice(list(PALETTES)), default="turbo", show_default=True)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the heat over the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -59,8 +66,11 @@ def explain(
     out: Path,
     layer: str | None,
     class_name: str | None,
+    box_number: int | None,
+    output: str | None,
     region: Region | None,
-    method: str | None,
+    method: CamMethod | None,
+    part: Region | None,
     palette: str,
     opacity: float,
     as_json: bool,
@@ -75,6 +85,10 @@ def explain(
         click.echo(f"inspector: {image}: {note}", err=True)
     now = datetime.now(UTC)
     frame = Frame(read.pixels, "file", 0, time.monotonic(), now, read.unit, source=str(image), bits=read.bits)
+    prediction = _predict(bundle, frame, region or whole(frame.pixels))
+    box = None if box_number is None else _box(prediction, bundle.card, box_number)
+    if box is not None:
+        index = box[1]
     explainer = Explainer(bundle)
     try:
         heat = explainer.explain(
@@ -82,18 +96,20 @@ def explain(
             region=region,
             layer=layer,
             class_index=index,
-            method="gradcam" if method == "gradcam" else "layercam" if method == "layercam" else None,
+            box=None if box is None else box[0],
+            output=None if output is None else _OUTPUTS.index(output),
+            method=method,
         )
     finally:
         explainer.close()
-    prediction = _predict(bundle, frame, heat.region)
     shown = overlay(frame.pixels, heat, PALETTES[palette], opacity)
     _draw(shown, prediction, bundle.card, heat.class_name)
     ok, data = cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
     if not ok:
         stop_with(f"{out} cannot be encoded.")
     write_atomically(out, data.tobytes())
-    _tell(heat, bundle.card, inside_share(heat, prediction, bundle.card), out, as_json)
+    at_part = None if part is None else share_in(heat, part)
+    _tell(heat, bundle.card, inside_share(heat, prediction, bundle.card), at_part, out, as_json)
 
 
 def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
@@ -146,6 +162,29 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
     return float(values[inside].sum(dtype=np.float64)) / total
 
 
+def share_in(heat: HeatMap, part: Region) -> float | None:
+    """Return the share (0..1) of the heat inside a region of the frame; None if there is no heat."""
+    region = heat.region
+    values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    total = float(values.sum(dtype=np.float64))
+    rows = slice(max(0, part.y - region.y), max(0, part.bottom - region.y))
+    columns = slice(max(0, part.x - region.x), max(0, part.right - region.x))
+    return float(values[rows, columns].sum(dtype=np.float64)) / total if total > 0 else None
+
+
+def _box(prediction: Prediction, card: Card, number: int) -> tuple[tuple[float, float, float, float], int]:
+    """Return the corners in frame pixels and the class of a box, counted from the best one. Raises ConfigError."""
+    answer = prediction.answer
+    kept = answer.at_least(card_threshold(card)) if isinstance(answer, Boxes) else None
+    if kept is None or number > len(kept):
+        raise ConfigError(
+            "There is no box {number}; {count} were found.", number=number, count=0 if kept is None else len(kept)
+        )
+    at = int(np.argsort(-kept.scores, kind="stable")[number - 1])
+    left, top, right, bottom = kept.xyxy[at].tolist()
+    return (left, top, right, bottom), int(kept.classes[at])
+
+
 def _predict(bundle: Bundle, frame: Frame, region: Region) -> Prediction:
     spec = bundle.card.input
     with open_engine("onnxruntime", bundle) as engine:
@@ -195,7 +234,7 @@ def _class_index(card: Card, name: str | None) -> int | None:
     return card.classes.index(name)
 
 
-def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bool) -> None:
+def _tell(heat: HeatMap, card: Card, share: float | None, at_part: float | None, out: Path, as_json: bool) -> None:
     what = task_of(card.task).explained.format(name=heat.class_name, target=heat.target)
     if as_json:
         told = {
@@ -205,6 +244,7 @@ def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bo
             "layer": heat.layer,
             "target": heat.target,
             "inside": share,
+            "at_part": at_part,
             "empty": not bool(heat.values.any()),
             "out": str(out),
         }
@@ -215,3 +255,5 @@ def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bo
         say("Nothing in the image spoke for it: the heat map is empty.")
     if share is not None:
         say(f"{share:.0%} of the heat lies in what was predicted.")
+    if at_part is not None:
+        say(f"{at_part:.0%} of the heat lies on the part.")

@@ -5,22 +5,17 @@ from typing import get_args
 
 import click
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.variants import Parity, Variant, VariantMade
 from inspector.cli.support.lines import say, say_json
-from inspector.cli.support.signals import stop_signals
+from inspector.cli.support.worker_progress import run_worker
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision
 from inspector.recipes.locate import find_bundle
-from inspector.workers import messages
 from inspector.workers.jobs import VariantJob
-from inspector.workers.messages import WorkerMessage
-from inspector.workers.process import WorkerProcess
 
-_POLL = 0.2  # seconds
 _PHASES = {
     "reference": "The trained network judges the reference images",
     "calibrate": "Quantising",
@@ -73,27 +68,12 @@ def export(
         out=out and out.resolve(),
         check=check,
     )
-    with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
-        shown = bar.add_task("Starting", total=None)
-        process = WorkerProcess(job, listener=lambda message: _hear(message, bar, shown))
-        try:
-            while process.wait(_POLL) is None and not interrupted.is_set():
-                pass
-        finally:
-            process.close()
-        made = process.result(VariantMade)
+    made = run_worker(job, _PHASES, VariantMade)
     if as_json:
         say_json(made.model_dump(mode="json"))
     else:
         _show(made.variant, Bundle.open(made.bundle))
     return 0
-
-
-def _hear(message: WorkerMessage, bar: Progress, task: TaskID) -> None:
-    if isinstance(message, messages.Progress):
-        bar.update(task, description=_PHASES.get(message.phase, message.phase), completed=message.step, total=message.steps)
-    elif isinstance(message, messages.Log):
-        bar.console.print(f"inspector: {message.text}", markup=False, highlight=False)
 
 
 def _show(variant: Variant, bundle: Bundle) -> None:

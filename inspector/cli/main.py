@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "thermal": "inspector.cli.thermal:thermal",
         "data": "inspector.cli.data:data",
         "doctor": "inspector.cli.doctor:doctor",
+        "bundle": "inspector.cli.bundle:bundle",
         "archive": "inspector.cli.archive:archive",
         "bench": "inspector.cli.bench:bench",
         "worker": "inspector.cli.worker:worker",

@@ -19,6 +19,7 @@ from inspector.inspection.run_request import resolve_recipe
 from inspector.inspection.status import CameraState, StationStatus
 from inspector.results.saving import PictureSink, RecordSink, RunFolder
 from inspector.results.sink import Sink
+from inspector.station.part_ids import PartIds
 from inspector.station.station import RECIPE, Station
 
 _POLL = 0.1  # seconds
@@ -93,6 +94,7 @@ def run(
         engine=engine,
         precision=precision,
         limit=limit,
+        ids=PartIds(),
     )
     with stop_signals() as interrupted:
         station.start()

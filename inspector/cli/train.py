@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from inspector.cameras.demo.data import write_demo_data
+from inspector.cli.support.advice import OWN_CHOICE, Surveying, advice_json, advice_lines, advise, time_problem
 from inspector.cli.support.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
+from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
 from inspector.cli.support.train_options import chosen, setting_options
 from inspector.cli.support.train_output import TrainOutput
@@ -37,7 +39,7 @@ _GRACE_KEEP = 600.0  # the same if the training still measures and exports its b
 
 @click.command()
 @click.option("--task", type=click.Choice(list(TASKS)), help="What is to be learnt.")
-@click.option("--network", type=click.Choice(list(NETWORKS)), help="By default the task's own small network.")
+@click.option("--network", type=click.Choice(list(NETWORKS)), help="By default the recommended one.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with labelled images; its layout is recognised.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the new bundle (--demo: of the bundles).")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: --out with .run after its name]")
@@ -69,6 +71,9 @@ def train(
 
     The data is split by part into training, validation and test images. Exit code 1: the training failed or was cancelled; an
     interrupted run continues with --resume. Exit code 3: the training ended, but the bundle is no better than chance.
+
+    Without --network, --size, --option and --pretrained, the recommendation of `inspector data check` is followed; other
+    settings that are given go before it. With one of them, all settings left out have the defaults named here.
     """
     values = _values(given)
     if resume is not None:
@@ -89,22 +94,45 @@ def train(
         raise click.UsageError("--only is for --demo.")
     if "task" not in values or "data" not in values:
         raise click.UsageError("Give --task and --data (or --demo).")
-    settings = train_settings({**values, "out": out.resolve()})
+    settings = _settings(values, out.resolve(), as_json=as_json)
+    return _beside(settings) if rank() else _run([settings], as_json=as_json, at_once=1)
+
+
+def _settings(values: Mapping[str, Any], out: Path, *, as_json: bool) -> TrainSettings:
+    """Return the settings of a training: those given, and the recommended ones if the network is left open.
+
+    Errors are reported before the slow import of torch.
+    """
+    settings = train_settings({**values, "out": out})
     find(NETWORKS, settings.network, "network")
-    if rank():
-        return _beside(settings)
-    _refuse_running(run_path(settings))
-    _check(preflight(settings))
-    # Report errors before the slow import of torch.
-    read_dataset(
-        settings.data,
-        settings.task,
-        group=settings.group,
-        one_class=settings.one_class,
-        layout=settings.layout,
-        backgrounds=settings.backgrounds,
-    )
-    return _run([settings], as_json=as_json, at_once=1)
+    if not rank():
+        _refuse_running(run_path(settings))
+        _check(preflight(settings))
+        dataset = read_dataset(
+            settings.data,
+            settings.task,
+            group=settings.group,
+            one_class=settings.one_class,
+            layout=settings.layout,
+            backgrounds=settings.backgrounds,
+        )
+    if values.keys() & OWN_CHOICE:
+        problem = None if rank() else time_problem(settings, len(dataset.samples))
+        if problem is not None:
+            say(f"inspector: {problem.text}", err=True)
+        return settings
+    look = Surveying()
+    found = look.run(settings.data, group=settings.group, layout=settings.layout, backgrounds=settings.backgrounds)
+    advice = advise(found, settings.task, time_s=settings.time_limit)
+    if not rank():
+        for line in advice_lines(settings.task, advice):
+            say(line, err=True)
+        busy = look.busy()
+        if busy is not None:
+            say(busy.text, err=True)
+        if as_json:
+            say_json({"name": settings.bundle_name, "advice": advice_json(settings.task, advice)})
+    return train_settings({**advice.settings, **values, "out": out})
 
 
 def _beside(settings: TrainSettings) -> int:

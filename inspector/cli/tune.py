@@ -6,24 +6,19 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from inspector.cli.support.lines import say, say_json
-from inspector.cli.support.signals import stop_signals
 from inspector.cli.support.tune_image import draw
+from inspector.cli.support.worker_progress import run_worker
 from inspector.core.config import write_atomically
 from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import PRECISIONS
 from inspector.inspection.run_request import resolve_recipe
 from inspector.tuning.plan import Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
-from inspector.workers import messages
 from inspector.workers.jobs import TuneJob
-from inspector.workers.messages import WorkerMessage
-from inspector.workers.process import WorkerProcess
 
-_POLL = 0.2  # seconds
 PHASES = {
     "export": "Exporting",
     "variants": "Measuring",
@@ -88,7 +83,7 @@ def tune(
         export=export,
         **grid,
     )
-    tuning = _run(job)
+    tuning = run_worker(job, PHASES, Tuned).tuning
     if picture is not None:
         write_atomically(picture, draw(tuning).encode())
     if as_json:
@@ -96,24 +91,6 @@ def tune(
     else:
         _show(tuning)
     return 0 if tuning.state == "kept" else 1
-
-
-def _run(job: TuneJob) -> Tuning:
-    with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
-        shown = bar.add_task("Starting", total=None)
-        process = WorkerProcess(job, listener=lambda message: _hear(message, bar, shown))
-        try:
-            while process.wait(_POLL) is None and not interrupted.is_set():
-                pass
-        finally:
-            process.close()
-        return process.result(Tuned).tuning
-
-
-def _hear(message: WorkerMessage, bar: Progress, task: TaskID) -> None:
-    if isinstance(message, messages.Progress):
-        words = f"{PHASES.get(message.phase, message.phase)} {message.what}".strip()
-        bar.update(task, description=words, completed=message.step, total=message.steps)
 
 
 def _show(tuning: Tuning) -> None:

@@ -105,6 +105,17 @@ def hide_secrets(text: str) -> str:
     return f"{text[: begin.start()]}{begin[1]}://{mark}{authority}{path}{question}{_hide_query(query)}"
 
 
+def mark_secrets(text: str) -> str:
+    """Return `hide_secrets(text)` with a mark in place of a login too, so that `has_hidden` is true of it."""
+    shown = hide_secrets(text)
+    return shown if shown == text or has_hidden(shown) else shown.replace("://", f"://{_HIDDEN}@", 1)
+
+
+def has_hidden(shown: str) -> bool:
+    """Return whether an address was shown without its secrets, so that it cannot be opened."""
+    return _HIDDEN in shown
+
+
 def _without_scheme(text: str) -> tuple[str, str]:
     begin = _SCHEME.match(text)
     return ("", text) if begin is None else (begin[1], text[begin.end() :])

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from inspector.core.durable import replace_durably
 from inspector.core.errors import StorageError
 from inspector.core.untrusted import LARGEST_INTEGER
 
@@ -79,7 +80,10 @@ def describe_validation(error: ValidationError) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file `path` by `data` so that a crash or a full disk leaves the old file intact. Raises StorageError."""
+    """Replace the file `path` by `data` so that a crash, a power cut or a full disk leaves the old or the new file intact.
+
+    Raises StorageError.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -87,9 +91,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+            replace_durably(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

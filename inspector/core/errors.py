@@ -58,3 +58,22 @@ class JobError(InspectorError):
 
 class StorageError(InspectorError):
     """Data could not be written or read back: disk full, no permission, or medium removed."""
+
+
+def defect(error: BaseException) -> InspectorError:
+    """Return an unexpected error as a problem that asks for a report."""
+    return InspectorError(
+        "This program has a defect: {detail}.",
+        remedy="Please report it with the program's log.",
+        detail=f"{type(error).__name__}: {error}",
+    )
+
+
+def as_problem(error: Exception) -> InspectorError:
+    """Return the error itself if it is meant for a person, else as a defect.
+
+    It can be kept: it does not hold on to the stack that it was raised in, nor to what that stack holds.
+    """
+    problem = error if isinstance(error, InspectorError) else defect(error)
+    problem.__traceback__ = problem.__context__ = problem.__cause__ = None
+    return problem

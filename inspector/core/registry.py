@@ -166,6 +166,20 @@ def find(table: Mapping[str, EntryT], key: str, what: str) -> EntryT:
         ) from None
 
 
+def engine_for(engine: str, precision: Precision) -> EngineEntry:
+    """Return the entry of an engine that has this precision. Raises ConfigError."""
+    entry = find(ENGINES, engine, "engine")
+    if precision not in entry.precisions:
+        raise ConfigError(
+            "{engine} does not run bundles in {precision}.",
+            remedy="Use one of: {names}.",
+            engine=entry.label,
+            precision=precision,
+            names=", ".join(entry.precisions),
+        )
+    return entry
+
+
 # The usual one first. Thermal cameras are small and their frames are 4:3. Defects cover so little of a mask that large first
 # steps teach a wide U-Net to see none anywhere, which it does not unlearn.
 TASKS: dict[TaskName, TaskEntry] = {

@@ -195,6 +195,7 @@ class Frame:
     in seconds of `time.monotonic()`. `part` is the part id if the source knows it; `source` names the file or stream. `grab_ms`
     is the time spent making the frame (transfer and decoding, or reading a file), without waiting for the part; None if not
     measured. `bits`: how many of 16 bits are used; None if unknown. `notes`: remarks for a person on how the image was read.
+    `is_simulated`: the frame was rendered, so its verdict concerns no real part.
     """
 
     pixels: Pixels
@@ -209,6 +210,7 @@ class Frame:
     grab_ms: float | None = None
     bits: int | None = None
     notes: tuple[Message, ...] = ()
+    is_simulated: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -295,21 +297,63 @@ class Judgement:
 class JudgedBy:
     """What judged a part, so that its record can be traced.
 
-    Holds the SHA-256 of the complete recipe, the SHA-256 of each bundle by its name in the recipe, and the version of this
-    program. `documents`: the recipe and the bundles' cards as JSON, by those hashes.
+    Holds the SHA-256 of the complete recipe, the fingerprint of each bundle and the SHA-256 of its card by its name in the
+    recipe, and the version of this program. `documents`: the recipe and the bundles' cards as JSON, the recipe by its hash and
+    a card by its bundle's fingerprint.
     """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cards: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     software: str = ""
     documents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """The properties of a file by which a change of its content is noticed. `changed_ns` is the time of change of any of them
+    (on Windows: of the file's creation)."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+    def same_content(self, other: "FileState") -> bool:
+        """Return whether size and time of modification are the same, which a replaced file may keep."""
+        return (self.size, self.modified_ns) == (other.size, other.modified_ns)
+
+    def __str__(self) -> str:
+        return f"{self.size}:{self.modified_ns}:{self.changed_ns}:{self.inode}"
+
+    @classmethod
+    def parse(cls, text: str) -> "FileState":
+        return cls(*map(int, text.split(":")))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """The page of a watched file that a capture was read from.
+
+    `path`: relative to the folder, with slashes. `digest`: of the file's bytes. `arrived`: monotonic seconds when the file came
+    or was last modified. `ledger`: the file that keeps what was judged; "" for none.
+    """
+
+    path: str
+    page: int
+    pages: int
+    state: FileState
+    digest: bytes
+    arrived: float
+    ledger: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """The station's complete record of one part: frames by camera name, predictions, verdict, reasons, and timings in ms.
 
-    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `due`:
+    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `latency_ms`:
+    from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from. `due`:
     monotonic seconds by which the line must know the verdict, None for no deadline.
     """
 
@@ -327,7 +371,13 @@ class Inspection:
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
     judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()
+    origins: tuple[Origin, ...] = ()
     due: float | None = None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any frame was rendered, so that the verdict concerns no real part."""
+        return any(frame.is_simulated for frame in self.frames.values())
 
     @property
     def notes(self) -> tuple[Message, ...]:

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
-from inspector.core.types import IGNORE, Annotation, TaskName
+from inspector.core.types import IGNORE, Annotation, Region, TaskName
 from inspector.data.outlines import Outline
 from inspector.imaging.files import DAMAGE, MAX_PIXELS
 
@@ -112,7 +112,7 @@ class Sample:
     `name` is its path relative to the data folder, with forward slashes. Samples of one `group` show the same part or lot and
     are never distributed over several parts of a split. `stratum` is the class by which a split is balanced: the rarest class
     in the image. `shows`: all classes in the image; if omitted, only the stratum. `truth` holds everything but the mask, which
-    is read when needed.
+    is read when needed. `region`: the part of the image that is used, a tile; None for the whole image.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Sample:
     mask: MaskFile | DrawnMask | None = None
     part: Part | None = None
     shows: tuple[str, ...] = ()
+    region: Region | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -4,10 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import ClassName, Message, message
@@ -21,11 +17,10 @@ from inspector.data.formats.record import NO_DEFECT, Listing
 from inspector.data.formats.scan import Folder
 from inspector.data.pose import Pose, pose_of
 from inspector.data.samples import Dataset, DrawnMask, Sample
+from inspector.data.sizes import HEADERS, ObjectSizes, header, object_sizes, spread
 from inspector.data.split import split_samples
 from inspector.runs.settings import TrainSettings
 
-_HEADERS = 2000  # maximum number of images whose size and depth are read
-T = TypeVar("T")
 _THUMBNAILS = 24
 # Labels that others can be made of come first.
 _FULLEST: tuple[LabelKind, ...] = ("temperatures", "mask", "boxes", "label")
@@ -39,8 +34,8 @@ class TaskSurvey:
 
     `images`: usable images per class. An image with several classes counts for each of them, an image without any for
     NO_DEFECT. `repeats`: number of such extra counts. `objects`: labelled objects per class. `parts`: images per part of the
-    data's own split; empty if there is none. `object_share`: median object area over image area; None if unknown. `problems`: a
-    sentence for everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
+    data's own split; empty if there is none. `sizes`: of the labelled objects; None if unknown. `problems`: a sentence for
+    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
     """
 
     task: TaskName
@@ -49,7 +44,7 @@ class TaskSurvey:
     objects: Mapping[str, int] = field(default_factory=dict)
     groups: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
-    object_share: float | None = None
+    sizes: ObjectSizes | None = None
     problems: tuple[Message, ...] = ()
     blocked: Message | None = None
     repeats: int = 0
@@ -171,7 +166,7 @@ def _first_look(
     found = Survey(
         folder,
         thermal.TITLE if listing is None or any(map(_measured, datasets)) else listing.layout,
-        {task: _task_survey(dataset) for task, dataset in datasets.items()},
+        {task: _task_survey(dataset, decode=False, cancelled=cancelled) for task, dataset in datasets.items()},
         len(samples),
         sizes,
         depths,
@@ -228,7 +223,7 @@ def _without_what_is_wrong(
         except ConfigError as error:
             tasks[task] = replace(first.tasks[task], blocked=error.problem)
         else:
-            tasks[task] = _task_survey(clean)
+            tasks[task] = _task_survey(clean, decode=True, cancelled=cancelled)
     groups = sorted({*duplicates.exact, *duplicates.near})
     named = tuple(tuple(samples[index].name for index in group) for group in groups)
     problems = (*first.problems, *_depth_problems(looks))
@@ -318,7 +313,8 @@ def _nothing_labelled(
     )
 
 
-def _task_survey(dataset: Dataset) -> TaskSurvey:
+def _task_survey(dataset: Dataset, *, decode: bool, cancelled: Callable[[], bool]) -> TaskSurvey:
+    """Return what a data set offers. `decode`: pixels and masks may be read, to measure the objects."""
     counts = dataset.counts()
     objects: Counter[str] = Counter()
     for sample in dataset.samples:
@@ -350,7 +346,7 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         dict(objects),
         len({sample.group for sample in dataset.samples}),
         {str(part): count for part, count in parts.items()},
-        _object_share(dataset.samples),
+        object_sizes(dataset.samples, decode=decode, cancelled=cancelled),
         tuple(problems),
         blocked,
         sum(counts.values()) - len(dataset.samples),
@@ -393,37 +389,13 @@ def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Mess
             yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
 
 
-def _object_share(samples: Sequence[Sample]) -> float | None:
-    """Return the median box area over image area, from at most `_HEADERS` images."""
-    shares: list[float] = []
-    boxed = [sample for sample in samples if sample.truth.boxes is not None and len(sample.truth.boxes)]
-    for sample in _spread(boxed, _HEADERS):
-        size = _header(sample.path)
-        if size is not None and sample.truth.boxes is not None:
-            xyxy = sample.truth.boxes.xyxy
-            areas = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
-            shares.extend((areas / (size[0] * size[1])).tolist())
-    return float(np.median(shares)) if shares else None
-
-
-def _header(path: Path) -> tuple[int, int, str] | None:
-    """Return (width, height, depth in words) without decoding; None if unknown."""
-    try:
-        with PIL.Image.open(path) as picture:
-            mode, (width, height) = picture.mode, picture.size
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
-        return None
-    bits = "float" if mode == "F" else "16-bit" if mode.startswith("I") else "8-bit"
-    return width, height, f"{bits} {'grey' if mode in ('1', 'L', 'LA', 'F') or mode.startswith('I') else 'colour'}"
-
-
 def _headers(paths: Sequence[Path], cancelled: Callable[[], bool]) -> tuple[dict[tuple[int, int], int], dict[str, int], int]:
     sizes: Counter[tuple[int, int]] = Counter()
     depths: Counter[str] = Counter()
-    for path in _spread(paths, _HEADERS):
+    for path in spread(paths, HEADERS):
         if cancelled():
             break
-        seen = _header(path)
+        seen = header(path)
         if seen is not None:
             sizes[seen[:2]] += 1
             depths[seen[2]] += 1
@@ -449,12 +421,5 @@ def _thumbnails(dataset: Dataset) -> tuple[Thumbnail, ...]:
     for sample in dataset.samples:
         by_class.setdefault(sample.stratum, []).append(sample)
     each = max(1, _THUMBNAILS // max(1, len(by_class)))
-    picked = [sample for samples in by_class.values() for sample in _spread(samples, each)]
+    picked = [sample for samples in by_class.values() for sample in spread(samples, each)]
     return tuple(Thumbnail(sample.path, sample.stratum) for sample in picked[:_THUMBNAILS])
-
-
-def _spread(items: Sequence[T], count: int) -> Sequence[T]:
-    """Return at most `count` of the items, evenly spread."""
-    if len(items) <= count:
-        return items
-    return [items[index * len(items) // count] for index in range(count)]

@@ -7,8 +7,8 @@ from typing import Self
 
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.status import barred
-from inspector.core.errors import BundleError, ConfigError
-from inspector.core.registry import ENGINES, ISOLATED, find
+from inspector.core.errors import BundleError
+from inspector.core.registry import ISOLATED, engine_for
 from inspector.core.types import Floats, Precision
 from inspector.imaging.preprocessing import Prepared
 
@@ -72,15 +72,7 @@ def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", thr
     Every variant except the trained network and its ONNX graph must have passed the parity gate (`inspector export`). Raises
     ConfigError (no such engine, package missing) or EngineError.
     """
-    entry = find(ENGINES, name, "engine")
-    if precision not in entry.precisions:
-        raise ConfigError(
-            "{engine} does not run bundles in {precision}.",
-            remedy="Use one of: {names}.",
-            engine=entry.label,
-            precision=precision,
-            names=", ".join(entry.precisions),
-        )
+    entry = engine_for(name, precision)
     check_active(bundle, name, precision)
     if entry.isolate:
         remote: Engine = ISOLATED.load()(bundle, engine=name, precision=precision, threads=threads)

@@ -54,13 +54,14 @@ class Explainer:
         layer: str | None = None,
         class_index: int | None = None,
         box: tuple[float, float, float, float] | None = None,
+        output: int | None = None,
         method: CamMethod | None = None,
     ) -> HeatMap:
         """Explain the prediction for `region` (default: the whole frame).
 
         `class_index`: the class, by default the predicted one. `box`: (left, top, right, bottom) in frame pixels, detection
-        only: explain this box rather than all of its class. Raises EngineError, or ConfigError for a region, class or layer
-        that does not exist.
+        only: explain this box rather than all of its class. `output`: thermal only, 0, 1, 2 for maximum, mean, minimum. Raises
+        EngineError, or ConfigError for a region, class or layer that does not exist.
         """
         region = region or whole(frame.pixels)
         if not region.fits(frame.width, frame.height):
@@ -82,7 +83,7 @@ class Explainer:
         geometry = view(region, spec)
         prepare(frame.pixels, spec, region, out=link.input[0], bits=frame.bits)
         in_input = None if box is None else tuple(geometry.to_input(np.asarray([box], np.float32))[0].tolist())
-        request = ExplainRequest(layer=layer, class_index=class_index, box=in_input, method=method)
+        request = ExplainRequest(layer=layer, class_index=class_index, box=in_input, output=output, method=method)
         try:
             reply = link.call(request, Explained)
         except BaseException:

@@ -27,7 +27,7 @@ class OnnxRuntimeEngine(Engine):
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
         super().__init__(bundle, precision=precision, threads=threads)
-        import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
+        import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

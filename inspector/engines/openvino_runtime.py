@@ -17,7 +17,7 @@ from inspector.engines.checks import cannot_open, check_batch, check_output, fir
 from inspector.imaging.preprocessing import Prepared
 
 if TYPE_CHECKING:
-    import openvino  # type: ignore[import-untyped]  # has no type annotations
+    import openvino
 
 _STREAMS = 2  # number of batches computed concurrently
 
@@ -153,7 +153,7 @@ def _read(path: Path, kind: str) -> "openvino.Model":
 
     Core.read_model would pass a broken file to every other reader too, and these complain on stderr.
     """
-    from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # has no type annotations
+    from openvino.frontend import FrontEndManager
 
     reader = FrontEndManager().load_by_framework(kind)
     return reader.convert(reader.load(str(path)))

@@ -28,7 +28,7 @@ class TensorRtEngine(OnnxRuntimeEngine):
 
     @classmethod
     def ensure_here(cls, precision: Precision) -> None:
-        import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
+        import onnxruntime
 
         if _PROVIDER not in onnxruntime.get_available_providers():
             raise _missing()

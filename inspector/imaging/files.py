@@ -14,11 +14,13 @@ What is read, and how:
   must not fill the memory.
 """
 
+import fnmatch
 import functools
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import cv2
@@ -248,17 +250,43 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, ma
 
     Hidden files are left out. Without `masks`, the files that `label_masks` finds are left out too. Raises OSError.
     """
-    walked = folder.rglob(pattern) if recursive else folder.glob(pattern)
-    if not folder.is_dir():
-        raise NotADirectoryError(20, "not a folder", str(folder))
-    found = [
-        path
-        for path in walked
-        if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    found = [Path(file) for file in walk_images(folder, pattern=pattern, recursive=recursive)]
     left_out = set() if masks else set(label_masks(found))
-    files = (path for path in found if path not in left_out and path.is_file())
-    return sorted(files, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+    return sorted((path for path in found if path not in left_out), key=lambda path: natural_order(path.relative_to(folder)))
+
+
+def walk_images(folder: Path, *, pattern: str = "*", recursive: bool = False) -> Iterator[Path | os.DirEntry[str]]:
+    """Yield what `image_files` returns with its masks, as soon as it is found and in no order. Raises OSError."""
+    if "/" in pattern or "**" in pattern:
+        if not folder.is_dir():
+            raise NotADirectoryError(20, "not a folder", str(folder))
+        for path in folder.rglob(pattern) if recursive else folder.glob(pattern):
+            parts = path.relative_to(folder).parts
+            if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in parts) and path.is_file():
+                yield path
+        return
+    folders = [os.fspath(folder)]
+    while folders:
+        place = folders.pop()
+        try:
+            entries = os.scandir(place)
+        except (PermissionError, FileNotFoundError):
+            if place == os.fspath(folder):
+                raise
+            continue  # a folder in it is closed to this user, or has just been removed
+        with entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if is_image_name(entry.name, pattern) and entry.is_file():
+                    yield entry
+                elif recursive and entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+
+
+def is_image_name(name: str, pattern: str = "*") -> bool:
+    """Return whether a file of this name is an image to be read or to be refused by name, and matches `pattern`."""
+    return os.path.splitext(name)[1].lower() in _PICTURES and (pattern == "*" or fnmatch.fnmatch(name, pattern))  # noqa: PTH122
 
 
 def label_masks(files: Iterable[Path]) -> list[Path]:
@@ -305,8 +333,9 @@ def _is_mask(path: Path, photograph: Path, state: tuple[int, int], _other: tuple
     return bool(commonest >= _MASK_SHARE * counts.sum())
 
 
-def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
-    """Return a sort key that compares the numbers in a name as numbers."""
+def natural_order(path: PurePath) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Return a sort key that compares the numbers in a path as numbers: 2 before 10."""
+    name = path.as_posix()
     pieces = re.split(r"([0-9]+)", name.casefold())
     return tuple((0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces), name
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +16,7 @@ import numpy as np
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import EngineError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Floats, Frame, Region
+from inspector.core.types import Floats, Frame, Prediction, Region
 from inspector.engines.base import Engine
 from inspector.imaging.preprocessing import Prepared, prepare, view, whole
 from inspector.inspection.parts import Part, PartResult
@@ -65,17 +65,36 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Tiles:
+    """The tiles of one frame for one step, and their predictions so far. `region`: what they cover."""
+
+    region: Region
+    count: int
+    predictions: list[Prediction] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class FrameTask:
-    """One frame for one step of one part."""
+    """One frame for one step of one part; a tile of it, if it is inspected in `tiles`."""
 
     part: Part
     result: PartResult
     frame: Frame
     step: Step
+    region: Region
+    tiles: Tiles | None = None
 
-    @property
-    def region(self) -> Region:
-        return self.step.region or whole(self.frame.pixels)
+    def answer(self, prediction: Prediction) -> None:
+        """Record the prediction; that of a tile is kept until the last one of its frame, which joins them."""
+        if self.tiles is None:
+            self.result.predictions.append(prediction)
+            return
+        found = self.tiles.predictions
+        found.append(prediction)
+        if len(found) == self.tiles.count:  # if a tile failed, the part has a failure and no prediction
+            region = self.tiles.region
+            joined = self.step.task.join([(one.region, one.answer) for one in found], region, self.step.card)
+            self.result.predictions.append(replace(prediction, region=region, answer=joined))
 
 
 @dataclass(slots=True)
@@ -301,7 +320,7 @@ class BundleRunner:
         outputs = raw if len(good) == len(raw) else raw[good]
         predictions = step.task.decode(outputs, step.card, views, [task.frame for task in kept])
         for task, prediction in zip(kept, predictions, strict=True):
-            task.result.predictions.append(
+            task.answer(
                 replace(
                     prediction,
                     bundle=step.model.bundle,
@@ -444,7 +463,7 @@ class BatchInference:
             if problem is not None:
                 result.fail(problem)
             elif capture.frame is not None:
-                yield FrameTask(part, result, capture.frame, step)
+                yield from _tasks_of(part, result, capture.frame, step)
 
     def __enter__(self) -> Self:
         self.open()
@@ -452,6 +471,17 @@ class BatchInference:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _tasks_of(part: Part, result: PartResult, frame: Frame, step: Step) -> Iterator[FrameTask]:
+    region = step.region or whole(frame.pixels)
+    if step.tiling is None:
+        yield FrameTask(part, result, frame, step, region)
+        return
+    places = step.tiling.tiles(region)
+    tiles = Tiles(region, len(places))
+    for place in places:
+        yield FrameTask(part, result, frame, step, place, tiles)
 
 
 def _key(step: Step) -> _Key:

@@ -7,21 +7,27 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection, Prediction
+from inspector.core.types import Frame, Inspection, Origin, Prediction
 from inspector.inspection.program import Program
 from inspector.inspection.quality import check_quality
 from inspector.recipes.verdict import judge, learn
 
+SETTLE = "settle"  # timing of a watched file: from its arrival until it was read
+
 
 @dataclass(frozen=True, slots=True)
 class FrameCapture:
-    """The capture of one camera for a part: a frame, a problem, or both. `part`: the part id, if the source knows it."""
+    """The capture of one camera for a part: a frame, a problem, or both. `part`: the part id, if the source knows it.
+
+    `origin`: the watched file that it was read from.
+    """
 
     frame: Frame | None
     problem: Message | None = None
     source: str = ""
     live: bool = False
     part: str = ""
+    origin: Origin | None = None
 
 
 class Life(Enum):
@@ -58,6 +64,10 @@ class Part:
     def grabbed(self) -> float:
         """Monotonic seconds when the first frame was grabbed; without frames, those of the trigger."""
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
+
+    def origins(self) -> tuple[Origin, ...]:
+        """The watched files that the part was read from."""
+        return tuple(capture.origin for capture in self.captures.values() if capture.origin is not None)
 
     def due(self) -> float | None:
         """Monotonic seconds when the verdict is due, counted from the trigger or first frame; None without a deadline."""
@@ -111,8 +121,11 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
         failures.append(late(started - due + part.deadline_s, part.deadline_s))
     decision = judge(recipe, result.predictions, failures, program.history)
     learn(recipe, decision, program.history)
-    now = time.monotonic()
+    now, origins, grabbed = time.monotonic(), part.origins(), part.grabbed()
     result.spent("verdict", now - started)
+    arrived = min([grabbed, *(origin.arrived for origin in origins)])
+    if origins:
+        result.spent(SETTLE, grabbed - arrived)
     grab = part.grab_ms()
     if grab is not None:
         result.spent("grab", grab / 1000)
@@ -127,10 +140,11 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
         predictions=tuple(result.predictions),
         recipe=recipe.name,
         revision=recipe.revision,
-        latency_ms=(now - part.grabbed()) * 1000,
+        latency_ms=(now - arrived) * 1000,
         timings_ms=timings,
         source=part.source(),
         judged_by=program.judged_by,
+        origins=origins,
         due=due,
     )
 
@@ -150,10 +164,16 @@ def weight_of(inspection: Inspection) -> int:
 
 
 def capture_of(
-    frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False
+    frame: Frame,
+    camera: str,
+    program: Program,
+    *,
+    problem: Message | None = None,
+    live: bool = False,
+    origin: Origin | None = None,
 ) -> FrameCapture:
     """Return a capture with the frame and its quality problem, if any. `problem`: an already known problem."""
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))
-    return FrameCapture(frame, problem, frame.source, live, frame.part)
+    return FrameCapture(frame, problem, frame.source, live, frame.part, origin)

@@ -8,10 +8,13 @@ from types import MappingProxyType
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
+from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
+from inspector.core.registry import TASKS
 from inspector.core.types import Frame, JudgedBy, Precision, Region
 from inspector.engines.base import Engine, open_engine
-from inspector.imaging.preprocessing import fits, wrong_unit
+from inspector.imaging.preprocessing import fits, whole, wrong_unit
+from inspector.imaging.tiling import Tiling
 from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
 from inspector.recipes.history import History
@@ -59,6 +62,11 @@ class Step:
     def region(self) -> Region | None:
         return None if self.model.region is None else self.model.region.region()
 
+    @property
+    def tiling(self) -> Tiling | None:
+        """How the region is divided; None if it is inspected as a whole."""
+        return self.model.tiles or self.card.tiles
+
     def unfit(self, frame: Frame, gate: Gate) -> Message | None:
         """Return why the step cannot inspect this frame, or None."""
         region, spec = self.region, self.card.input
@@ -71,6 +79,9 @@ class Step:
                 region=f"{region.x},{region.y} {region.width} x {region.height}",
                 bundle=self.model.bundle,
             )
+        misfit = None if self.tiling is None else self.tiling.misfit(region or whole(frame.pixels))
+        if misfit is not None:
+            return misfit
         unlike = wrong_unit(spec, frame, self.model.bundle)
         return check_masked(frame, gate, region) if unlike is None and frame.unit == "kelvin" else unlike
 
@@ -95,9 +106,9 @@ class Program:
         text = self.recipe.model_dump_json()
         digest = hashlib.sha256(text.encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
-        cards = {step.bundle.fingerprint: step.bundle.card.model_dump_json() for step in self.steps}
-        documents = MappingProxyType({digest: text, **cards})
-        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__, documents))
+        cards = MappingProxyType({step.model.bundle: step.bundle.card_digest for step in self.steps})
+        documents = {digest: text, **{step.bundle.fingerprint: step.bundle.card.model_dump_json() for step in self.steps}}
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, cards, __version__, MappingProxyType(documents)))
 
     @property
     def variants(self) -> str:
@@ -129,6 +140,15 @@ def load_program(
             bundles[model.bundle] = Bundle.open(find_bundle(model.bundle, base))
     cards: Mapping[str, Card] = {name: bundle.card for name, bundle in bundles.items()}
     full = complete(recipe, cards)
+    for model in full.inspect:
+        card = cards[model.bundle]
+        if (model.tiles or card.tiles) is not None and not task_of(card.task).tiled:
+            raise ConfigError(
+                "The bundle {bundle} answers for whole images ({task}), not for tiles.",
+                remedy="Leave out the tiles in the recipe, or use a bundle that finds boxes or masks.",
+                bundle=model.bundle,
+                task=TASKS[card.task].label,
+            )
     steps = tuple(
         Step(
             model=model,

@@ -1,15 +1,17 @@
 """From a person's choice (a recipe, bundles, a source) to the recipe that is run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundles.bundle import read_card
 from inspector.cameras.base import FileOptions, kind_of
+from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.types import Unit
 from inspector.imaging.preprocessing import fits
-from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
+from inspector.recipes.automatic import doubt, only_camera, recipe_for, shipped_bundles
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import Recipe, load_recipe
 
@@ -32,10 +34,11 @@ def resolve_recipe(
     the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
     """
     if recipe is not None:
-        return RunRequest(on_source(load_recipe(recipe), source), recipe.resolve().parent)
+        loaded, base = on_source(load_recipe(recipe), source), recipe.resolve().parent
+        return RunRequest(loaded, base, note=_doubt([step.bundle for step in loaded.inspect], base))
     if bundles:
         found = [find_bundle(bundle).resolve() for bundle in bundles]
-        return RunRequest(recipe_for(found, source or "simulated"))
+        return RunRequest(recipe_for(found, source or "simulated"), note=_doubt(bundles))
     if not source or kind_of(source)[0] == "simulated":
         path = demo_recipe()
         return RunRequest(on_source(load_recipe(path), source), path.parent)
@@ -46,6 +49,16 @@ def resolve_recipe(
         names=", ".join(folder.name for folder in shipped),
     )
     return RunRequest(recipe_for(shipped, source), note=note)
+
+
+def _doubt(bundles: Iterable[str], base: Path | None = None) -> Message | None:
+    """Return the first bundle's doubt, if any has one. What cannot be read is reported where the bundles are opened."""
+    for name in bundles:
+        with suppress(ConfigError):
+            problem = doubt(read_card(find_bundle(name, base)))
+            if problem is not None:
+                return problem
+    return None
 
 
 def on_source(recipe: Recipe, source: str) -> Recipe:

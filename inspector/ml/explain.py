@@ -1,12 +1,15 @@
-"""Where a network looked: Grad-CAM (Selvaraju et al., ICCV 2017) and LayerCAM (Jiang et al., IEEE TIP 2021).
+"""Where a network looked, by the output of one of its layers and the gradient of the explained number there.
+
+Grad-CAM (Selvaraju et al., ICCV 2017), Grad-CAM++ (Chattopadhay et al., WACV 2018), LayerCAM (Jiang et al., IEEE TIP 2021),
+and Eigen-CAM (Muhammad and Yeasin, IJCNN 2020), which asks for no class: it shows what the layer found remarkable.
 
 The explained number depends on the task: the class score before the softmax; a box's score, or the sum of the scores of all
 boxes of a class; the sum of a class's logits over the pixels where it was found (Seg-Grad-CAM, Vinogradova et al., AAAI 2020);
-the maximum temperature.
+the maximum temperature, or the mean or minimum if asked for.
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 import cv2
 import numpy as np
@@ -15,10 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inspector.core.errors import ConfigError
-from inspector.core.types import Boxes, Floats
+from inspector.core.types import Boxes, Floats, Temperatures
 from inspector.ml.graph import Graph
 from inspector.tasks.base import loss_of, task_of
 from inspector.workers.messages import CamMethod, ExplainRequest
+
+_SMALL = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,17 +115,37 @@ def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
 
 
 def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[int, int]) -> Floats:
-    """Return the positive part of the weighted sum over channels, enlarged to `size` and scaled to 0..1."""
-    if method == "gradcam":
-        weights = gradient.mean((1, 2), keepdim=True)
-        coarse = functional.relu((weights * activation).sum(0))
-    else:
-        coarse = functional.relu((functional.relu(gradient) * activation).sum(0))
+    """Return the positive part of the map of a layer [C, h, w], enlarged to `size` and scaled to 0..1."""
+    coarse = functional.relu(_map(activation, gradient, method))
     heat = np.asarray(cv2.resize(coarse.numpy(), (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
     peak = float(heat.max())
     # Gradients may be tiny where a probability is saturated; only their pattern matters.
     scaled: Floats = np.clip(heat / peak, 0, 1) if peak > 0 and np.isfinite(peak) else np.zeros_like(heat)
     return scaled
+
+
+def _map(activation: Tensor, gradient: Tensor, method: CamMethod) -> Tensor:
+    """Return the map [h, w] that a method makes of a layer's output and the gradient there, each [C, h, w]."""
+    match method:
+        case "gradcam":
+            return (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
+        case "gradcam++":
+            # Equation 19 with the derivatives of the exponential of the explained number, divided by the squared gradient.
+            divisor = 2 + activation.sum((1, 2), keepdim=True) * gradient
+            alpha = torch.where((gradient != 0) & (divisor.abs() > _SMALL), 1 / divisor, torch.zeros_like(gradient))
+            return ((functional.relu(gradient) * alpha).sum((1, 2), keepdim=True) * activation).sum(0)
+        case "layercam":
+            return (functional.relu(gradient) * activation).sum(0)
+        case "eigencam":
+            pixels = activation.flatten(1).T  # [h * w, C]
+            centred = pixels - pixels.mean(0)
+            _, _, axes = torch.linalg.svd(centred, full_matrices=False)
+            projected: Tensor = (centred @ axes[0]).reshape(activation.shape[1:])
+            # The sign of a principal axis is arbitrary: strong activation counts as remarkable, not weak.
+            strength = activation.abs().mean(0)
+            return projected if float((projected * (strength - strength.mean())).sum()) >= 0 else -projected
+        case _:
+            assert_never(method)
 
 
 def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int | None]:
@@ -129,5 +154,9 @@ def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor
     if question.box is not None and task_of(task).answer is not Boxes:
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
     loss = loss_of(task, graph.card).load()()
+    if question.output is not None:
+        if task_of(task).answer is not Temperatures or question.output >= raw.shape[1]:
+            raise ConfigError("Only the outputs 0, 1 and 2 of a thermal bundle can be explained by number.")
+        return loss.activation(raw, graph.card)[0, question.output], None
     target: tuple[Tensor, int | None] = loss.cam_target(raw, graph.card, class_index=question.class_index, box=question.box)
     return target

@@ -9,12 +9,10 @@ from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import user_data
 from inspector.imaging.preprocessing import fits
-from inspector.recipes.automatic import complete
+from inspector.recipes.automatic import complete, doubt
 from inspector.recipes.document import save_recipe
-from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles
+from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles, own_recipes
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
-
-RECIPES = "recipes"  # folder of the user's own recipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def open_recipe_file(path: Path) -> RecipeFile:
 
 def own_path(name: str) -> Path:
     """Return where a recipe of the user's own is kept, named after the recipe; the file does not exist yet."""
-    folder = user_data() / RECIPES
+    folder = own_recipes()
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.") or "recipe"
     path, number = folder / f"{stem}.toml", 1
     while path.exists():
@@ -163,13 +161,20 @@ def keep_bundle(bundle: Path, *, base: Path) -> str:
     return name
 
 
-def apply(file: RecipeFile, bundle: Path, cards: dict[str, Card], wish: Wish, path: Path) -> Written:
+def apply(
+    file: RecipeFile, bundle: Path, cards: dict[str, Card], wish: Wish, path: Path, *, confirmed: bool = False
+) -> Written:
     """Keep the bundle, add it to the recipe as requested, and write the recipe to `path`, its own file or another.
 
-    `cards`: the cards of the recipe's bundles. Errors are found before anything is copied or written. Raises ConfigError or
-    StorageError; the recipe is then unchanged.
+    `cards`: the cards of the recipe's bundles. `confirmed`: a person wants the bundle in spite of its `doubt`. Errors are found
+    before anything is copied or written. Raises ConfigError or StorageError; the recipe is then unchanged.
     """
     card = read_card(bundle)
+    problem = None if confirmed else doubt(card)
+    if problem is not None:
+        raise ConfigError(
+            problem.template, remedy="Train it again, or confirm that it is to be used nevertheless.", **problem.values
+        )
     if not file.stamp:  # a new recipe: nothing is in it yet but a place for the bundle
         named = _named(wish, keep_bundle(bundle, base=path.parent))
         values = file.recipe.model_dump() | {

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError
-from inspector.core.message import ClassName
+from inspector.core.message import ClassName, Message, message
 from inspector.core.paths import models
 from inspector.core.types import Precision, Unit
 from inspector.imaging.preprocessing import fits
 from inspector.recipes.locate import find_bundles
 from inspector.recipes.quantities import fitting
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
+from inspector.runs.folder import NOTHING_LEARNT
 from inspector.tasks.base import DefaultRule, card_threshold, task_of
 
 CAMERA = "camera"  # the only camera of an automatic recipe
@@ -43,6 +44,13 @@ def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
             "No bundle for this kind of picture comes with the program.", remedy="Name one with --model, or train one."
         )
     return found
+
+
+def doubt(card: Card) -> Message | None:
+    """Return why a bundle should judge no part, or None: its training ended no better than chance."""
+    if not card.training.get(NOTHING_LEARNT):
+        return None
+    return message("{bundle} learnt nothing in its training: its answers are no better than chance.", bundle=card.name)
 
 
 def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:

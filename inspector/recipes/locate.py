@@ -1,10 +1,10 @@
-"""Finding the bundle that a recipe names."""
+"""Places of recipes and bundles, and finding the bundle that a recipe names."""
 
 from pathlib import Path
 
 from inspector.bundles.bundle import CARD
 from inspector.core.errors import ConfigError
-from inspector.core.paths import models, resources, user_data
+from inspector.core.paths import models, resources, user_config, user_data
 
 DEMO_RECIPE = "demo-line.toml"
 
@@ -36,6 +36,18 @@ def bundle_roots() -> tuple[Path, ...]:
 def demo_recipe() -> Path:
     """Return the shipped recipe of the demo line."""
     return resources() / "recipes" / DEMO_RECIPE
+
+
+def own_recipes() -> Path:
+    """Return the folder of the user's own recipes; it may not exist yet."""
+    return user_data() / "recipes"
+
+
+def known_recipes() -> list[Path]:
+    """Return the shipped recipes and the user's own, the demo line first."""
+    folders = (resources() / "recipes", own_recipes(), user_config() / "recipes")
+    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
+    return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
 
 
 def find_bundles(root: Path) -> list[Path]:

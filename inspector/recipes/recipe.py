@@ -10,9 +10,11 @@ from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
+from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
+SIMULATED = "simulated"  # the kind of source whose frames are rendered
 _LARGEST_SIDE = 1_000_000  # pixels
 
 
@@ -89,6 +91,7 @@ class InspectModel(_Model):
     engine: Annotated[str | None, FormField(choices=_engines)] = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
+    tiles: Tiling | None = Field(None, description="the region is inspected in tiles; the bundle's own if left out")
     hot_celsius: Annotated[float | None, FormField("Hot spots", unit="°C")] = Field(
         None, description="thermal: hot spots are areas above this"
     )
@@ -141,6 +144,13 @@ class ArchiveModel(_Model):
     )
 
 
+class Alarm(_Model):
+    """How the window announces an NG part."""
+
+    flash: bool = Field(False, description="the verdict flashes twice")
+    sound: bool = Field(False, description="the desktop's warning sound, at most once a second")
+
+
 class Recipe(_Model):
     """Everything the station needs for one product."""
 
@@ -175,6 +185,12 @@ class Recipe(_Model):
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     archive: ArchiveModel = ArchiveModel()
+    alarm: Alarm = Alarm()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any camera is rendered, so that no verdict concerns a real part."""
+        return any(camera.source.partition(":")[0] == SIMULATED for camera in self.cameras.values())
 
     def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
         """Seconds from its trigger or first frame within which a part must have its verdict; None for no deadline."""

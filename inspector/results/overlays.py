@@ -21,6 +21,7 @@ _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
         Verdict.NOT_INSPECTED: (120, 120, 120),
     }
 )
+_SIMULATION: Colour = (240, 228, 66)
 _SMALLEST = 480  # narrower pictures are enlarged for legible labels
 
 
@@ -46,6 +47,8 @@ def _draw_frame(inspection: Inspection, frame: Frame, camera: str) -> Picture:
             pen.rectangle(region, WHITE, width=1)
         draw_prediction(pen, prediction, prediction.threshold)
     _banner(pen, inspection)
+    if frame.is_simulated:
+        _simulation(pen)
     return np.asarray(image, np.uint8)
 
 
@@ -54,3 +57,11 @@ def _banner(pen: Pen, inspection: Inspection) -> None:
     words = [inspection.verdict.value.replace("_", " "), *(reason.text for reason in inspection.reasons[:1])]
     pen.draw.rectangle((0, 0, pen.image.width, pen.size + 8), fill=_VERDICTS[inspection.verdict])
     pen.draw.text((6, 2), "  ".join(words), font=font(pen.size), fill=WHITE)
+
+
+def _simulation(pen: Pen) -> None:
+    """Mark a rendered frame along the bottom, in letters twice as large as the others."""
+    letters = font(pen.size * 2)
+    width, height = pen.image.width, pen.image.height
+    pen.draw.rectangle((0, height - pen.size * 2 - 12, width, height), fill=_SIMULATION)
+    pen.draw.text((width / 2, height - 6), "SIMULATION", font=letters, fill=(0, 0, 0), anchor="md")

@@ -31,8 +31,10 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "revision": inspection.revision,
         "recipe_digest": judged_by.recipe_digest,
         "bundles": {bundle_name(name): digest for name, digest in judged_by.bundles.items()},
+        "cards": {bundle_name(name): digest for name, digest in judged_by.cards.items()},
         "software": judged_by.software,
         "utc": inspection.utc.isoformat(),
+        "is_simulated": inspection.is_simulated,
     }
 
 

@@ -142,6 +142,7 @@ class RecordSink(Sink):
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
+        self.place = folder.folder.absolute() / RESULTS
 
     def take(self, inspection: Inspection) -> None:
         self._folder.record(inspection)

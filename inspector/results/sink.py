@@ -5,6 +5,7 @@ The station gives each a thread and an edge.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from inspector.core.errors import StorageError
@@ -25,7 +26,8 @@ class Sink(ABC):
 
     `name`: name of its thread, and location of its Faults. `stage`: stage that its time per part is counted for, "" for none.
     `records`: other sinks receive an inspection only after this one has written it. `drop`: behaviour when it is slower than
-    the line: a display skips inspections, a record makes the line wait. `size`: most inspections that may wait for it.
+    the line: a display skips inspections, a record makes the line wait. `size`: most inspections that may wait for it. `place`:
+    the file of one-line records, with `sequence` and `utc`, in which a part is looked up after its process was killed.
     """
 
     name: ClassVar[str]
@@ -33,6 +35,7 @@ class Sink(ABC):
     records: ClassVar[bool] = False
     drop: ClassVar[Literal["oldest", "never"]] = "never"
     size: ClassVar[int] = 64
+    place: Path | None = None
 
     def open(self, status: StationStatus) -> None:  # noqa: B027 - most have nothing to open
         """Prepare for a run; the line starts when every sink is ready. Raises InspectorError; then the line does not start."""

@@ -30,6 +30,7 @@ from pydantic import ConfigDict, ValidationError
 
 from inspector import __version__
 from inspector.core.config import Count, FiniteModel, describe_validation
+from inspector.core.durable import replace_durably
 from inspector.core.errors import ConfigError, JobError, StorageError
 from inspector.core.paths import user_data
 from inspector.core.untrusted import parse_json, read_bounded
@@ -120,9 +121,7 @@ def write_run(folder: Path, record: RunRecord) -> None:
     try:
         with temporary.open("w", encoding="utf-8") as stream:
             json.dump(record.model_dump(mode="json"), stream, ensure_ascii=False, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())  # else a power cut may leave the new name with nothing in it
-        temporary.replace(folder / RUN)
+        replace_durably(temporary, folder / RUN)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from inspector.core.config import FiniteModel, FormField, Option, describe_valid
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS, known_task
 from inspector.core.types import TaskName
+from inspector.imaging.tiling import Tiling
 
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
@@ -74,6 +75,15 @@ class TrainSettings(FiniteModel):
         ge=8, le=4096, description="frames are fitted into the input; a larger one shows smaller defects and takes longer"
     )
     height: Annotated[int, FormField("Input height", "network", "px")] = Field(ge=8, le=4096, description="likewise")
+    tile: Annotated[int, FormField("Tile", "network", "px")] = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="detection, segmentation: large images are learnt and inspected in squares of this side; 0: as a whole",
+    )
+    tile_overlap: Annotated[int, FormField("Overlap", "network", "px")] = Field(
+        0, ge=0, le=2048, description="of neighbouring tiles; defects up to this size are whole in one of them"
+    )
     channels: Annotated[Literal[1, 3], FormField("Channels", "network")] = Field(3, description="1: grey input, 3: colour")
     fit: Annotated[Literal["stretch", "letterbox"], FormField("Fit", "network")] = Field(
         "stretch", description="how frames of another shape are fitted into the input"
@@ -193,9 +203,15 @@ class TrainSettings(FiniteModel):
     def _shares(self) -> Self:
         if self.val + self.test >= 1:
             raise ValueError("Validation and test together must leave something to train on.")
+        if self.tile:
+            self.tiling()
         if self.levels is not None and not self.levels[0] < self.levels[1]:
             raise ValueError("Levels are two numbers, the lower one first.")
         return self
+
+    def tiling(self) -> Tiling | None:
+        """Return how images are divided; None if they are not. Raises ValueError."""
+        return Tiling(size=self.tile, overlap=self.tile_overlap) if self.tile else None
 
     @property
     def bundle_name(self) -> str:

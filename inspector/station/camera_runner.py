@@ -1,8 +1,8 @@
 """One camera on its own thread: opened, read, and opened again when it fails or hangs.
 
 Policy. A failure that cannot mend itself (no such file) is a FAULT at once. Otherwise the camera is LOST and opened again
-after a pause that grows with the failures of the last minute (0.5, 1, 2, 4, then 5 s). A live camera is tried for ever,
-because its cable may be plugged in again after an hour; a camera that is not live (a file on a share) becomes a FAULT
+after a pause that grows with the failures of the last minute (0.5, 1, 2, 4, then 5 s). A live camera and a watched folder are
+tried for ever, because a cable may be plugged in again after an hour; any other camera (a video on a share) becomes a FAULT
 after five failures within a minute, because trying again would start it from its beginning. A thread that hangs in its
 driver is left behind and another one takes its place, as long as not too many are left.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from inspector.cameras.base import Camera
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame
+from inspector.core.types import Frame, Origin
 from inspector.inspection.batch_inference import RESTARTS, Budget
 from inspector.inspection.pulse import Pulse
 from inspector.inspection.status import CameraState, CameraStatus
@@ -44,17 +44,17 @@ class CameraRunner:
         camera: Camera,
         *,
         wanted: Callable[[str, threading.Event], bool],
-        deliver: Callable[[Frame], None],
-        unreadable: Callable[[str, str, InspectorError], None],
+        deliver: Callable[[Frame, Origin | None], None],
+        unreadable: Callable[[str, str, InspectorError, Origin | None], None],
         lost: Callable[[int], None],
         report: Callable[[str, CameraStatus], None],
         silence_s: float = 0.0,
     ) -> None:
         """`wanted(name, stop)` blocks until the next frame is needed; `deliver` takes it; `report` receives changes of state.
 
-        `unreadable(name, part, error)` takes a part whose frame cannot be read. `lost(count)` receives the number of frames
-        overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as hanging;
-        the camera may ask for more (`Camera.patience_s`).
+        `unreadable(name, part, error, origin)` takes a part whose frame cannot be read. `lost(count)` receives the number of
+        frames overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as
+        hanging; the camera may ask for more (`Camera.patience_s`).
         """
         self.camera = camera
         camera.on_problem = self._skipped
@@ -167,11 +167,12 @@ class CameraRunner:
                         frame = next(frames, None)
                 if frame is None or stop.is_set():
                     return
+                origin = self.camera.origin
                 self._change(CameraState.STREAMING)
                 # An unreadable part used up the request for this frame.
                 if self._skips and not self._wanted(self.name, stop):
                     return
-                self._deliver(frame)
+                self._deliver(frame, origin)
         finally:
             close: Callable[[], None] | None = getattr(frames, "close", None)
             if close is not None:
@@ -181,7 +182,7 @@ class CameraRunner:
         self._reading.pulse.renew()  # an unreadable frame is a sign of life, too
         self._change(CameraState.STREAMING)
         if not self._skips or self._wanted(self.name, self._reading.stop):
-            self._unreadable(self.name, part, error)
+            self._unreadable(self.name, part, error, self.camera.origin)
         self._skips += 1
 
     def _recover(self, error: InspectorError, reading: _Reading) -> bool:
@@ -189,7 +190,7 @@ class CameraRunner:
         now = time.monotonic()
         self._failures.spend(now)
         retryable = isinstance(error, CameraError) and error.retryable
-        if not retryable or (not self.camera.live and self._failures.recent(now) > RESTARTS):
+        if not retryable or (not self.camera.resumes and self._failures.recent(now) > RESTARTS):
             self._change(CameraState.FAULT, error.problem, error.remedy)
             return False
         self._change(CameraState.LOST, error.problem, error.remedy)

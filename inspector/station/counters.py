@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from inspector.core.types import Inspection, Verdict
+from inspector.inspection.parts import SETTLE
 from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.inspection.takt import FEW, INSPECTION, Arrivals
 
@@ -89,7 +90,9 @@ class _Takt:
             self._busy.add(busy)
             self._recent.append((now, busy))
         # A source that waits has its part ready when the station is: only the work itself can be late.
-        if takt is not None and (busy > takt or (not self.arrivals.held and inspection.latency_ms > takt)):
+        # A watched file has to settle before it can be read.
+        latency = inspection.latency_ms - inspection.timings_ms.get(SETTLE, 0.0)
+        if takt is not None and (busy > takt or (not self.arrivals.held and latency > takt)):
             self._late += 1
 
     def stats(self, now: float) -> TaktStats:

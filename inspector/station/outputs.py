@@ -1,7 +1,8 @@
 """The output stage: every verdict goes to every sink, each on its own thread behind its own edge.
 
-Sinks that record come first, one after the other: no other sink receives a verdict before it is written. The other sinks run in
-parallel, so that slow pictures delay neither the line nor the display.
+Sinks that record come first, one after the other: no other sink receives a verdict before it is written. The ledger of a
+watched folder is written before the first of them and after the last one. The other sinks run in parallel, so that slow
+pictures delay neither the line nor the display.
 """
 
 import logging
@@ -18,6 +19,7 @@ from inspector.inspection.status import StageStats, StationStatus
 from inspector.results.sink import NotRecorded, Sink
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
+from inspector.station.ledgers import Ledgers, LedgerSink
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +33,23 @@ Report = Callable[[str, Message | None, Message | None], None]
 class Outputs:
     """Distributes every inspection to the sinks. `put` may be called from any thread."""
 
-    def __init__(self, sinks: Sequence[Sink], counters: Counters, report: Report) -> None:
+    def __init__(self, sinks: Sequence[Sink], counters: Counters, report: Report, ledgers: Ledgers) -> None:
         """`report(name, problem, remedy)` receives losses and hangs of a sink; problem None: it works again."""
+        self._ledgers = ledgers
         others = [_Lane(sink, counters, report, ()) for sink in sinks if not sink.records]
+        recording = [sink for sink in sinks if sink.records]
         first: list[_Lane] = others
         records: list[_Lane] = []
-        for sink in reversed([sink for sink in sinks if sink.records]):
-            records.insert(0, _Lane(sink, counters, report, first))
-            first = [records[0]]
-        self._first = first
+        for sink in reversed(recording or [LedgerSink()]):
+            lane = _Lane(sink, counters, report, first)
+            records.insert(0, lane)
+            first = [lane]
+        place = next((sink.place for sink in recording if sink.place is not None), None)
+        if recording:
+            records[0].before = lambda inspection: ledgers.begin(inspection, place)
+        records[-1].after = ledgers.done
+        self._first = first if recording else others
+        self._ledger_first = first
         self._lanes = [*records, *others]  # in the order in which they are closed
 
     def open(self, status: StationStatus) -> None:
@@ -71,7 +81,8 @@ class Outputs:
 
         Waits for room in sinks that never drop, unless `wait` is False: then the verdict is accepted regardless.
         """
-        for lane in self._first:
+        self._ledgers.claim(inspection)
+        for lane in self._ledger_first if inspection.origins else self._first:
             lane.put(inspection, wait)
 
     def close(self, status: StationStatus) -> None:
@@ -102,6 +113,8 @@ class _Lane:
         self._counters = counters
         self._report = report
         self._then = then
+        self.before: Callable[[Inspection], None] | None = None
+        self.after: Callable[[Inspection], None] | None = None
         self._edge: Edge[Inspection] = Edge(sink.size, drop=sink.drop, capacity=CAPACITY, weigh=weight_of)
         self._pulse = Pulse()
         self._problem: Message | None = None
@@ -174,9 +187,11 @@ class _Lane:
 
     def _take(self, inspection: Inspection) -> Inspection:
         """Give the sink an inspection; return what the lanes after it receive."""
-        began = time.monotonic()
+        began, before, after = time.monotonic(), self.before, self.after
+        early = None if before is None else self._do(lambda: before(inspection))
         error = self._do(lambda: self.sink.take(inspection))
-        if error is None:
+        late = None if after is None or error is not None else self._do(lambda: after(inspection))
+        if early is None and error is None and late is None:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)

@@ -53,13 +53,17 @@ class PartAssembler:
         join_s: float,
         trigger_s: float,
         opened: Callable[[Part], bool] = lambda part: True,
+        issue: Callable[[], str] | None = None,
     ) -> None:
         """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds.
 
         `opened` receives every new part and returns False for a part that will not be answered, which is then not waited for.
+        `issue` returns the id of a part that has none, or only that of a simulation, which begins anew at every start; by
+        default the part's number in this run, and the simulation's.
         """
         self.deadline_s: float | None = None  # for parts opened from now on
         self._opened = opened
+        self._issue = issue
         self.arrivals = Arrivals("triggers" if mode == "triggered" else "arrivals")
         self._cameras = {name: _CameraSeen(live, touched=time.monotonic()) for name, live in cameras.items()}
         self._mode = mode
@@ -194,7 +198,8 @@ class PartAssembler:
             assembled.ready.append(self._close(part))
             part = None
         if part is None:
-            part = self._new(capture.part, now)
+            simulated = frame is not None and frame.is_simulated
+            part = self._new("" if simulated and self._issue is not None else capture.part, now)
             if part is not None:
                 self._open[key] = part
                 self.arrivals.came(now, held_s=seen.held_s)
@@ -209,7 +214,8 @@ class PartAssembler:
 
     def _new(self, name: str, now: float, *, triggered: bool = False) -> Part | None:
         sequence = next(self._numbers)
-        part = Part(name or str(sequence), sequence, now, triggered, self.deadline_s)
+        name = name or (str(sequence) if self._issue is None else self._issue())
+        part = Part(name, sequence, now, triggered, self.deadline_s)
         return part if self._opened(part) else None
 
     def _close(self, part: Part) -> Part:

@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection
+from inspector.core.types import Frame, Inspection, Origin
 from inspector.inspection.parts import FrameCapture, Life, Part, PartResult, capture_of
 from inspector.inspection.program import Program
 from inspector.inspection.quality import FrozenWatch
@@ -52,8 +52,9 @@ class Pipeline:
         owner: Owner,
         counters: Counters,
         limit: int | None = None,
+        issue: Callable[[], str] | None = None,
     ) -> None:
-        """Starts nothing. `limit`: most parts to judge."""
+        """Starts nothing. `limit`: most parts to judge. `issue`: see `PartAssembler`."""
         recipe = program.recipe
         live = {name: camera.live for name, camera in cameras.items()}
         waits = mode == "triggered" or not any(live.values())
@@ -68,6 +69,7 @@ class Pipeline:
             join_s=recipe.join_ms / 1000,
             trigger_s=recipe.trigger_ms / 1000,
             opened=self.register.open,
+            issue=issue,
         )
         self._edge: Edge[Part] = Edge(
             max(2, recipe.max_batch), drop="never" if waits else "oldest", capacity=CAPACITY, weigh=Part.weight
@@ -226,19 +228,19 @@ class Pipeline:
         self._assembler.camera_is(name, status.state, status.problem)
         self._owner.camera_is(name, status)
 
-    def _arrived(self, frame: Frame) -> None:
+    def _arrived(self, frame: Frame, origin: Origin | None) -> None:
         """Handle a frame, on its camera's thread."""
         program, name = self.program, frame.camera
         self._counters.frame(name)
         live = self._assembler.live(name)
         frozen = self._watches[name].observe(frame, program.recipe.cameras[name].gate) if live else None
-        self._admit(name, capture_of(frame, name, program, problem=frozen, live=live))
+        self._admit(name, capture_of(frame, name, program, problem=frozen, live=live, origin=origin))
 
-    def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
+    def _unreadable(self, camera: str, part: str, error: InspectorError, origin: Origin | None) -> None:
         """Handle a part without a frame, on its camera's thread."""
         values = error.problem.values
         source = str(values.get("file", values.get("source", part)))
-        self._admit(camera, FrameCapture(None, error.problem, source, part=part))
+        self._admit(camera, FrameCapture(None, error.problem, source, part=part, origin=origin))
 
     def _lost(self, count: int) -> None:
         """Count overwritten frames of a live camera. Frames between two triggers are not needed and not counted."""

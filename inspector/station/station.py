@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from inspector.bundles.acceptance import admit
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
@@ -17,7 +18,9 @@ from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
 from inspector.station.counters import Counters
 from inspector.station.inspection_thread import InspectionThread
+from inspector.station.ledgers import Ledgers, LedgerSink
 from inspector.station.outputs import Outputs
+from inspector.station.part_ids import PartIds
 from inspector.station.pipeline import STOP_SECONDS, Pipeline
 from inspector.tuning.store import Decision, decide
 
@@ -46,10 +49,12 @@ class Station:
         precision: Precision | None = None,
         cameras: OpenCamera = open_camera,
         limit: int | None = None,
+        ids: PartIds | None = None,
     ) -> None:
         """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera.
 
-        `limit`: most parts to judge; then the sources count as ended.
+        `limit`: most parts to judge; then the sources count as ended. `ids`: names the parts that have no id of their own; by
+        default they are numbered from 0 in each run.
         """
         self._given = recipe
         self._base = base
@@ -59,11 +64,13 @@ class Station:
         self._precision: Precision | None = precision
         self._open_camera = cameras
         self._limit = limit
+        self._ids = ids
         self._commands = threading.RLock()  # one command at a time
         self._telling = threading.RLock()  # one status at a time
         self._status = StationStatus(mode=recipe.mode, recipe=recipe)
         self._counters = Counters()
         self._outputs: Outputs | None = None
+        self._ledgers = Ledgers()
         self._pipeline: Pipeline | None = None
         self._threads: list[InspectionThread] = []
         self._starter: threading.Thread | None = None
@@ -82,7 +89,8 @@ class Station:
             if self._status.state is not StationState.STOPPED:
                 return
             self._counters = Counters()
-            self._outputs = Outputs(self._sinks, self._counters, self.report)
+            self._ledgers = Ledgers()
+            self._outputs = Outputs(self._sinks, self._counters, self.report, self._ledgers)
             self._ended.clear()
             mode = mode or self._given.mode
             self._publish(StationStatus(StationState.STARTING, mode, self._given))
@@ -203,6 +211,10 @@ class Station:
         self._counters.end()
         if outputs is not None:
             outputs.close(self.status)
+        try:
+            self._ledgers.close()
+        except InspectorError as error:
+            self.report(LedgerSink.name, error.problem, error.remedy)
         with self._commands:
             self._publish(replace(self.status, state=StationState.STOPPED))
         self._ended.set()
@@ -217,7 +229,10 @@ class Station:
 
     def _load(self, attempt: "_Attempt") -> None:
         try:
-            program = self._decided(load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision))
+            program = load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision)
+            for bundle in {step.bundle.folder: step.bundle for step in program.steps}.values():
+                admit(bundle)
+            program = self._decided(program)
             with self._commands:
                 if attempt.number != self._attempt:
                     return
@@ -239,7 +254,12 @@ class Station:
     def _new_pipeline(self, attempt: "_Attempt", program: Program) -> Pipeline:
         models = {name: attempt.recipe.cameras[name] for name in sorted(program.cameras())}
         cameras = {name: self._open_camera(name, model.source, model.options) for name, model in models.items()}
-        return Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit)
+        for camera in cameras.values():
+            self._ledgers.attach(attempt.recipe.name, camera)
+        issue = None if self._ids is None else self._ids.issue
+        return Pipeline(
+            program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit, issue=issue
+        )
 
     def _decided(self, program: Program) -> Program:
         """Return the program with the variants tuned for this machine, unless a person asked for others.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.message import Message
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
-from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, TaskName
+from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.mistakes import Mistake
@@ -39,10 +39,11 @@ class Sizing:
     """Limits from which `training.recommend` sizes a training.
 
     `usual`: side of the input in pixels; `usual_of_many`: the same for many images. `enlarged`: largest factor by which images
-    may be enlarged. `object_px`: side in pixels that the median object should span in the input. The default is two cells of
-    the detector's finest grid (8 px each); an edge or a class needs fewer. `seen`: images shown in all epochs together.
-    `epochs`: smallest and largest number. `batch_of_many`: batch size for many images, 0: as for few. `rates`, `rates_of_many`:
-    learning rates of a pretrained network. `larger`: whether a larger input is worth offering.
+    may be enlarged. `object_px`: side in pixels that small objects should span in the input (`data.sizes`); for a detector two
+    cells of its finest grid (8 px each); an edge or a class needs fewer. `thin_px`: width in pixels that cracks and scratches
+    should keep. `seen`: images shown in all epochs together. `epochs`: smallest and largest number. `batch_of_many`: batch size
+    for many images, 0: as for few. `rates`, `rates_of_many`: learning rates of a pretrained network. `larger`: whether a larger
+    input is worth offering.
     """
 
     usual: int
@@ -50,6 +51,7 @@ class Sizing:
     seen: int
     epochs: tuple[int, int] = (20, 100)
     usual_of_many: int = 0
+    thin_px: float = 2.5
     enlarged: float = 1.0
     batch_of_many: int = 0
     rates: Mapping[str, float] = field(default_factory=lambda: {"lr": 1e-3, "backbone_rate": 0.5})
@@ -121,6 +123,7 @@ class Task(ABC):
     sizing: ClassVar[Sizing] = Sizing(usual=224, object_px=12, seen=12_000)
     cam: ClassVar[Literal["gradcam", "layercam"]] = "gradcam"  # default method of a heat map
     explained: ClassVar[str] = "class {name} (score {target:.2f})"  # text for the number that a heat map explains
+    tiled: ClassVar[bool] = False  # whether large images may be answered tile by tile (`join`)
     class_measure: ClassVar[str] = ""  # name of the number by which classes are compared
 
     @abstractmethod
@@ -137,6 +140,10 @@ class Task(ABC):
     @abstractmethod
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
         """Decode graph outputs [N, ...] into one Prediction per frame. The graph has already applied `activation`."""
+
+    def join(self, found: Sequence[tuple[Region, Answer]], region: Region, card: Card) -> Answer:
+        """Return the answer for a region from those for its tiles. Raises TypeError for a task that is not `tiled`."""
+        raise TypeError(f"{self.name} answers for whole images")
 
     @abstractmethod
     def metrics(self, card: Card) -> Metrics:

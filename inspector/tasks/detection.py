@@ -16,7 +16,7 @@ from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.registry import LOSSES
-from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, TaskName
+from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Sizing, Target, Task, defect_classes, loss_of, percent, shares
@@ -24,8 +24,9 @@ from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.mistakes import Mistake, listed
 from inspector.tasks.thresholds import NEVER, Rated
+from inspector.tasks.tiles import join_boxes
 
-MAX_OBJECTS = 100  # most labelled objects of a frame used in training
+MAX_OBJECTS = 300  # most labelled objects of a frame used in training
 FLOOR = 0.05
 NMS_IOU = 0.5
 _MATCH = 0.5  # smallest IoU of two boxes that count as the same
@@ -41,6 +42,7 @@ class Detection(Task):
     lowest: ClassVar[float] = 0.05
     cam: ClassVar[Literal["gradcam", "layercam"]] = "layercam"  # for small targets
     explained: ClassVar[str] = "boxes of class {name} (scores add up to {target:.2f})"
+    tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "ap50"
     sizing: ClassVar[Sizing] = Sizing(usual=320, object_px=16, seen=25_000, enlarged=1.6)
 
@@ -85,6 +87,10 @@ class Detection(Task):
             boxes = suppress(found, overlap)
             result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, boxes))
         return result
+
+    def join(self, found: Sequence[tuple[Region, Answer]], region: Region, card: Card) -> Boxes:
+        boxes = [(tile, answer) for tile, answer in found if isinstance(answer, Boxes)]
+        return join_boxes(boxes, region, overlap=card.thresholds.get("nms_iou", NMS_IOU))
 
     def metrics(self, card: Card) -> DetectionMetrics:
         return DetectionMetrics(card.classes, score=self.threshold(card))

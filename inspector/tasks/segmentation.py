@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.core.types import IGNORE, Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
+from inspector.core.types import IGNORE, Annotation, Answer, Floats, Frame, Masks, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, View, resize
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes, unknown_plane, without_unknown
 from inspector.tasks.metrics import SegmentationMetrics
+from inspector.tasks.metrics.segmentation import HALF
 from inspector.tasks.mistakes import NOTHING, Mistake
 from inspector.tasks.thresholds import NEVER, Rated
+from inspector.tasks.tiles import join_masks
 
 _MATCH = 0.5  # smallest IoU of two areas that count as the same
 _WELL_FOUND = 0.8  # smallest Dice of a frame that is not a mistake
@@ -33,8 +35,9 @@ class Segmentation(Task):
     lowest: ClassVar[float] = 0.1
     mirrors: ClassVar[Mirrors] = "mirrored"
     explained: ClassVar[str] = "mask of class {name}"
+    tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "iou"
-    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=10, seen=17_000)
+    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=10, thin_px=3.0, seen=17_000)
     threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
@@ -67,6 +70,9 @@ class Segmentation(Task):
             result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, Masks(mask)))
         return result
 
+    def join(self, found: Sequence[tuple[Region, Answer]], region: Region, card: Card) -> Masks:
+        return join_masks([(tile, answer) for tile, answer in found if isinstance(answer, Masks)], region)
+
     def metrics(self, card: Card) -> SegmentationMetrics:
         return SegmentationMetrics(card.classes, threshold=self.threshold(card))
 
@@ -84,7 +90,7 @@ class Segmentation(Task):
 
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         planes = target["mask"]
-        mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
+        mask = np.where(planes.max(axis=0) >= HALF, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
         if "ignore" in target:
             mask[target["ignore"][0] > 0] = IGNORE
         return Annotation(mask=mask)

@@ -64,12 +64,14 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
 
     The candidates are the reject scores of the good validation frames. If at most k of n lie above the threshold, the rate is
     at most `allowed` if the binomial probability of k or fewer is at most 5 % (Clopper and Pearson, 1934; for a threshold at an
-    order statistic: Wilks, Annals of Mathematical Statistics 12, 1941; in conformal terms: Vovk, ACML 2012). Frames of one
-    group count as one case. If the data are not sufficient: `default`, with the reason.
+    order statistic: Wilks, Annals of Mathematical Statistics 12, 1941; in conformal terms: Vovk, ACML 2012). A group is one
+    case, whatever its size: each of its frames counts as a part of it, and the rate is that of an average group. Equal scores
+    lie above a threshold together. If the data are not sufficient: `default`, with the reason.
     """
     good = [frame for frame in rated if frame.good]
     fewest = needed(allowed, RISK)
-    units = len(set(group_numbers([frame.group for frame in good]).tolist()))
+    groups = group_numbers([frame.group for frame in good])
+    units = len(set(groups.tolist()))
     hits = allowed_hits(units, allowed, RISK) if units else -1
     if hits < 0:
         return replace(
@@ -82,9 +84,7 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
                 count=units,
             ),
         )
-    spare = hits * len(good) // units
-    scores = np.sort([frame.reject for frame in good])[::-1]
-    edge = float(scores[spare]) if spare < len(scores) else NEVER
+    edge = _edge(np.array([frame.reject for frame in good]), 1 / np.bincount(groups)[groups], hits)
     score = max(lowest, math.floor(edge * 10_000 + 1) / 10_000 if edge >= 0 else lowest)
     if score > _HIGHEST:
         return replace(
@@ -96,6 +96,14 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
             ),
         )
     return Choice(score, "false_reject", needed=fewest)
+
+
+def _edge(scores: NDArray[np.float64], shares: NDArray[np.float64], hits: int) -> float:
+    """Return the lowest score which the threshold must exceed so that the `shares` of the frames above it sum up to `hits`."""
+    order = np.argsort(-scores, kind="stable")
+    scores, above = scores[order], np.cumsum(shares[order])
+    beyond = np.flatnonzero(above > hits + 1e-9)
+    return float(scores[beyond[0]]) if len(beyond) else NEVER
 
 
 def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float = 0.0) -> Threshold:

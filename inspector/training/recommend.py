@@ -2,123 +2,94 @@
 
 1. Network: one with a pretrained backbone, if its weights are installed. Otherwise, for detection, the network that has been
    seen to learn from random weights. Temperatures have a network of their own.
-2. Input: large enough that the median object spans sufficient pixels of it (`Sizing.object_px`), but no larger than the images.
-   A detector finds more with a finer grid over the same pixels, so small images are enlarged for it (rolled steel of 200 px:
-   mAP50 0.68 at 224 px, 0.72 at 320).
+2. Input: large enough that small objects (`data.sizes`) span sufficient pixels of it (`Sizing.object_px`) and that thin ones,
+   cracks and scratches, keep their width (`Sizing.thin_px`), but no larger than the images. A detector finds more with a finer
+   grid over the same pixels, so images are enlarged for it up to 640 px (rolled steel of 200 px: mAP50 0.68 at 224 px, 0.72 at
+   320). With a processor more than 640 px are recommended only if enough epochs fit into the time. Where the input would show
+   too little of what the images show, they are learnt and inspected in tiles, if the takt allows it.
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
    a sentence says so.
 4. Kind of data: images of surfaces, which have no up and down (`data.pose`), are mirrored and rotated, and stretched to the
    input. With exactly two classes, a score is the mean over four mirrored views if the takt allows it.
 5. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
-   cross-validation in five folds.
+   cross-validation in five folds where the time allows it: folds measure, and the epochs that they cost would be missed.
 6. Rare classes: if the most frequent class has at least three times as many images as the rarest, rare classes are weighted
    more. Kinds of defects on a surface with fewer than 40 images are learnt as one class.
 7. Learning: the average of the last weights is kept. In a pretrained network the first stages are frozen: they see edges and
    textures, which are alike in all images, and cost most of the time. New layers, which have much to learn, learn faster than
    the rest. Many images: larger batches and steps.
-8. Epochs: enough for the network to see a given number of images (`Sizing.seen`), fewer if that would exceed an hour.
+8. Epochs: enough for the network to see a given number of images (`Sizing.seen`), fewer if that would exceed the time given,
+   an hour if none is.
+
+The advice depends on the data, the task, the class of the machine (`training.costs`), the takt and the time given, and on
+nothing else: not on the load of the moment. `ml/train/EXPERIMENTS.md` names the experiment behind each rule.
 
 With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in bench/FIGURES.md.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
-from statistics import median
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
 from inspector.core.message import ClassName, Message, message
-from inspector.core.registry import NETWORKS, STILL_STAGES, TASKS
+from inspector.core.registry import NETWORKS, TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey, TaskSurvey
-from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, task_defaults
+from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import task_of
-from inspector.training.costs import Hardware, cost_of
+from inspector.training.alternatives import VIEWS, Advice, alternatives, learning, networks_for
+from inspector.training.costs import TILES, Hardware, estimate_minutes, part_ms
+from inspector.training.sizing import (
+    MANY,
+    SHARE_OF_TAKT,
+    Input,
+    Tiled,
+    choose_input,
+    choose_tiles,
+    within_takt,
+)
 
-_SIDES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
-_GRID = 32  # the networks halve the input five times
-_SMALLEST = 96
-_LARGEST, _LARGEST_GPU = 640, 1024
 _FEW, _FEW_OF_A_CLASS, _FOLDS = 150, 20, 5
-_MANY = 1000
 _FEW_TO_TELL_APART = 40  # images of a kind of defect
 _ONE_CLASS = "defect"
-_AVERAGE = 0.99
 _IMBALANCED, _VERY_IMBALANCED = 3, 25
 _LONGEST_MIN = 60.0
-_SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
-_VIEWS, _VIEWS_MS = 4, 50.0  # mirrored views; their time limit if the takt is unknown
-_LARGER = 1.4  # factor from which a larger input is worth mentioning
-_SAME_SHAPE = 1.03
-_ALMOST_SQUARE = 1.25
-_FORWARD = 1 / 3  # of a step: going forward only, as validation does
-_START_S = 30.0  # torch is loaded, the network is exported and measured
+_VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
+_RISK = 0.05  # that a proof does not hold
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """Another way to learn the same data.
-
-    Holds the settings to change, the benefit, and the price in minutes of training and ms of computing time per part.
-    """
-
-    settings: Mapping[str, Any]
-    minutes: float
-    ms: float
-    trade: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Recommended settings.
-
-    `settings`: values of `TrainSettings`. `reasons`: one sentence per reason. `problems`: obstacles, each with its remedy.
-    `minutes` of training and `ms` of computing time per part are estimates for this machine.
-    """
-
-    settings: Mapping[str, Any]
-    reasons: tuple[Message, ...]
-    problems: tuple[Message, ...]
-    minutes: float
-    ms: float
-    alternatives: tuple[Alternative, ...] = ()
-
-    @property
-    def reason(self) -> Message:
-        """All reasons and problems as one message."""
-        return reduce(lambda first, then: message("{first} {then}", first=first, then=then), (*self.reasons, *self.problems))
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    width: int
-    height: int
-    fit: str = "stretch"
-
-    @property
-    def side(self) -> int:
-        return max(self.width, self.height)
-
-    def shrunk(self, side: int) -> "_Input":
-        """Return the same aspect ratio with this longer side."""
-        width, height = (max(_GRID, round(size * side / self.side / _GRID) * _GRID) for size in (self.width, self.height))
-        return _Input(width, height, self.fit)
-
-
-def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware) -> Advice:
+def recommend(
+    survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware, time_s: float | None = None
+) -> Advice:
     """Return the recommended training for this folder.
 
-    `task` is one of `survey.tasks`; `takt_s`: seconds per part on the line, or None.
+    `task` is one of `survey.tasks`. `takt_s`: seconds per part on the line; `time_s`: seconds that the training may take; None:
+    not said.
     """
     offered, surface = survey.tasks[task], _is_surface(survey, task)
     reasons: list[Message] = []
     problems = _missing(task, hardware)
     networks = networks_for(task, weights=hardware.weights)
-    network, chosen = networks[0], _input(survey, offered, hardware, reasons)
-    if takt_s:
-        network, chosen = _within_takt(networks, chosen, takt_s, hardware, reasons, problems)
+    network = networks[0]
     pretrained = hardware.weights and NETWORKS[network].pretrained
+    longest_min = time_s / 60 if time_s else _LONGEST_MIN
+
+    def affordable(size: Input) -> bool:
+        values = {"task": task, "network": network, "width": size.width, "height": size.height, "pretrained": pretrained}
+        values |= learning(task, network, offered.total, pretrained=pretrained)
+        values["epochs"] = task_of(task).sizing.epochs[0]
+        return estimate_minutes(values, offered.total, hardware) <= longest_min
+
+    seen: list[Message] = []
+    chosen = choose_input(survey, offered, hardware, seen, stretch=surface, affordable=affordable, freely=time_s is None)
+    tiled = _in_tiles(survey, offered, chosen, network, hardware, reasons, takt_s=takt_s)
+    reasons[:0] = seen if tiled is None else []
+    if tiled is not None:
+        chosen = tiled.input
+    elif takt_s:
+        network, chosen = within_takt(networks, chosen, takt_s, hardware, reasons, problems)
+        pretrained = hardware.weights and NETWORKS[network].pretrained
     reasons.insert(0, _network_sentence(network, offered, pretrained=pretrained))
     settings: dict[str, Any] = {
         "network": network,
@@ -129,33 +100,90 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
         "batch": _batch(task, offered.total),
         **learning(task, network, offered.total, pretrained=pretrained),
         **(_for_a_surface(offered, reasons) if surface else {}),
-        **_for_the_data(offered, reasons, pretrained=pretrained),
     }
-    settings["epochs"] = _epochs(settings, task, offered.total, hardware, reasons)
-    ms = part_ms(network, chosen.width, chosen.height, hardware)
-    allowed = 1000 * takt_s * _SHARE_OF_TAKT if takt_s else _VIEWS_MS
-    if surface and task_of(task).mirrors == "same" and len(offered.classes) == 2 and _VIEWS * ms <= allowed:
-        settings["mirrored"] = True
-        ms *= _VIEWS
-        reasons.append(
-            message("A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.", ms=ms)
-        )
+    if tiled is not None:
+        settings |= {"tile": tiled.tiling.size, "tile_overlap": tiled.tiling.overlap}
+    settings |= _for_the_data(
+        offered, reasons, pretrained=pretrained, folds=_folds_fit(settings, offered, hardware, longest_min)
+    )
+    settings["epochs"] = _epochs({**settings, "task": task}, offered, hardware, reasons, problems, time_s=time_s)
+    if time_s:
+        settings["time_limit"] = time_s
+    ms = _views(settings, offered, hardware, reasons, takt_s=takt_s) if surface else _ms(settings, hardware)
+    ms *= 1 if tiled is None else tiled.count
     if hardware.gpu:
         reasons.append(message("It is trained on the graphics card {name}.", name=hardware.gpu))
+    reasons.append(_proof(offered))
     minutes = estimate_minutes(settings, offered.total, hardware)
     advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms)
     return replace(advice, alternatives=alternatives(advice, offered, hardware))
 
 
-def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
-    """Return the task's networks, the recommended one first (rule 1)."""
-    advised = [name for name, entry in NETWORKS.items() if task in entry.tasks and entry.advised]
-    found = sorted(advised or _made_for(task), key=lambda name: NETWORKS[name].advised)
-    return tuple(found if weights else sorted(found, key=lambda name: not NETWORKS[name].from_nothing))
+def _in_tiles(
+    survey: Survey,
+    offered: TaskSurvey,
+    chosen: Input,
+    network: str,
+    hardware: Hardware,
+    reasons: list[Message],
+    *,
+    takt_s: float | None,
+) -> Tiled | None:
+    """Return tiles if they show small objects better and the takt allows them (rules 2 and 3)."""
+    tiled = choose_tiles(survey, offered, chosen)
+    if tiled is None:
+        return None
+    ms = tiled.count * part_ms(network, tiled.input.width, tiled.input.height, hardware)
+    values = {"count": tiled.count, "size": tiled.tiling.size, "ms": ms}
+    if takt_s and ms > 1000 * takt_s * SHARE_OF_TAKT:
+        reasons.append(
+            message(
+                "In {count} tiles of {size} px they would be seen better, but a part would compute {ms:.0f} ms, more than "
+                "half of the takt of {takt:.0f} ms.",
+                takt=1000 * takt_s,
+                **values,
+            )
+        )
+        return None
+    reasons.append(
+        message(
+            "Images are learnt and inspected in tiles of {size} px, in which small objects are seen better; the {count} tiles "
+            "of a part compute {ms:.0f} ms.",
+            **values,
+        )
+    )
+    return tiled
 
 
-def _made_for(task: TaskName) -> list[str]:
-    return [name for name, entry in NETWORKS.items() if task in entry.tasks]
+def _ms(settings: Mapping[str, Any], hardware: Hardware) -> float:
+    return part_ms(str(settings["network"]), settings["width"], settings["height"], hardware)
+
+
+def _views(
+    settings: dict[str, Any], offered: TaskSurvey, hardware: Hardware, reasons: list[Message], *, takt_s: float | None
+) -> float:
+    """Choose mirrored views where the takt allows them (rule 4); return the milliseconds per part."""
+    ms, allowed = _ms(settings, hardware), 1000 * takt_s * SHARE_OF_TAKT if takt_s else _VIEWS_MS
+    if task_of(offered.task).mirrors != "same" or len(offered.classes) != 2 or VIEWS * ms > allowed:
+        return ms
+    settings["mirrored"] = True
+    ms *= VIEWS
+    reasons.append(
+        message("A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.", ms=ms)
+    )
+    return ms
+
+
+def _proof(offered: TaskSurvey) -> Message:
+    """Return what the test images can show at best: the one-sided 95 % bound if none is wrong (Clopper and Pearson, 1934)."""
+    share = float(TrainSettings.model_fields["test"].default)
+    count = offered.parts.get("test") or max(1, round(share * (offered.groups or offered.total)))
+    return message(
+        "About {count} images test it. Even if all of them are judged right, up to {wrong:.2g} % of all parts may be judged "
+        "wrong.",
+        count=count,
+        wrong=100 * (1 - _RISK ** (1 / count)),
+    )
 
 
 def _is_surface(survey: Survey, task: TaskName) -> bool:
@@ -167,16 +195,7 @@ def _batch(task: TaskName, images: int) -> int:
     usual = int(cast(int, TASKS[task].defaults.get("batch", 16)))
     if images < _FEW:
         return min(8, usual)
-    return (task_of(task).sizing.batch_of_many or usual) if images >= _MANY else usual
-
-
-def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> dict[str, Any]:
-    """Return rates, weight average and frozen stages (rule 7)."""
-    if not pretrained:
-        return {"lr": TASKS[task].defaults.get("lr", 1e-3), "ema": _AVERAGE, **NETWORKS[network].from_nothing}
-    sizing = task_of(task).sizing
-    rates = (sizing.rates_of_many or sizing.rates) if images >= _MANY else sizing.rates
-    return {**rates, "ema": _AVERAGE, "freeze_stages": STILL_STAGES}
+    return (task_of(task).sizing.batch_of_many or usual) if images >= MANY else usual
 
 
 def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any]:
@@ -201,29 +220,6 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
             )
         )
     return settings
-
-
-def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
-    """Return the estimated minutes of a training with `images` images in all, by the table of `costs`.
-
-    `settings`: as for `TrainSettings`; omitted values have the task's or the usual default.
-    """
-    values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
-    values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
-    cost = cost_of(str(values["network"]))
-    pixels = int(values["width"]) * int(values["height"])
-    val, test = float(values["val"]), float(values["test"])
-    still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
-    step, judged = cost.step_ms(pixels, still=still), cost.step_ms(pixels) * _FORWARD
-    epoch_s = images * ((1 - val - test) * step + val * judged) / 1000 / hardware.training_speed
-    trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
-    learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))
-    return (_START_S + learning) / 60
-
-
-def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
-    """Return the milliseconds per part of a network on this machine's processor, by the table of `costs`."""
-    return cost_of(network).infer_ms(width * height) / hardware.speed
 
 
 def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
@@ -258,106 +254,24 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
     return message("{network}: it learns from these {count} images alone.", network=label, count=count)
 
 
-def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: list[Message]) -> _Input:
-    """Return the input for these sizes of images and objects (rule 2)."""
-    sizing = task_of(offered.task).sizing
-    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [sizing.usual]
-    widest = round(median(longest))
-    most = max(_SMALLEST, min(_ladder(sizing.enlarged * widest), _LARGEST_GPU if hardware.gpu else _LARGEST))
-    usual = (sizing.usual_of_many or sizing.usual) if offered.total >= _MANY else sizing.usual
-    side = min(usual, most)
-    shares = [one.object_share for one in (offered, *survey.tasks.values()) if one.object_share]
-    if shares:
-        part, needed = shares[0] ** 0.5, sizing.object_px  # side of the median object over that of its image
-        side = min(max(side, _ladder(needed / part)), most)
-        spans = round(part * side)
-        values = {"share": 100 * shares[0], "side": side, "spans": spans}
-        reasons.append(
-            message(
-                "Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.", **values
-            )
-            if spans >= needed
-            else message(
-                "Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} "
-                "px, and {needed} would be good: cut the images into pieces, or let the camera look closer.",
-                needed=needed,
-                **values,
-            )
-        )
-    else:
-        reasons.append(message("An input of {side} px suits images of {widest} px.", side=side, widest=widest))
-    return _shape(list(survey.sizes), side, stretch=_is_surface(survey, offered.task))
+def _folds_fit(settings: Mapping[str, Any], offered: TaskSurvey, hardware: Hardware, longest_min: float) -> bool:
+    """Return whether a cross-validation with all epochs that are wanted fits into the time."""
+    values = {**settings, "task": offered.task, "folds": _FOLDS, "epochs": _wanted_epochs(settings, offered)}
+    return estimate_minutes(values, offered.total, hardware) <= longest_min
 
 
-def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _Input:
-    """Return the input's two sides: in the images' common aspect ratio if there is one, else square.
+def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool, folds: bool) -> dict[str, Any]:
+    """Return augmentation, folds, rates and weights according to the number of images per class (rules 5 and 6).
 
-    `stretch`: ignore the images' aspect ratios.
+    `folds`: there is time for a cross-validation.
     """
-    aspects = [width / height for width, height in sizes] or [1.0]
-    if max(aspects) / min(aspects) <= _SAME_SHAPE:
-        width, height = sizes[0] if sizes else (1, 1)
-        return _Input(width, height).shrunk(side)
-    wide = max(max(aspects), 1 / min(aspects)) > _ALMOST_SQUARE
-    return _Input(side, side, "letterbox" if wide and not stretch else "stretch")
-
-
-def _ladder(pixels: float) -> int:
-    """Return the smallest usual side of at least `pixels`."""
-    return next((side for side in _SIDES if side >= pixels), _SIDES[-1])
-
-
-def _within_takt(
-    networks: Sequence[str],
-    wanted: _Input,
-    takt_s: float,
-    hardware: Hardware,
-    reasons: list[Message],
-    problems: list[Message],
-) -> tuple[str, _Input]:
-    """Return a network and input that need at most half of the takt (rule 3).
-
-    This is the largest input up to the wanted one for which a network is fast enough, and the first such network.
-    """
-    first, budget = networks[0], 1000 * takt_s * _SHARE_OF_TAKT
-    candidates = [wanted, *(wanted.shrunk(side) for side in reversed(_SIDES) if _SMALLEST <= side < wanted.side)]
-    for size in candidates:
-        for network in networks:
-            ms = part_ms(network, size.width, size.height, hardware)
-            if ms <= budget:
-                values = {"ms": ms, "takt": 1000 * takt_s}
-                reasons.append(
-                    message("It computes about {ms:.0f} ms a part here, and the takt is {takt:.0f} ms.", **values)
-                    if (network, size) == (first, wanted)
-                    else message(
-                        "The takt of {takt:.0f} ms allows {width} x {height} px with this network, which computes about "
-                        "{ms:.0f} ms a part here; small defects are told worse.",
-                        width=size.width,
-                        height=size.height,
-                        **values,
-                    )
-                )
-                return network, size
-    fastest = min(networks, key=lambda name: part_ms(name, candidates[-1].width, candidates[-1].height, hardware))
-    problems.append(
-        message(
-            "No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of "
-            "the takt is needed for the rest. Use a faster computer or a longer takt.",
-            takt=1000 * takt_s,
-            ms=part_ms(fastest, candidates[-1].width, candidates[-1].height, hardware),
-        )
-    )
-    return fastest, candidates[-1]
-
-
-def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool) -> dict[str, Any]:
-    """Return augmentation, folds, rates and weights according to the number of images per class (rules 5 and 6)."""
     counts = [count for count in offered.images.values() if count]
     rarest = min(counts, default=0)
+    folds = folds and rarest >= _FOLDS
     settings: dict[str, Any] = {}
     if task_of(offered.task).varied and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):
         settings["augment"] = "strong"
-        if rarest >= _FOLDS:
+        if folds:
             settings["folds"] = _FOLDS
         if pretrained:
             settings |= {"freeze_epochs": 3, "backbone_rate": 0.3}
@@ -368,7 +282,7 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
                 rarest=rarest,
                 folds=_FOLDS,
             )
-            if rarest >= _FOLDS
+            if folds
             else message(
                 "Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only "
                 "roughly.",
@@ -391,81 +305,59 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
     return settings
 
 
-def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
+def _epochs(
+    settings: Mapping[str, Any],
+    offered: TaskSurvey,
+    hardware: Hardware,
+    reasons: list[Message],
+    problems: list[Message],
+    *,
+    time_s: float | None,
+) -> int:
     """Return the number of epochs (rule 8)."""
-    sizing = task_of(task).sizing
-    fewest, most = sizing.epochs
-    wanted = min(max(round(sizing.seen / max(1, 0.7 * images)), fewest), most)
-    minutes = estimate_minutes({**settings, "epochs": wanted}, images, hardware)
-    if minutes <= _LONGEST_MIN:
+    images, fewest, wanted = offered.total, task_of(offered.task).sizing.epochs[0], _wanted_epochs(settings, offered)
+    longest = time_s / 60 if time_s else _LONGEST_MIN
+
+    def minutes(epochs: int) -> float:
+        return estimate_minutes({**settings, "epochs": epochs}, images, hardware)
+
+    if minutes(wanted) <= longest:
         return wanted
-    epochs = max(fewest, int(wanted * _LONGEST_MIN / minutes))
+    each = minutes(2) - minutes(1)
+    possible = max(1, int((longest - minutes(1)) / each) + 1)
+    if time_s:
+        if possible < fewest:
+            problems.append(too_short(longest, minutes(1), needed=minutes(fewest)))
+        elif possible < wanted:
+            reasons.append(
+                message("{epochs} epochs fit into the time; {wanted} would be better.", epochs=possible, wanted=wanted)
+            )
+        return possible
+    epochs = max(fewest, possible)
     reasons.append(
         message("{epochs} epochs, so that it takes about an hour; {wanted} would be better.", epochs=epochs, wanted=wanted)
-        if estimate_minutes({**settings, "epochs": epochs}, images, hardware) <= 1.1 * _LONGEST_MIN
+        if minutes(epochs) <= 1.1 * _LONGEST_MIN
         else message("{epochs} epochs are the fewest that make sense; they take more than an hour here.", epochs=epochs)
     )
     return epochs
 
 
-def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tuple[Alternative, ...]:
-    """Return the alternatives considered.
-
-    These are the task's other networks, a larger input, each kind of defect on its own, and mirrored views.
-    """
-    settings, task = advice.settings, offered.task
-    found = [
-        _network(name, advice, offered, hardware)
-        for name in networks_for(task, weights=hardware.weights)
-        if name != settings["network"]
-    ]
-    larger = _larger(advice, offered, hardware)
-    if larger is not None:
-        found.append(larger)
-    if settings.get("one_class"):
-        trade = message("Each kind of defect by itself: tells them apart, but finds the rare ones less surely.")
-        found.append(Alternative({"one_class": ""}, advice.minutes, advice.ms, trade))
-    if settings.get("mirrored"):
-        trade = message("One view a part: a quarter of the computing time, and scores that are less steady.")
-        found.append(Alternative({"mirrored": False}, advice.minutes, advice.ms / _VIEWS, trade))
-    elif task_of(task).mirrors == "same" and settings.get("augment") == "surface":
-        trade = message("Four mirrored views a part: steadier scores for four times the computing time.")
-        found.append(Alternative({"mirrored": True}, advice.minutes, advice.ms * _VIEWS, trade))
-    return tuple(found)
+def _wanted_epochs(settings: Mapping[str, Any], offered: TaskSurvey) -> int:
+    sizing, shown = task_of(offered.task).sizing, offered.total * (TILES if settings.get("tile") else 1)
+    fewest, most = sizing.epochs
+    return min(max(round(sizing.seen / max(1, 0.7 * shown)), fewest), most)
 
 
-def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative:
-    """Return the alternative of another network with the same input."""
-    settings, label = advice.settings, NETWORKS[network].label
-    pretrained = NETWORKS[network].pretrained and hardware.weights and network.endswith("lite0")
-    changed: dict[str, Any] = {
-        "network": network,
-        "pretrained": "imagenet" if pretrained else "",
-        **({"options": {}} if settings.get("options") else {}),
-        **({} if pretrained else {"freeze_stages": 0, "freeze_epochs": 0, "backbone_rate": 1.0}),
-        **learning(offered.task, network, offered.total, pretrained=pretrained),
-    }
-    mine = part_ms(str(settings["network"]), settings["width"], settings["height"], hardware)
-    ms = part_ms(network, settings["width"], settings["height"], hardware)
-    trade = (
-        message("{network} computes {times:.1f} times as long a part.", network=label, times=ms / mine)
-        if ms > mine
-        else message("{network} needs {share:.0f} % of the computing time a part.", network=label, share=100 * ms / mine)
+def too_short(given_min: float, first_min: float, *, needed: float) -> Message:
+    """Return the sentence about a time limit in which too little is learnt. All in minutes; `first_min`: of the first epoch."""
+    values = {"given": given_min, "first": first_min, "needed": needed}
+    if first_min > given_min:
+        return message(
+            "A time limit of {given:.2g} minutes is too short for one epoch, which takes about {first:.2g} minutes here; about "
+            "{needed:.0f} minutes are needed to learn anything.",
+            **values,
+        )
+    return message(
+        "A time limit of {given:.2g} minutes allows fewer epochs than make sense; about {needed:.0f} minutes would be enough.",
+        **values,
     )
-    if not pretrained:
-        trade = message("{trade} It learns from nothing, which needs many more images.", trade=trade)
-    return Alternative(changed, estimate_minutes({**settings, **changed}, offered.total, hardware), ms, trade)
-
-
-def _larger(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative | None:
-    """Return the alternative of a larger input with the same network, if the machine can handle it."""
-    settings = advice.settings
-    now = _Input(int(settings["width"]), int(settings["height"]))
-    side = _ladder(_LARGER * now.side)
-    if side > (_LARGEST_GPU if hardware.gpu else _LARGEST) or not task_of(offered.task).sizing.larger:
-        return None
-    size = now.shrunk(side)
-    changed = {"width": size.width, "height": size.height}
-    trade = message("{width} x {height} px: shows smaller defects.", **changed)
-    ms = part_ms(str(settings["network"]), size.width, size.height, hardware) * (_VIEWS if settings.get("mirrored") else 1)
-    return Alternative(changed, estimate_minutes({**settings, **changed}, offered.total, hardware), ms, trade)

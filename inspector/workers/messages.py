@@ -19,7 +19,7 @@ from inspector.core.sentence import Sentence
 from inspector.workers.protocol import JsonLine, Number, read_line
 
 VERSION = 1
-CamMethod = Literal["gradcam", "layercam"]
+CamMethod = Literal["gradcam", "gradcam++", "layercam", "eigencam"]
 Scalar = Option | None
 
 
@@ -218,14 +218,15 @@ class ExplainRequest(Packet):
     """Explain the bundle's answer for the frame in the input.
 
     `layer`: None for the network's default. `class_index`: None for the predicted class. `box`: (left, top, right, bottom) in
-    input pixels, detection only; explain this box rather than all of its class. `method`: None for LayerCAM with detectors,
-    whose targets are small, and Grad-CAM otherwise.
+    input pixels, detection only; explain this box rather than all of its class. `output`: thermal only; 0, 1, 2 for maximum,
+    mean, minimum. `method`: None for LayerCAM with detectors, whose targets are small, and Grad-CAM otherwise.
     """
 
     type: Literal["explain"] = "explain"
     layer: str | None = None
     class_index: Count | None = None
     box: tuple[float, float, float, float] | None = None
+    output: Count | None = None
     method: CamMethod | None = None
 
 

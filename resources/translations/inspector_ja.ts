@@ -99,6 +99,10 @@
 <context>
     <name>Canvas</name>
     <message>
+        <source>SIMULATION</source>
+        <translation>シミュレーション</translation>
+    </message>
+    <message>
         <source>Picture</source>
         <translation>画像</translation>
     </message>
@@ -306,6 +310,10 @@
 <context>
     <name>Counters</name>
     <message>
+        <source>Since {time}</source>
+        <translation>{time} から</translation>
+    </message>
+    <message>
         <source>Counters</source>
         <translation>集計</translation>
     </message>
@@ -336,6 +344,18 @@
     <message>
         <source>OK parts of all inspected parts</source>
         <translation>検査した部品のうち OK の割合</translation>
+    </message>
+    <message>
+        <source>New shift…</source>
+        <translation>新しい直…</translation>
+    </message>
+    <message>
+        <source>New shift or lot: count from 0</source>
+        <translation>新しい直・ロット：0 から数える</translation>
+    </message>
+    <message>
+        <source>The counters go on over stop and restart. This begins a new shift or lot at 0.</source>
+        <translation>カウンターは停止や再起動をしても続きます。新しい直・ロットを 0 から数え始めます。</translation>
     </message>
 </context>
 <context>
@@ -642,6 +662,33 @@
     </message>
 </context>
 <context>
+    <name>Figures</name>
+    <message>
+        <source>OK</source>
+        <translation>OK</translation>
+    </message>
+    <message>
+        <source>NG</source>
+        <translation>NG</translation>
+    </message>
+    <message>
+        <source>Yield</source>
+        <translation>良品率</translation>
+    </message>
+    <message>
+        <source>Total</source>
+        <translation>合計</translation>
+    </message>
+    <message>
+        <source>Review</source>
+        <translation>要確認</translation>
+    </message>
+    <message>
+        <source>Not inspected</source>
+        <translation>未検査</translation>
+    </message>
+</context>
+<context>
     <name>Filmstrip</name>
     <message>
         <source>Last NG parts</source>
@@ -914,6 +961,25 @@
     </message>
 </context>
 <context>
+    <name>LineClosing</name>
+    <message>
+        <source>Hold: stop inspecting and close</source>
+        <translation>長押しで検査を停止して閉じる</translation>
+    </message>
+    <message>
+        <source>Go on inspecting</source>
+        <translation>検査を続ける</translation>
+    </message>
+    <message>
+        <source>Closing the window stops the inspection. Parts that pass afterwards get no verdict.</source>
+        <translation>ウィンドウを閉じると検査が止まります。その後に通る部品は判定されません。</translation>
+    </message>
+    <message>
+        <source>The line is running</source>
+        <translation>ラインは検査中です</translation>
+    </message>
+</context>
+<context>
     <name>MainWindow</name>
     <message>
         <source>Inspector</source>
@@ -1046,6 +1112,53 @@
     <message>
         <source>Opening…</source>
         <translation>開いています…</translation>
+    </message>
+</context>
+<context>
+    <name>OperatorView</name>
+    <message>
+        <source>HELD</source>
+        <translation>保持中</translation>
+    </message>
+    <message>
+        <source>Operator view</source>
+        <translation>オペレーター画面</translation>
+    </message>
+    <message>
+        <source>Back to live</source>
+        <translation>ライブに戻る</translation>
+    </message>
+    <message>
+        <source>Start</source>
+        <translation>開始</translation>
+    </message>
+    <message>
+        <source>Start inspecting</source>
+        <translation>検査を開始</translation>
+    </message>
+    <message>
+        <source>Stop (hold)</source>
+        <translation>長押しで停止</translation>
+    </message>
+    <message>
+        <source>Hold to stop inspecting</source>
+        <translation>長押しすると検査を停止します</translation>
+    </message>
+    <message>
+        <source>Trigger</source>
+        <translation>トリガー</translation>
+    </message>
+    <message>
+        <source>Inspect one part now</source>
+        <translation>部品を 1 個すぐに検査</translation>
+    </message>
+    <message>
+        <source>Leave (hold)</source>
+        <translation>長押しで戻る</translation>
+    </message>
+    <message>
+        <source>Hold to leave the operator view; the line goes on</source>
+        <translation>長押しするとオペレーター画面を閉じます。検査は続きます</translation>
     </message>
 </context>
 <context>
@@ -1384,6 +1497,10 @@
     <message>
         <source>Use it</source>
         <translation>使う</translation>
+    </message>
+    <message>
+        <source>Use it nevertheless</source>
+        <translation>それでも使う</translation>
     </message>
 </context>
 <context>
@@ -1867,8 +1984,12 @@
         <translation>摂氏 (°C)</translation>
     </message>
     <message>
-        <source>Demo line</source>
-        <translation>デモライン</translation>
+        <source>Archive</source>
+        <translation>アーカイブ</translation>
+    </message>
+    <message>
+        <source>Every part is recorded before its verdict is told. Images of NG and REVIEW parts are kept.</source>
+        <translation>すべての部品を、判定を伝える前に記録します。NG と REVIEW の部品の画像を保存します。</translation>
     </message>
     <message>
         <source>Every start makes a folder in it with the records, the pictures and a report of the run.</source>
@@ -1903,6 +2024,14 @@
         <translation>起動時のレシピ</translation>
     </message>
     <message>
+        <source>Record every part</source>
+        <translation>すべての部品を記録する</translation>
+    </message>
+    <message>
+        <source>Record nothing</source>
+        <translation>記録しない</translation>
+    </message>
+    <message>
         <source>Save what is inspected</source>
         <translation>検査結果の保存</translation>
     </message>
@@ -1917,6 +2046,10 @@
     <message>
         <source>The recipe the window opens with, so that Start is the only key to press.</source>
         <translation>起動時に開くレシピです。「開始」を押すだけで検査できます。</translation>
+    </message>
+    <message>
+        <source>What was open last</source>
+        <translation>前回開いていたもの</translation>
     </message>
     <message>
         <source>Folder to save in</source>
@@ -1948,6 +2081,25 @@
     <message>
         <source>Display reduced: the line needs the processor ({left_out})</source>
         <translation>表示を減らしています：ラインがプロセッサを必要としています（{left_out}）</translation>
+    </message>
+</context>
+<context>
+    <name>ShiftChange</name>
+    <message>
+        <source>{count} parts were counted. {since}. Their records and pictures stay.</source>
+        <translation>{count} 個を数えました（{since}）。記録と画像は残ります。</translation>
+    </message>
+    <message>
+        <source>Begin a new shift or lot?</source>
+        <translation>新しい直・ロットを始めますか？</translation>
+    </message>
+    <message>
+        <source>Count from 0</source>
+        <translation>0 から数える</translation>
+    </message>
+    <message>
+        <source>Go on counting</source>
+        <translation>このまま数える</translation>
     </message>
 </context>
 <context>
@@ -2492,8 +2644,12 @@
         <translation>パレット</translation>
     </message>
     <message>
-        <source>Range follows the frame</source>
-        <translation>範囲をフレームに合わせる</translation>
+        <source>Automatic range</source>
+        <translation>範囲を自動で決める</translation>
+    </message>
+    <message>
+        <source>The same for every frame: up to the recipe&apos;s limits, or all that was seen.</source>
+        <translation>すべてのフレームで同じ範囲です。レシピの限度まで、またはこれまでに現れた温度まで。</translation>
     </message>
     <message>
         <source>less</source>
@@ -3006,6 +3162,13 @@
     </message>
 </context>
 <context>
+    <name>VerdictTile</name>
+    <message>
+        <source>SIMULATION</source>
+        <translation>シミュレーション</translation>
+    </message>
+</context>
+<context>
     <name>Waterfall</name>
     <message>
         <source>{stage}: {half} ms, 99 of 100 parts {most} ms</source>
@@ -3326,16 +3489,40 @@
         <translation>ラベル {label} の画像がありますが、クラスは {classes} です。</translation>
     </message>
     <message>
+        <source>A lot has a name.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>A new recipe needs a source of frames.</source>
         <translation>新しいレシピには画像の入力元が必要です。</translation>
+    </message>
+    <message>
+        <source>A part is OK or NG, not {verdict}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>A region is four whole numbers: left, top, width and height in pixels.</source>
         <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
     </message>
     <message>
+        <source>A tile of {size} px is larger than the image or region of {width} x {height} px.</source>
+        <translation>タイル {size} px は、{width} x {height} px の画像または領域より大きくなっています。</translation>
+    </message>
+    <message>
+        <source>A time limit of {given:.2g} minutes allows fewer epochs than make sense; about {needed:.0f} minutes would be enough.</source>
+        <translation>制限時間 {given:.2g} 分では、意味のあるエポック数に届きません。約 {needed:.0f} 分あれば足ります。</translation>
+    </message>
+    <message>
+        <source>A time limit of {given:.2g} minutes is too short for one epoch, which takes about {first:.2g} minutes here; about {needed:.0f} minutes are needed to learn anything.</source>
+        <translation>制限時間 {given:.2g} 分は 1 エポックにも足りません。このコンピューターでは 1 エポックに約 {first:.2g} 分かかり、何かを学習するには約 {needed:.0f} 分必要です。</translation>
+    </message>
+    <message>
         <source>A video source needs a path.</source>
         <translation>動画入力にはパスが必要です。</translation>
+    </message>
+    <message>
+        <source>About {count} images test it. Even if all of them are judged right, up to {wrong:.2g} % of all parts may be judged wrong.</source>
+        <translation>約 {count} 枚の画像で試験します。すべて正しく判定されても、全部品の最大 {wrong:.2g} % が誤って判定される可能性があります。</translation>
     </message>
     <message>
         <source>Add it beside the others.</source>
@@ -3350,6 +3537,10 @@
         <translation>すべての画像が {file} の中にあります。その中のフォルダをクラスとみなします。</translation>
     </message>
     <message>
+        <source>An archive cannot take over itself.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>An input of {side} px suits images of {widest} px.</source>
         <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
     </message>
@@ -3360,6 +3551,10 @@
     <message>
         <source>An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.</source>
         <translation>{file} の輪郭を描けません（{detail}）。画像は {width} × {height} px です。</translation>
+    </message>
+    <message>
+        <source>Ask for a bundle that is signed with the plant key.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).</source>
@@ -3728,14 +3923,6 @@
     <message>
         <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
         <translation>最後のエポックから続けてください。繰り返す場合は、バッチかネットワークを小さくしてください。</translation>
-    </message>
-    <message>
-        <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
-        <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力では {spans} px になります。</translation>
-    </message>
-    <message>
-        <source>Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} px, and {needed} would be good: cut the images into pieces, or let the camera look closer.</source>
-        <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力でも {spans} px しかなく、{needed} px は必要です。画像を分割するか、カメラを近づけてください。</translation>
     </message>
     <message>
         <source>Half of the labelled objects are narrower than {px} px in an input of {width} x {height} px. Use a larger input, or cut the images into pieces.</source>
@@ -4278,20 +4465,12 @@
         <translation>{bundle} のエンジンは終了しています。</translation>
     </message>
     <message>
-        <source>The explanation failed ({detail}).</source>
-        <translation>根拠を計算できませんでした（{detail}）。</translation>
-    </message>
-    <message>
         <source>The file {file} is not the one this bundle was made with (its SHA-256 differs).</source>
         <translation>ファイル {file} はこのバンドルの作成時のものではありません（SHA-256 が一致しません）。</translation>
     </message>
     <message>
         <source>The folder cannot be read ({detail}).</source>
         <translation>フォルダーを読めません({detail})。</translation>
-    </message>
-    <message>
-        <source>The folder could not be looked at ({detail}).</source>
-        <translation>フォルダーを調べられませんでした({detail})。</translation>
     </message>
     <message>
         <source>The folder of the run, {folder}, is gone or was moved.</source>
@@ -4388,6 +4567,14 @@
     <message>
         <source>Choose one.</source>
         <translation>選んでください。</translation>
+    </message>
+    <message>
+        <source>A correction needs the name of the person who made it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A database server is backed up with its own tools, for example pg_dump.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>A file cannot be written or read ({detail}).</source>
@@ -4534,12 +4721,40 @@
         <translation>{folder} の空き容量が足りません。学習には約 {needed:.0f} MB 必要ですが、空きは {free:.0f} MB です。</translation>
     </message>
     <message>
+        <source>Thin objects are about {width:.2g} px wide, and only {thin:.2g} px in an input of {side} px, where they are hard to see: cut the images into pieces, or let the camera look closer.</source>
+        <translation>細い対象の幅は約 {width:.2g} px ですが、{side} px の入力では {thin:.2g} px しかなく、見えにくくなります。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
+        <source>Thin objects are about {width:.2g} px wide, and {thin:.2g} px in an input of {side} px.</source>
+        <translation>細い対象の幅は約 {width:.2g} px で、{side} px の入力では {thin:.2g} px になります。</translation>
+    </message>
+    <message>
+        <source>This computer is busy now: other programs use {used:.1f} of {cores} cores. Until they end it takes about {times:.2g} times as long.</source>
+        <translation>このコンピューターは現在忙しい状態です。ほかのプログラムが {cores} コア中 {used:.1f} コアを使っています。それらが終わるまで約 {times:.2g} 倍の時間がかかります。</translation>
+    </message>
+    <message>
+        <source>Train it again, or confirm that it is to be used nevertheless.</source>
+        <translation>学習し直すか、それでも使うことを確認してください。</translation>
+    </message>
+    <message>
         <source>Training needs packages that are not installed. Install them from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>Type the whole address again.</source>
+        <translation>アドレス全体をもう一度入力してください。</translation>
+    </message>
+    <message>
         <source>Use a PNG, JPEG, JPEG 2000, TIFF, BMP, WebP, GIF or PNM file.</source>
         <translation>PNG、JPEG、JPEG 2000、TIFF、BMP、WebP、GIF、PNM のいずれかのファイルを使用してください。</translation>
+    </message>
+    <message>
+        <source>Use one of: {known}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use the version of this program that wrote it, or a newer one.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>VGG Image Annotator</source>
@@ -4774,10 +4989,6 @@
         <translation>{epochs} エポック後も何も学習できていません。検証画像での {name} は {value} ですが、画像を見ない回答でも {chance} に達します。</translation>
     </message>
     <message>
-        <source>Another process has been writing to {folder} for more than {wait:g} seconds.</source>
-        <translation>別のプロセスが{wait:g}秒を超えて{folder}に書き込んでいます。</translation>
-    </message>
-    <message>
         <source>Bands beside its colours are left out: {count}.</source>
         <translation>色以外のバンドは使用しません（{count} 個）。</translation>
     </message>
@@ -4790,8 +5001,16 @@
         <translation>カメラとネットワークを確認してください。</translation>
     </message>
     <message>
+        <source>Check the disk or the server. Records wait in the journal meanwhile.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Check the disk, or what else it is written to.</source>
         <translation>書き込み先のディスクなどを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the disk: free some space on it, or replace it.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Check the emissivity, the reflected temperature and the distance.</source>
@@ -4804,6 +5023,18 @@
     <message>
         <source>Check the path of the address.</source>
         <translation>アドレスのパスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Choose a new file in a folder that this user may write to.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a smaller --tile, or leave it out.</source>
+        <translation>より小さい --tile を選ぶか、指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Choose inspections of one recipe revision.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
@@ -4820,6 +5051,10 @@
     <message>
         <source>Copy the video again; it is damaged or was changed meanwhile.</source>
         <translation>動画をもう一度コピーしてください。壊れているか、途中で変更されました。</translation>
+    </message>
+    <message>
+        <source>Delete {file}. Files that are in the folder then are inspected again.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
@@ -4850,12 +5085,24 @@
         <translation>1 個につき鏡像 4 通り: 計算時間は 4 倍ですが、スコアが安定します。</translation>
     </message>
     <message>
+        <source>Free some space on that disk, and check that this user may write there.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Free some space on that disk, or let the archive delete what is old.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
         <translation>空き容量を増やすか、別のフォルダーに書き出してください（--out DIR）。</translation>
     </message>
     <message>
         <source>From about epoch {epoch} on the loss on validation images rose, from {low} to {last}, while that on training images fell: the network learns those by heart. More images or stronger augmentation would help; the weights of epoch {best} were kept.</source>
         <translation>エポック {epoch} あたりから、学習画像の損失は下がり続けたのに、検証画像の損失は {low} から {last} へ上がりました。ネットワークが学習画像を丸暗記しています。画像を増やすか、データ拡張を強めると改善します。エポック {best} の重みを残しました。</translation>
+    </message>
+    <message>
+        <source>Give a URL like postgresql://user:password@server/archive, and install its driver.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Give a folder with images of good and bad parts.</source>
@@ -4878,8 +5125,40 @@
         <translation>最後のエポックから続けてください。再び起きる場合は、詳細を添えて報告してください。</translation>
     </message>
     <message>
+        <source>If the change is meant, accept it: inspector bundle accept {bundle}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Images are learnt and inspected in tiles of {size} px, in which small objects are seen better; the {count} tiles of a part compute {ms:.0f} ms.</source>
+        <translation>小さな対象がよりよく見えるように、画像を {size} px のタイルに分けて学習・検査します。1 部品のタイル {count} 枚の計算に {ms:.0f} ms かかります。</translation>
+    </message>
+    <message>
+        <source>Images are not kept: the disk of {folder} is nearly full, and what is left is for records.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>In {count} tiles of {size} px they would be seen better, but a part would compute {ms:.0f} ms, more than half of the takt of {takt:.0f} ms.</source>
+        <translation>{size} px のタイル {count} 枚に分けるとよりよく見えますが、1 部品の計算に {ms:.0f} ms かかり、タクト {takt:.0f} ms の半分を超えます。</translation>
+    </message>
+    <message>
+        <source>Inspection {key} is missing in the table of results.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Inspection {key}: {names} differ from its record.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Inspection {name} has no correction to take back.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
         <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with train（Windows では run.ps1）。</translation>
+    </message>
+    <message>
+        <source>Install that version again.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Install that version here, or train or export the bundle with this one.</source>
@@ -4892,6 +5171,10 @@
     <message>
         <source>Install the extra gpu on a machine with such a card, or use openvino.</source>
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
+    </message>
+    <message>
+        <source>It is made when a line runs: inspector run, or the window.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>It is not written in the form that is asked for.</source>
@@ -4914,12 +5197,48 @@
         <translation>より新しいバージョンで作られています。そのバージョンをここにインストールするか、このバージョンでバンドルを書き出してください。</translation>
     </message>
     <message>
+        <source>Journal {journal}: record {sequence} does not follow the one before it: one was changed or inserted.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Journal {journal}: the records {first} to {last} are missing.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Journal {journal}: the seal of record {sequence} is not the station&apos;s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Leave out --tile.</source>
+        <translation>--tile を指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Leave out the tiles in the recipe, or use a bundle that finds boxes or masks.</source>
+        <translation>レシピからタイルを除くか、枠またはマスクを見つけるバンドルを使ってください。</translation>
+    </message>
+    <message>
         <source>Leave them out, or give the file as the thermal camera saved it.</source>
         <translation>指定しないか、サーモカメラが保存したままのファイルを指定してください。</translation>
     </message>
     <message>
         <source>Look the value up for the surface, or leave it out.</source>
         <translation>その表面の値を調べるか、指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Make a pair of keys with: inspector bundle make-key FILE.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Move it away first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Name a new folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No image is as large as a tile of {size} px.</source>
+        <translation>{size} px のタイル以上の大きさの画像がありません。</translation>
     </message>
     <message>
         <source>No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.</source>
@@ -4946,6 +5265,10 @@
         <translation>すでにあるものだけを測定します。書き出しには Python パッケージ {package} が必要ですが、インストールされていません。プログラムのフォルダーから packaging/run.sh --with train（Windows では run.ps1）でインストールしてください。</translation>
     </message>
     <message>
+        <source>Open the recipe of this line, and look through Settings. The damaged file is kept as {kept}.</source>
+        <translation>このラインのレシピを開き、設定を確認してください。壊れたファイルは {kept} として残してあります。</translation>
+    </message>
+    <message>
         <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
         <translation>現在ほかのプログラムがプロセッサの {share:.0f} % を使っているため、測定時間は本来より長くなります。</translation>
     </message>
@@ -4954,8 +5277,32 @@
         <translation>量子化には Python パッケージ {package} が必要ですが、インストールされていません。</translation>
     </message>
     <message>
+        <source>Record {key} cannot be read.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Restore it from a backup, or move it away: a new key is then made, and named in the records.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Restore it from a backup.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Restore it from a backup. If it is deleted, every bundle counts as accepted when it is next used.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rule {rule} means {count} different quantities in this selection.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
         <translation>部品 1 個にかけられる時間を指定してください：--takt 120ms、またはレシピの takt_ms。</translation>
+    </message>
+    <message>
+        <source>Say what the part truly is.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
@@ -4974,20 +5321,64 @@
         <translation>ソースの unit と scale を設定するか、温度をケルビンで保存してください。</translation>
     </message>
     <message>
+        <source>Small objects are {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} px, where they are hard to find: cut the images into pieces, or let the camera look closer.</source>
+        <translation>小さな対象は、{widest} px の画像で {object:.3g} px ですが、{side} px の入力では {spans:.3g} px しかなく、見つけにくくなります。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
+        <source>Small objects are {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.</source>
+        <translation>小さな対象は、{widest} px の画像で {object:.3g} px、{side} px の入力では {spans:.3g} px になります。</translation>
+    </message>
+    <message>
         <source>Smaller copies of it (thumbnails) are left out: {count}.</source>
         <translation>縮小画像（サムネイル）は除外します（{count} 個）。</translation>
+    </message>
+    <message>
+        <source>Stop it there first, or give one of the two recipes another name.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
         <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
     </message>
     <message>
+        <source>The archive cannot be copied to {folder} ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive in {folder} is not sound: {why}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive {file} cannot be opened ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive {name} cannot be used: {detail}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive {name} has the schema {found}, this program knows {known}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The back-up in {folder} is damaged: {why}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The bundle cannot be quantised ({detail}).</source>
         <translation>バンドルを量子化できません（{detail}）。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} answers for whole images ({task}), not for tiles.</source>
+        <translation>バンドル {bundle} は画像全体に対して答えるもので ({task})、タイルには使えません。</translation>
+    </message>
+    <message>
         <source>The bundle {bundle} cannot be written ({detail}).</source>
         <translation>バンドル {bundle} に書き込めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has changed since it was accepted, so it is not used.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The bundle {bundle} has no reference images to judge a variant by.</source>
@@ -5010,6 +5401,10 @@
         <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} is not signed, and this station has a plant key.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
         <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
     </message>
@@ -5026,6 +5421,18 @@
         <translation>良品との比較には {count} 個が必要です。現在わかっているのは {known} 個です。</translation>
     </message>
     <message>
+        <source>The database {name} cannot be used: {detail}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The disk of the journal is slow.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The disk of the journal {folder} has not answered for {seconds:.1f} s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The engine of {bundle} hangs again and again.</source>
         <translation>{bundle} のエンジンが繰り返し停止しています。</translation>
     </message>
@@ -5036,6 +5443,10 @@
     <message>
         <source>The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).</source>
         <translation>ファイル {file} がないか、この版が作られたときのものではありません（SHA-256 が異なります）。</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is already watched with this recipe by another process.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
@@ -5050,12 +5461,68 @@
         <translation>グラフ {file} は {names} から重みを読み込みますが、このファイルはバンドルのカードに登録されていません。</translation>
     </message>
     <message>
+        <source>The image {file} cannot be decoded ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {file} is not the one that was recorded.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {path} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {path} is not the one that was recorded.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
         <translation>画像は表面のように、どの向きから見ても同じように見えます。学習中に反転と回転をします。</translation>
     </message>
     <message>
         <source>The images use values of different depths ({depths}). Train with those of one depth, unless one camera took all.</source>
         <translation>画像の階調の深さが揃っていません（{depths}）。すべて同じカメラで撮影したものでなければ、同じ深さの画像だけで学習してください。</translation>
+    </message>
+    <message>
+        <source>The journal is not open.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The journal {file} was written by a newer version of this program.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The journal {folder} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The journal {folder} takes no records.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The key {file} cannot be written ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The key {file} of this station cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The list of accepted bundles {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The list of inspected files of {folder} cannot be kept in {file} ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The list of inspected files of {folder} is damaged ({detail}).</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The loss does not fall: the learning rate is too large, or the labels do not belong to the images. Try a learning rate of {rate}, and look at some labelled images in the preview.</source>
@@ -5082,6 +5549,14 @@
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
     </message>
     <message>
+        <source>The part could not be recorded in time: {why}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The password or key of {source} is not kept.</source>
+        <translation>{source} のパスワードや鍵は保存されていません。</translation>
+    </message>
+    <message>
         <source>The picture of {source} has {width} x {height} pixels instead of {before_width} x {before_height}.</source>
         <translation>{source} の画像は {before_width} x {before_height} ではなく {width} x {height} 画素です。</translation>
     </message>
@@ -5092,6 +5567,14 @@
     <message>
         <source>The pictures of solar cells are in the package elpv-dataset, which is not installed.</source>
         <translation>太陽電池の画像はパッケージ elpv-dataset にありますが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>The policy {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The policy {file} is not valid: {detail}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The program that had started the work was closed or ended.</source>
@@ -5134,8 +5617,20 @@
         <translation>スコアは引き上げていません：検証画像 {count} 枚中の誤り {wrong} 件では、どこまで上げてよいか判断できません。</translation>
     </message>
     <message>
+        <source>The settings of the window in {file} are damaged ({detail}), so it starts with its defaults and without a recipe.</source>
+        <translation>ウィンドウの設定 {file} が壊れているため（{detail}）、初期設定でレシピを開かずに起動しました。</translation>
+    </message>
+    <message>
+        <source>The signature of the bundle {bundle} is not the plant&apos;s, or the bundle has changed since it was signed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The state of the training cannot be written to {file} ({detail}).</source>
         <translation>学習の状態を {file} に書けません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The station ended while this part was being inspected (interrupted).</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The station is not running any more.</source>
@@ -5326,6 +5821,18 @@
         <translation>{bundle} の校正用の画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
+        <source>There is an archive in {folder} already.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no archive in {folder}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no back-up of an archive in {folder}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
         <translation>{folder} にバンドルがありません（card.json がありません）。</translation>
     </message>
@@ -5350,8 +5857,20 @@
         <translation>ファイル {file} がありません。</translation>
     </message>
     <message>
+        <source>There is no filter {name}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>There is no image in the folder {folder}.</source>
         <translation>フォルダー {folder} に画像がありません。</translation>
+    </message>
+    <message>
+        <source>There is no inspection {key} in the archive.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no inspection {name} in the archive.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>There is no loss called {name!r} for {task}.</source>
@@ -5372,6 +5891,10 @@
     <message>
         <source>There is no room to share frames with the worker of {bundle} ({detail}).</source>
         <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>There is no such inspection in the archive.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>There is no such setting.</source>
@@ -5404,10 +5927,6 @@
     <message>
         <source>Thermal images with temperatures</source>
         <translation>温度付きの熱画像</translation>
-    </message>
-    <message>
-        <source>This could not be worked out ({detail}).</source>
-        <translation>計算できませんでした（{detail}）。</translation>
     </message>
     <message>
         <source>This is not a value for it ({detail}).</source>
@@ -5508,10 +6027,6 @@
     <message>
         <source>Validation and test together must leave something to train on.</source>
         <translation>検証とテストの割合の合計は、学習用が残るようにしてください。</translation>
-    </message>
-    <message>
-        <source>Wait until it is done, or end it, then try again.</source>
-        <translation>終わるまで待つか、そのプロセスを終了してから、もう一度試してください。</translation>
     </message>
     <message>
         <source>Wait, or stop it first.</source>
@@ -5706,6 +6221,10 @@
         <translation>{bundle} は {other} と置き換えられません：一方は {task}、他方は {other_task} です。</translation>
     </message>
     <message>
+        <source>{bundle} learnt nothing in its training: its answers are no better than chance.</source>
+        <translation>{bundle} は学習で何も学べませんでした。その答えは偶然と変わりません。</translation>
+    </message>
+    <message>
         <source>{bundle} reads pictures, and the camera {camera} gives temperatures.</source>
         <translation>{bundle} は画像用ですが、カメラ {camera} は温度を出力します。</translation>
     </message>
@@ -5794,8 +6313,16 @@
         <translation>{count} 枚の画像が {classes} 個のフォルダにあります</translation>
     </message>
     <message>
+        <source>{count} inspections in the table of results have no record.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{count} masks are JPEG files, whose values are not exact; save masks as .png.</source>
         <translation>{count} 個のマスクは値が正確でない JPEG です。マスクは .png で保存してください。</translation>
+    </message>
+    <message>
+        <source>{count} objects are larger than a tile of {size} px: the network sees only pieces of them.</source>
+        <translation>{count} 個の対象が {size} px のタイルより大きく、ネットワークには一部しか見えません。</translation>
     </message>
     <message>
         <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
@@ -5806,8 +6333,16 @@
         <translation>マスクの {count} 画素は値が 255 (ラベルなし) なので無視します。</translation>
     </message>
     <message>
+        <source>{count} records could not be written to the journal {folder}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
         <translation>{groups} グループの {count} 件では、学習・検証・テストに足りません。</translation>
+    </message>
+    <message>
+        <source>{detail}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.</source>
@@ -5830,6 +6365,10 @@
         <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
     </message>
     <message>
+        <source>{epochs} epochs fit into the time; {wanted} would be better.</source>
+        <translation>時間内に収まるのは {epochs} エポックです。{wanted} エポックあればより良くなります。</translation>
+    </message>
+    <message>
         <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
         <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
     </message>
@@ -5844,6 +6383,10 @@
     <message>
         <source>{file} cannot be read as a video.</source>
         <translation>{file} を動画として読み取れません。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{file} cannot be written ({detail}).</source>
@@ -6010,6 +6553,10 @@
         <translation>{file} はバンドルのカードとして正しくありません：{detail}。</translation>
     </message>
     <message>
+        <source>{file} is not an Ed25519 {kind} key in PEM.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{file} is not an image that can be read.</source>
         <translation>{file} は読み取れる画像ではありません。</translation>
     </message>
@@ -6020,6 +6567,10 @@
     <message>
         <source>{file} is not understood as a table of labels.</source>
         <translation>{file} はラベルの表として読み取れません。</translation>
+    </message>
+    <message>
+        <source>{file} is not written to its end.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
@@ -6094,6 +6645,10 @@
         <translation>{file}: {key} は {text!r} で、数値ではありません。</translation>
     </message>
     <message>
+        <source>{file}: {problem}</source>
+        <translation>{file}: {problem}</translation>
+    </message>
+    <message>
         <source>{first} {then}</source>
         <translation>{first} {then}</translation>
     </message>
@@ -6104,6 +6659,10 @@
     <message>
         <source>{folder} cannot be read ({detail}).</source>
         <translation>{folder} を読めません({detail})。</translation>
+    </message>
+    <message>
+        <source>{folder} exists already.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{folder} exists and is not a bundle.</source>
@@ -6312,6 +6871,10 @@
     <message>
         <source>{source} sends its video over UDP only, where lost pictures cannot be told.</source>
         <translation>{source} は UDP でのみ映像を送るため、失われた画像を判別できません。</translation>
+    </message>
+    <message>
+        <source>{task} answers for whole images, not for tiles.</source>
+        <translation>{task} は画像全体に対して答えるもので、タイルには使えません。</translation>
     </message>
     <message>
         <source>{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most {p99:.1f} ms.</source>
@@ -6926,6 +7489,14 @@
         <translation>良品と比較</translation>
     </message>
     <message>
+        <source>Overlap</source>
+        <translation>重なり</translation>
+    </message>
+    <message>
+        <source>Remember</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Scale</source>
         <translation>倍率</translation>
     </message>
@@ -6976,6 +7547,10 @@
     <message>
         <source>Threshold</source>
         <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Tile</source>
+        <translation>タイル</translation>
     </message>
     <message>
         <source>Time limit</source>
@@ -7170,6 +7745,10 @@
         <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
     </message>
     <message>
+        <source>detection, segmentation: large images are learnt and inspected in squares of this side; 0: as a whole</source>
+        <translation>検出・セグメンテーション: 大きな画像をこの辺の正方形に分けて学習・検査します。0: 全体のまま</translation>
+    </message>
+    <message>
         <source>engine of this bundle only</source>
         <translation>このバンドルだけのエンジン</translation>
     </message>
@@ -7344,6 +7923,10 @@
     <message>
         <source>none</source>
         <translation>なし</translation>
+    </message>
+    <message>
+        <source>of neighbouring tiles; defects up to this size are whole in one of them</source>
+        <translation>隣り合うタイルの重なり。この大きさまでの欠陥はどれか 1 枚に全体が入ります</translation>
     </message>
     <message>
         <source>of split, start weights, order and augmentation</source>
@@ -7544,6 +8127,10 @@
     <message>
         <source>watch: inspect the files that are there already, too</source>
         <translation>監視:すでにあるファイルも検査する</translation>
+    </message>
+    <message>
+        <source>watch: remember over restarts which files were inspected</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>watch: seconds a file must stay unchanged before it is read</source>

@@ -9,6 +9,7 @@ from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
 from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe
 from inspector.station.counters import Counters
+from inspector.station.ledgers import Ledgers
 from inspector.station.outputs import Outputs
 
 COUNT = 23  # NG: 0, 7, 14, 21; REVIEW: 11, 22
@@ -21,7 +22,7 @@ def record_run(folder: Path, lot: str, names: str, *, count: int = COUNT, url: s
     recipe = Recipe(name="plates", cameras={"top": CameraModel(source="bench")}, inspect=(model,), archive=settings)
     made = [made_inspection(number, part=names.format(number)) for number in range(count)]
     sinks = archive_sinks(RunContext(station="bench", lot=lot, shift="A", operator="Ann"), folder=folder, url=url)
-    outputs, status = Outputs(sinks, Counters(), lambda *_: None), StationStatus(recipe=recipe)
+    outputs, status = Outputs(sinks, Counters(), lambda *_: None, Ledgers()), StationStatus(recipe=recipe)
     outputs.open(status)
     for inspection in made:
         outputs.part_opened(inspection.sequence, inspection.part)

@@ -1,6 +1,7 @@
 """`inspector data`: looks at folders and writes them in other layouts."""
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inspector.cli.data import data
+from inspector.cli.train import train
 from inspector.core.errors import ConfigError
 from inspector.data.annotations import read_dataset
+from inspector.runs.settings import parse_size
 
 
 def run(*arguments: str | Path) -> Result:
@@ -45,6 +48,25 @@ def test_check_as_json(tmp_path: Path) -> None:
     problems = "\n".join(task["problems"])
     for sentence in ("cut.png is damaged", "the same image with different labels", "bad has 2 images", "14 times as many"):
         assert sentence in problems
+
+
+def test_what_is_recommended_is_said_with_its_reasons_and_as_options_that_mean_the_same(tmp_path: Path) -> None:
+    fill(tmp_path, {"good": 30, "bad": 28})
+    found = json.loads(run("check", tmp_path, "--json").stdout)
+    advice = found["advice"]["classification"]
+    given = train.make_context("train", ["--data", str(tmp_path), "--out", "out", *shlex.split(advice["options"])]).params
+    assert given["task"] == "classification"
+    assert parse_size(given["size"]) == (advice["settings"]["width"], advice["settings"]["height"])
+    for name, value in advice["settings"].items():
+        if name not in ("width", "height", "options", "pretrained"):
+            assert given[name] == value, name
+    text = " ".join(run("check", tmp_path).stdout.split())
+    assert f"Recommended for Classification, about {advice['minutes']:.0f} minutes" in text
+    for sentence in (*advice["reasons"], *advice["problems"], f"In full: {advice['options']}"):
+        assert " ".join(sentence.split()) in text
+    hurried = json.loads(run("check", tmp_path, "--time-limit", "60", "--takt", "40ms", "--json").stdout)
+    assert hurried["advice"]["classification"]["settings"]["time_limit"] == 60
+    assert any("takt is 40 ms" in sentence for sentence in hurried["advice"]["classification"]["reasons"])
 
 
 def test_check_names_the_layouts_and_reads_the_chosen_one(tmp_path: Path) -> None:

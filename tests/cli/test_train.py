@@ -17,6 +17,7 @@ from inspector.cli.support.demo_bundles import DEMO_BUNDLES
 from inspector.core.errors import ConfigError
 from inspector.data.annotations import read_dataset
 from inspector.data.split import split_samples
+from inspector.runs.folder import read_run
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from tests.ml.making import FOLDERS
 
@@ -76,6 +77,21 @@ def test_train_and_evaluate(tmp_path: Path) -> None:
     (data / "shiny").mkdir()
     (data / "dark").rename(data / "shiny" / "dark")
     assert "has the class 'shiny'" in inspector("evaluate", "--model", out, "--data", data, code=2).stderr
+
+
+def test_without_further_words_the_recommendation_is_followed_and_said(tmp_path: Path) -> None:
+    data, out = FOLDERS["classification"](tmp_path / "data"), tmp_path / "bundle"
+    (checked,) = lines(inspector("data", "check", data, "--task", "classification", "--json").stdout)
+    advice = checked["advice"]["classification"]
+    done = inspector(
+        "train", "--task", "classification", "--data", data, "--out", out, *SHARES, "--epochs", 1, "--folds", 0, "--json"
+    )
+    assert lines(done.stdout)[0] == {"name": "bundle", "advice": advice}
+    for sentence in advice["reasons"]:
+        assert sentence in done.stderr.replace("\n", "")
+    asked = read_run(out.with_name("bundle.run")).train_settings()
+    expected = {**advice["settings"], "epochs": 1, "folds": 0}  # what is given goes before it
+    assert {name: getattr(asked, name) for name in expected} == expected
 
 
 def test_interrupting_leaves_no_bundle(tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +15,6 @@ from typing import Any, Self
 
 import cv2
 import numpy as np
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = (sys.executable, "-m", "inspector")
@@ -72,35 +69,6 @@ def assert_one_sentence(ended: Ended, code: int, *named: str | Path) -> None:
     for name in named:
         assert str(name) in sentences[0], ended.said()
     assert sentences[0].rstrip().endswith("."), ended.said()
-
-
-def classifier(folder: Path, demo: Path | None) -> Path:
-    """A bundle to work with: a copy of a shipped one, or, where none is shipped yet, an untrained network."""
-    if demo is not None:
-        shutil.copytree(demo, folder)
-        return folder
-    torch = pytest.importorskip("torch")
-    from inspector.bundles.bundle import Card
-    from inspector.imaging.preprocessing import InputSpec
-    from inspector.ml.export.network import write_trained_bundle
-    from inspector.ml.graph import build_network
-
-    torch.manual_seed(0)
-    card = Card(
-        name="states",
-        task="classification",
-        network="simple_cnn",
-        network_options={"filters": 4},
-        classes=("normal", "mild", "severe"),
-        ok_classes=("normal",),
-        input=InputSpec(width=64, height=64),
-        mean=(127.5,) * 3,
-        std=(127.5,) * 3,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        software="test",
-    )
-    write_trained_bundle(folder, card, build_network(card))
-    return folder
 
 
 def picture(width: int = 96, height: int = 64, *, seed: int = 0) -> np.ndarray:

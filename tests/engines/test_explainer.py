@@ -81,9 +81,10 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
     image, out = tmp_path / "part.png", tmp_path / "heat.png"
     cv2.imwrite(str(image), frame().pixels)
     arguments = ["explain", str(image), "--model", str(bundles("segmentation").folder), "--out", str(out)]
-    assert run([*arguments, "--class", "stain", "--region", "10,8,64,48", "--json"]) == 0
+    assert run([*arguments, "--class", "stain", "--region", "10,8,64,48", "--part", "10,8,64,48", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["task"], told["class"], told["out"]) == ("segmentation", "stain", str(out))
+    assert told["at_part"] is None if told["empty"] else told["at_part"] == pytest.approx(1.0)
     shown = cv2.imread(str(out))
     assert shown.shape == (64, 96, 3)
     outside = np.ones((64, 96), bool)
@@ -98,6 +99,7 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
         (["--region", "1,2,3"], "x,y,width,height"),
         (["--region", "0,0,5000,10"], "does not fit"),
         (["--out", "heat.txt"], "PNG"),
+        (["--box", "5000"], "There is no box 5000"),
         (["--model", "nowhere"], "There is no bundle"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from inspector.core.registry import NETWORKS  # noqa: E402
 from inspector.imaging.preprocessing import InputSpec  # noqa: E402
 from inspector.ml.explain import cam_layers, explain  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch  # noqa: E402
-from inspector.workers.messages import ExplainRequest  # noqa: E402
+from inspector.workers.messages import CamMethod, ExplainRequest  # noqa: E402
 
 SIZE = 32
 THERMAL = {"target_mean": (330.0, 300.0, 290.0), "target_std": (15.0, 8.0, 5.0)}
@@ -130,6 +130,82 @@ def test_it_is_the_published_formula() -> None:
                 np.testing.assert_allclose(answer.heat, published(graph, frames, cam_layers(graph)[name], index), atol=1e-5)
                 seen += 1
     assert seen >= 3
+
+
+def plus_plus(activation: Tensor, gradient: Tensor) -> np.ndarray:
+    """Chattopadhay et al. 2018, equations 10 and 19, pixel by pixel as they are printed, in float64."""
+    acts, grads = activation.double().numpy(), gradient.double().numpy()
+    coarse = np.zeros(acts.shape[1:])
+    for act, grad in zip(acts, grads, strict=True):
+        weight = 0.0
+        for row, column in np.argwhere(grad > 0):
+            g = grad[row, column]
+            weight += g**2 / (2 * g**2 + act.sum() * g**3) * g
+        coarse += weight * act
+    heat = cv2.resize(np.maximum(coarse, 0).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    return heat / heat.max()
+
+
+def layer_of(graph: Graph, frames: Tensor, layer: nn.Module, class_index: int) -> tuple[Tensor, Tensor]:
+    """Return a layer's output and the gradient of a class score there."""
+    kept: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    with torch.enable_grad():
+        score = graph.eval().raw(frames)[0, class_index]
+    handle.remove()
+    return kept[0][0].detach(), torch.autograd.grad(score, kept[0])[0][0]
+
+
+def test_the_other_methods_are_the_published_formulas() -> None:
+    own = card("classification", "simple_cnn", network_options={"filters": 4})
+    torch.manual_seed(1)
+    graph = Graph(build_network(own), own)
+    frames = example_batch(own, 1)
+    layer = cam_layers(graph)["block2"]
+    activation, gradient = layer_of(graph, frames, layer, 1)
+    found = explain(graph, frames, ExplainRequest(layer="block2", class_index=1, method="gradcam++")).heat
+    np.testing.assert_allclose(found, plus_plus(activation, gradient), atol=1e-4)
+    eigen = explain(graph, frames, ExplainRequest(layer="block2", method="eigencam")).heat
+    pixels = activation.flatten(1).T.double().numpy()
+    values, vectors = np.linalg.eigh(np.cov(pixels.T))
+    projected = ((pixels - pixels.mean(0)) @ vectors[:, values.argmax()]).reshape(activation.shape[1:])
+    maps = []
+    for sign in (1, -1):
+        coarse = np.maximum(sign * projected, 0).astype(np.float32)
+        heat = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+        maps.append(heat / heat.max())
+    assert min(np.abs(eigen - other).max() for other in maps) < 1e-3
+
+
+def test_other_weights_give_another_map() -> None:
+    """A map that stays when the weights are shuffled shows the image, not the network (Adebayo et al., NeurIPS 2018)."""
+    own = card("classification", "simple_cnn", network_options={"filters": 4})
+    frames = example_batch(own, 1)
+    heats: dict[str, list[np.ndarray]] = {}
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        graph = Graph(build_network(own), own)
+        for method in get_args(CamMethod):
+            request = ExplainRequest(layer="block2", class_index=0, method=method)
+            heats.setdefault(method, []).append(explain(graph, frames, request).heat)
+    for method, (one, other) in heats.items():
+        assert np.abs(one - other).max() > 0.1, method
+
+
+def test_one_of_the_three_temperatures() -> None:
+    own = card("thermal", "thermal_cnn", network_options={"filters": 4})
+    torch.manual_seed(0)
+    graph = Graph(build_network(own), own)
+    frames = example_batch(own, 1)
+    with torch.no_grad():
+        numbers = graph.eval()(frames)[0]
+    for output in range(3):
+        assert explain(graph, frames, ExplainRequest(output=output)).target == pytest.approx(float(numbers[output]), rel=1e-4)
+    with pytest.raises(ConfigError, match="thermal"):
+        explain(graph, frames, ExplainRequest(output=3))
+    classes = card("classification", "simple_cnn", network_options={"filters": 4})
+    with pytest.raises(ConfigError, match="thermal"):
+        explain(Graph(build_network(classes), classes), example_batch(classes, 1), ExplainRequest(output=0))
 
 
 TASK_OF = {

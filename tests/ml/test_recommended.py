@@ -15,7 +15,7 @@ from inspector.core.types import TaskName
 from inspector.ml.train import trainer
 from inspector.runs.folder import NOTHING_LEARNT
 from inspector.runs.settings import train_settings
-from inspector.training.recommend import learning, networks_for
+from inspector.training.alternatives import learning, networks_for
 from tests.ml.making import Told, thermal_folder
 from tests.ml.plates import DIFFICULTIES, PLATES, detection_plates
 

@@ -10,7 +10,8 @@ pytest.importorskip("torch")
 
 import torch
 
-from inspector.ml.train.threads import Load, Threads, free_cores
+from inspector.ml.train.threads import Threads
+from inspector.workers.load import Load, free_cores
 from inspector.workers.process import usable_cores
 
 SPIN = """

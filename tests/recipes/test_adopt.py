@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundles.bundle import Bundle, read_card, sha256
+from inspector.bundles.bundle import Bundle, read_card, sha256, write_card
 from inspector.bundles.variants import Variant
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import is_shipped, models, user_data
 from inspector.core.types import Unit
 from inspector.imaging.preprocessing import InputSpec
+from inspector.inspection.run_request import resolve_recipe
 from inspector.recipes import adopt
 from inspector.recipes.automatic import completed, default_rules
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import InspectModel, Rule, load_recipe
+from inspector.runs.folder import NOTHING_LEARNT
 from inspector.tasks.base import DEFAULT_THRESHOLD
 
 
@@ -108,6 +110,24 @@ def test_a_rule_that_cannot_work_is_refused(recipe: Path) -> None:
     wrong = Rule(bundle=wish.step.bundle, quantity="count", limit=1)
     with pytest.raises(ConfigError, match="rule on count"):
         applied(recipe, "window-state", adopt.Wish(wish.step, (wrong,)))
+
+
+def test_a_bundle_that_learnt_nothing_is_used_only_if_that_is_confirmed(recipe: Path, tmp_path: Path) -> None:
+    before = recipe.read_bytes()
+    copy = Bundle.open(models() / "window-state").copy_to(tmp_path / "copy")
+    card = copy.card.model_copy(update={"training": {**copy.card.training, NOTHING_LEARNT: True}})
+    write_card(copy.folder, card)
+    file, wish = adopt.open_recipe_file(recipe), wished("window-state", "visible", "window-state")
+    cards = adopt.cards_of(file.recipe, file.base)
+    with pytest.raises(ConfigError, match="learnt nothing in its training: its answers are no better than chance"):
+        adopt.apply(file, copy.folder, cards, wish, recipe)
+    assert recipe.read_bytes() == before
+    done = adopt.apply(file, copy.folder, cards, wish, recipe, confirmed=True)
+    assert done.recipe.revision == 2
+    for asked in (resolve_recipe(recipe), resolve_recipe(bundles=[str(copy.folder)])):  # and it is said at every start
+        assert asked.note is not None
+        assert "window-state learnt nothing" in asked.note.text
+    assert resolve_recipe(demo_recipe()).note is None
 
 
 def test_a_recipe_that_somebody_changed_meanwhile_is_left_alone(recipe: Path) -> None:

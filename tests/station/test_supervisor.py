@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from inspector.bundles import status
+from inspector.core import registry
 from inspector.core.registry import ENGINES, EngineEntry
 from inspector.core.types import Floats, Frame, Inspection, Verdict
-from inspector.engines import base
 from inspector.engines.openvino_runtime import OpenVinoEngine
 from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.status import CameraState, StationState
@@ -47,7 +47,7 @@ class BlockingEngine(OpenVinoEngine):
 def blocking(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[BlockingEngine]]:
     """Registered as the engine "blocking"."""
     entry = EngineEntry(f"{__name__}:BlockingEngine", "Blocking")
-    for module in (base, status):
+    for module in (registry, status):
         monkeypatch.setattr(module, "ENGINES", MappingProxyType({**ENGINES, "blocking": entry}))
     monkeypatch.setattr(BlockingEngine, "calls", 0)
     monkeypatch.setattr(BlockingEngine, "opened", 0)

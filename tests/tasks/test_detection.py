@@ -124,10 +124,11 @@ def test_a_flood_of_boxes_is_bounded() -> None:
 
 def test_more_objects_than_fit_keep_the_largest() -> None:
     own = card("detection", ("a",), spec=SPEC)
-    many = boxes([[0, 0, 5 + i * 0.2, 5] for i in range(120)], [0] * 120)
+    count = MAX_OBJECTS + 20
+    many = boxes([[0, 0, 5 + i * 0.05, 5] for i in range(count)], [0] * count)
     target = Detection().encode(Annotation(boxes=many), own, look(WHOLE, SPEC))
     assert (target["classes"] == 0).all()
-    assert target["boxes"][:, 2].min() * 64 == pytest.approx(5 + 20 * 0.2, abs=1e-3)
+    assert target["boxes"][:, 2].min() * 64 == pytest.approx(5 + 20 * 0.05, abs=1e-3)
 
 
 def test_outputs_and_missing_truth() -> None:

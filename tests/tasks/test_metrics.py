@@ -1,9 +1,11 @@
 """Metrics against scikit-learn, torchmetrics and pycocotools on random predictions."""
 
+import cv2
 import numpy as np
 import pytest
 
 from inspector.core.types import IGNORE, Annotation, Boxes, Masks, Region, Scores, Temperatures
+from inspector.imaging.preprocessing import InputSpec, view, whole
 from inspector.tasks.metrics import (
     ClassificationMetrics,
     DetectionMetrics,
@@ -69,6 +71,16 @@ def test_detection_counts_at_the_decision_threshold() -> None:
     assert got["map50"] == pytest.approx(1.0)
 
 
+def test_a_threshold_never_divides_equal_scores() -> None:
+    """Two boxes of 0.6, the first of them right: the best threshold takes neither of them, or both."""
+    metrics = DetectionMetrics(("a", "b"), score=0.5)
+    truth = boxes([[0, 0, 10, 10], [50, 50, 70, 70], [100, 100, 120, 120]], [0, 0, 0])
+    strays = [[20 + 3 * index, 130, 30 + 3 * index, 140] for index in range(9)]
+    found = boxes([[0, 0, 10, 10], [50, 50, 70, 70], *strays], [0] * 11, [0.9, *[0.6] * 10])
+    metrics.update(predicted("detection", REGION, answer=found), Annotation(boxes=truth))
+    assert metrics.best_score() == pytest.approx((0.9 + 0.6) / 2)  # F1 0.5; with all of 0.6 it is 2 * 2 / (11 + 3) = 0.29
+
+
 def test_detection_counts_only_what_the_region_shows() -> None:
     metrics = DetectionMetrics(("a", "b"), score=0.5)
     truth = boxes([[95, 0, 120, 20], [150, 150, 190, 190]], [0, 0])
@@ -103,6 +115,25 @@ def test_ignored_pixels_count_for_nothing() -> None:
     table = metrics.confusion_table()
     assert table is not None
     np.testing.assert_array_equal(table.counts, sk.confusion_matrix(known, told, labels=[1, 2, 0]))
+
+
+@pytest.mark.parametrize("side", [128, 160, 320])
+def test_a_perfect_mask_of_thin_defects_is_perfect_at_the_networks_resolution(side: int) -> None:
+    """Lines of 2 to 4 px in 320 px, seen by a network of fewer pixels, which answers with what it was taught."""
+    task, names = Segmentation(), ("a", "b")
+    own = card("segmentation", names, spec=InputSpec(width=side, height=side))
+    metrics, rng = task.metrics(own), np.random.default_rng(3)
+    for index in range(6):
+        mask = np.zeros((320, 320), np.uint8)
+        for width in (2, 3, 4):
+            start, end = rng.integers(10, 310, (2, 2)).tolist()
+            cv2.line(mask, start, end, 1 + index % 2, width)
+        mask[:20] = IGNORE
+        seen = view(whole(mask), own.input)
+        target = task.encode(Annotation(mask=mask), own, seen)["mask"]
+        (answer,) = task.decode(target[None].astype(np.float32) / 255, own, [seen], [])
+        metrics.update(answer, Annotation(mask=mask))
+    assert [curve.area for curve in metrics.curves()] == [pytest.approx(1.0), pytest.approx(1.0)]
 
 
 def test_what_is_found_where_nobody_knows_is_no_false_reject() -> None:

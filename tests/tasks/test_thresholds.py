@@ -47,6 +47,33 @@ def test_the_promise_is_kept_in_19_of_20_cases(count: int, allowed: float) -> No
     assert broken <= stats.binom.ppf(0.999, 400, 0.05)
 
 
+@pytest.mark.parametrize("sizes", [(300, *(1,) * 99), (1, 2, 5, 20, 80) * 20])
+@pytest.mark.parametrize("alike", [0.0, 3.0])
+def test_the_promise_holds_for_lots_of_unequal_size(sizes: tuple[int, ...], alike: float) -> None:
+    """Scores of a lot differ less than those of different lots; a large lot of good ones makes no room for the others."""
+    rng = np.random.default_rng(2)
+    broken, rates = 0, []
+    for _ in range(200):
+        values = np.concatenate([alike * rng.normal() + rng.normal(size=size) for size in sizes])
+        lots = [f"lot {number}" for number, size in enumerate(sizes) for _ in range(size)]
+        scores = (0.95 * stats.norm.cdf(values / 2)).tolist()
+        found = choose(good(scores, lots), 0.05, default=DEFAULT, lowest=0.0)
+        assert found.refused is None
+        limit = 2 * stats.norm.ppf(min(found.score / 0.95, 1.0))
+        rates.append(float(stats.norm.sf(limit / np.hypot(1, alike))))  # of parts of other lots
+        broken += rates[-1] > 0.0502
+    assert broken <= stats.binom.ppf(0.999, 200, 0.05)
+    assert np.mean(rates) > 0.005  # and the threshold is of use
+
+
+def test_equal_scores_are_rejected_together_or_not_at_all() -> None:
+    scores = [0.9] * 10 + [0.3] * 90
+    found = choose(good(scores), 0.05, default=DEFAULT, lowest=0.0)
+    assert found.score == pytest.approx(0.9001)
+    found = choose(good(scores), 0.2, default=DEFAULT, lowest=0.0)  # 13 of 100 may lie above
+    assert found.score == pytest.approx(0.3001)
+
+
 def test_what_it_costs_is_shown_with_wilsons_interval() -> None:
     frames = [*good([0.2] * 76 + [0.9] * 4), *(Rated(False, 0.95, -1.0) for _ in range(15)), *(Rated(False, 0.1, 0.9),) * 5]
     choice = choose(frames, 0.1, default=DEFAULT, lowest=0.5)

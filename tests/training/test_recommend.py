@@ -1,6 +1,7 @@
 """What is recommended for a folder, and whether its reasons are those of the data."""
 
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,24 @@ from inspector.core.message import message
 from inspector.core.registry import NETWORKS, UNKNOWN_COST
 from inspector.core.types import TaskName
 from inspector.data.pose import Pose
+from inspector.data.sizes import ObjectSizes
 from inspector.data.survey import Survey, TaskSurvey
 from inspector.runs.settings import train_settings
-from inspector.training.costs import Hardware, cost_of, this_machine
-from inspector.training.recommend import Advice, estimate_minutes, part_ms, recommend
+from inspector.training.alternatives import Advice
+from inspector.training.costs import (
+    Hardware,
+    busy_sentence,
+    class_speed,
+    cost_of,
+    estimate_minutes,
+    part_ms,
+    this_machine,
+)
+from inspector.training.recommend import recommend
+from inspector.workers.load import Load
 
 MACHINE = Hardware(cores=2, memory=8 << 30)
+SPIN = "print(flush=True)\nwhile True: pass"
 
 
 def surveyed(
@@ -23,10 +36,12 @@ def surveyed(
     counts: tuple[int, ...] = (400, 400),
     sizes: dict[tuple[int, int], int] | None = None,
     share: float | None = None,
+    width: float | None = None,
     pose: Pose | None = None,
 ) -> Survey:
     names = tuple(f"class {index}" for index in range(len(counts)))
-    offered = TaskSurvey(task, names, dict(zip(names, counts, strict=True)), object_share=share)
+    objects = None if share is None else ObjectSizes(share, share**0.5, share**0.5, width)
+    offered = TaskSurvey(task, names, dict(zip(names, counts, strict=True)), sizes=objects)
     found = sizes or {(640, 640): sum(counts)}
     title = message("Class folders")
     return Survey(Path("data"), title, {task: offered}, sum(counts), found, {}, sum(counts), pose=pose)
@@ -40,10 +55,12 @@ def advise(
     counts: tuple[int, ...] = (400, 400),
     sizes: dict[tuple[int, int], int] | None = None,
     share: float | None = None,
+    width: float | None = None,
     pose: Pose | None = None,
+    time_s: float | None = None,
 ) -> Advice:
-    survey = surveyed(task, counts=counts, sizes=sizes, share=share, pose=pose)
-    return recommend(survey, task, takt_s=takt_s, hardware=hardware)
+    survey = surveyed(task, counts=counts, sizes=sizes, share=share, width=width, pose=pose)
+    return recommend(survey, task, takt_s=takt_s, hardware=hardware, time_s=time_s)
 
 
 @pytest.mark.parametrize("task", ["classification", "detection", "segmentation", "thermal"])
@@ -77,7 +94,7 @@ def test_the_smaller_the_defects_the_larger_the_input() -> None:
 def test_an_input_is_no_larger_than_the_images_and_says_so_if_defects_stay_too_small() -> None:
     advice = advise("classification", share=0.0001, sizes={(200, 200): 800})
     assert (advice.settings["width"], advice.settings["height"]) == (224, 224)
-    assert "even at 224 px they span only 2 px, and 12 would be good" in advice.reason.text
+    assert "Small objects are 2 px large in images of 200 px, and only 2.24 px in an input of 224 px" in advice.reason.text
     finer = advise("detection", share=0.0001, sizes={(200, 200): 800})  # a grid over the same pixels
     assert (finer.settings["width"], finer.settings["height"]) == (320, 320)
 
@@ -178,14 +195,117 @@ def test_minutes_grow_with_images_epochs_pixels_and_folds_and_end_with_the_time_
     assert estimate_minutes({"task": "thermal"}, 100, MACHINE) > start
 
 
-def test_this_machine_is_known_without_torch_and_measured_once() -> None:
+def test_an_input_keeps_the_width_of_what_is_thin_and_is_not_enlarged_for_it() -> None:
+    """Cracks 3 px wide in 480 x 320 px, whose boxes are large: 256 x 160 px would leave 1.6 px of them."""
+    images = {(480, 320): 118}
+    for task, side in (("segmentation", 512), ("detection", 448), ("classification", 448)):
+        advice = advise(task, share=0.1, width=3 / 480, sizes=images)
+        assert advice.settings["width"] == side
+        assert "Thin objects are about 3 px wide" in advice.reason.text
+    assert advise("segmentation", share=0.1, width=1 / 480, sizes=images).settings["width"] == 512
+    lost = advise("detection", share=0.1, width=3 / 4000, sizes={(4000, 3000): 800})
+    assert "only 0.58 px in an input of 768 px, where they are hard to see" in lost.reason.text
+
+
+def test_more_than_usual_pixels_are_recommended_where_enough_epochs_fit_into_the_time() -> None:
+    images = {(1600, 1600): 100}
+    assert advise("classification", counts=(50, 50), share=0.0001, sizes=images).settings["width"] == 1024
+    assert advise("classification", counts=(5000, 5000), share=0.0001, sizes=images).settings["width"] == 640
+    short = advise("classification", counts=(50, 50), share=0.0001, sizes=images, time_s=240)
+    assert 224 <= short.settings["width"] < 1024
+    assert short.minutes <= 4
+    assert short.settings["time_limit"] == 240
+
+
+def test_large_images_of_small_objects_are_learnt_in_tiles_where_the_takt_allows_it() -> None:
+    """Pinholes of 8 px in 12 megapixels, and cracks 4 px wide in 3: a whole image would leave 2 px of either."""
+    images = {(4096, 3072): 300}
+    holes = advise("detection", counts=(150, 150), share=(8 / 4096) ** 2, sizes=images)
+    assert {name: holes.settings[name] for name in ("tile", "tile_overlap", "width", "height", "fit")} == {
+        "tile": 512,
+        "tile_overlap": 64,
+        "width": 512,
+        "height": 512,
+        "fit": "stretch",
+    }
+    count = 9 * 7  # of (4096 - 64) / (512 - 64) and (3072 - 64) / (512 - 64)
+    assert holes.ms == pytest.approx(count * part_ms("fpn_lite0", 512, 512, MACHINE))
+    assert f"the {count} tiles of a part compute {holes.ms:.0f} ms" in holes.reason.text
+    assert "hard to find" not in holes.reason.text
+    slow = advise("detection", counts=(150, 150), share=(8 / 4096) ** 2, sizes=images, takt_s=1.0)
+    assert "tile" not in slow.settings
+    assert "more than half of the takt of 1000 ms" in slow.reason.text
+    cracks = advise("segmentation", counts=(200,), share=0.02, width=4 / 2000, sizes={(2000, 1500): 200}).settings
+    assert cracks["tile"] == 683  # px, and 3 of 4 px of a crack are left in 512
+    for task, share, sizes in (
+        ("detection", 0.01, {(4096, 3072): 300}),  # large enough in the whole image
+        ("detection", (8 / 640) ** 2, {(640, 640): 300}),  # the image shows no more than the input
+        ("classification", (8 / 4096) ** 2, {(4096, 3072): 300}),
+        ("detection", (8 / 4096) ** 2, {(4096, 400): 300}),  # no tile fits
+    ):
+        assert "tile" not in advise(task, share=share, sizes=sizes).settings
+
+
+def test_folds_measure_and_take_no_epochs_away() -> None:
+    small, large = (advise("segmentation", counts=(60, 40), sizes={(side, side): 100}, share=0.0005) for side in (128, 640))
+    assert small.settings["folds"] == 5
+    assert "folds" not in large.settings
+    assert large.settings["epochs"] >= 60
+    assert "roughly" in large.reason.text
+
+
+def test_a_time_that_is_too_short_is_said_before_anything_is_trained() -> None:
+    fits = advise("detection", time_s=1200)
+    assert fits.settings["epochs"] < advise("detection").settings["epochs"]
+    assert "fit into the time" in fits.reason.text
+    assert not fits.problems
+    (few,) = advise("detection", time_s=240).problems
+    assert few.text.startswith("A time limit of 4 minutes allows fewer epochs than make sense; about")
+    (none,) = advise("detection", time_s=50).problems
+    assert none.text.startswith("A time limit of 0.83 minutes is too short for one epoch, which takes about")
+
+
+@pytest.mark.parametrize(("images", "count", "wrong"), [(60, 9, "28"), (667, 100, "3"), (6667, 1000, "0.3")])
+def test_it_is_said_what_the_test_images_can_prove(images: int, count: int, wrong: str) -> None:
+    """Oracle: (1 - wrong) ** count = 0.05."""
+    text = advise("classification", counts=(images // 2, images - images // 2)).reason.text
+    assert f"About {count} images test it. Even if all of them are judged right, up to {wrong} % of all parts" in text
+
+
+def test_the_class_of_a_machine_grows_with_its_cores_and_instructions() -> None:
+    assert class_speed(2, 1.0) == 1
+    assert class_speed(8, 0.6) > class_speed(4, 0.6) > class_speed(4, 0.25) > class_speed(1, 0.25) > 0
+    assert class_speed(64, 1.0) == class_speed(16, 1.0)
+
+
+def test_what_other_programs_take_is_said_apart_from_the_advice() -> None:
+    before = Load(0.0, 0.0, 0.0)
+    assert busy_sentence(before, Load(10.0, 12.0, 10.0), cores=4) is None
+    busy = busy_sentence(before, Load(10.0, 30.0, 10.0), cores=4)
+    assert busy is not None
+    assert busy.text == (
+        "This computer is busy now: other programs use 2.0 of 4 cores. Until they end it takes about 2 times as long."
+    )
+    full = busy_sentence(before, Load(10.0, 45.0, 0.0), cores=4)
+    assert full is not None
+    assert "use 4.0 of 4 cores. Until they end it takes about 4 times" in full.text
+
+
+def test_this_machine_is_known_without_torch_and_the_same_under_load() -> None:
     machine = this_machine()
     assert machine.cores >= 1
     assert machine.memory > 1 << 28
     assert 0.01 < machine.speed < 100
-    began = time.monotonic()
-    assert this_machine().speed == machine.speed
-    assert time.monotonic() - began < 1
+    spinning = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE) for _ in range(machine.cores + 1)]
+    try:
+        for one in spinning:
+            assert one.stdout is not None
+            one.stdout.readline()
+        assert this_machine() == machine
+    finally:
+        for one in spinning:
+            one.kill()
+            one.communicate()
     assert part_ms("unet", 224, 224, machine) > part_ms("unet_effnet", 224, 224, machine)
 
 

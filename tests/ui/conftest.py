@@ -57,6 +57,6 @@ def window(qtbot: QtBot, conductor: Conductor, settings: Settings) -> Iterator[M
     made.show()
     qtbot.waitExposed(made)
     yield made
-    made.close()
+    made.close_now()
     made.deleteLater()
     strings.set_language("en")

@@ -65,8 +65,8 @@ def inspection(index: int, verdict: Verdict, *, reasons: Sequence[Message] | Non
     now, utc = time.monotonic(), datetime.now(UTC)
     name = f"P{index:06d}"
     frames = {
-        "visible": Frame(part.visible, "visible", index, now, utc, part=name),
-        "thermal": Frame(part.thermal, "thermal", index, now, utc, "kelvin", part=name),
+        "visible": Frame(part.visible, "visible", index, now, utc, part=name, is_simulated=True),
+        "thermal": Frame(part.thermal, "thermal", index, now, utc, "kelvin", part=name, is_simulated=True),
     }
     return Inspection(
         part=name,

@@ -39,7 +39,7 @@ def test_the_demo_line_runs_in_the_window(qtbot: QtBot, settings: Settings, demo
         page.stop()
         qtbot.waitUntil(lambda: page.tile.text == "STOPPED", timeout=20_000)
     finally:
-        window.close()
+        window.close_now()
         window.deleteLater()
 
 
@@ -59,7 +59,7 @@ def test_the_real_station_says_what_a_missing_bundle_is(qtbot: QtBot, settings: 
         assert "nowhere" in next(iter(page.banners.problems().values()))
         qtbot.waitUntil(lambda: page.tile.text == "STOPPED")
     finally:
-        window.close()
+        window.close_now()
         window.deleteLater()
 
 

@@ -211,13 +211,12 @@ def test_the_language_changes_while_the_line_runs(window: MainWindow, qtbot: QtB
 
 def test_full_screen_hides_everything_else_and_escape_leaves(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     page = window.inspect
-    others = [window.rail, page.tools, page.tab_bar, page.filmstrip, page.status, page.buttons]
+    others = [window.rail, page.tools, page.tab_bar, page.tile, page.counters, page.filmstrip, page.status, page.buttons]
     qtbot.keyClick(window, Qt.Key.Key_F11)
     assert window.isFullScreen()
     assert not any(widget.isVisible() for widget in others)
-    assert page.tile.isVisible()
+    assert page.operator.isVisible()
     assert page.feed.isVisible()
-    assert page.counters.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert not window.isFullScreen()
     assert all(widget.isVisible() for widget in others)
@@ -296,7 +295,7 @@ def test_a_station_that_cannot_be_made_is_a_banner(window: MainWindow, qtbot: Qt
 def test_closing_while_running_stops_the_line_and_its_thread(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     start(window, qtbot, conductor)
     conductor.station.judge(0, Verdict.OK)
-    window.close()
+    window.close_now()
     assert window.worker.isFinished()
     assert conductor.station.stopped == 1
 
@@ -361,7 +360,7 @@ def test_on_the_tabs_the_picture_gets_the_room_and_the_verdict_stays(
     page.choose_tab("thermal")
     window.toggle_operator_view()
     assert page.feed.isVisible()
-    assert page.counters.isVisible()
+    assert page.operator.figures.isVisible()
     window.toggle_operator_view()
     assert page.tab == "thermal"
 

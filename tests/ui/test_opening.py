@@ -106,7 +106,7 @@ def starting(qtbot: QtBot, conductor: Conductor, settings: Settings, tmp_path: P
     made.worker.start()
     made.resize(1366, 768)
     yield made
-    made.close()
+    made.close_now()
     made.deleteLater()
     strings.set_language("en")
     app = QApplication.instance()

@@ -10,10 +10,11 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 from results_making import finished_run
 
+from inspector.bundles.bundle import Bundle, write_card
 from inspector.core.paths import models, user_data
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
-from inspector.runs.folder import REPORT, create_run
+from inspector.runs.folder import NOTHING_LEARNT, REPORT, create_run
 from inspector.runs.report import Epoch, Interval, read_report
 from inspector.runs.settings import train_settings
 from inspector.training.state import run_info
@@ -278,6 +279,24 @@ def test_a_camera_of_the_other_kind_is_refused_before_anything_is_written(panel:
     panel.camera.activated.emit(0)
     assert "reads temperatures, and the camera visible gives pictures" in panel.preview.text()
     assert not panel.apply.isEnabled()
+
+
+def test_a_bundle_that_learnt_nothing_is_asked_about_and_used_with_a_second_click(
+    qtbot: QtBot, panel: RecipePanel, recipe: Path, tmp_path: Path
+) -> None:
+    copy = Bundle.open(models() / "window-state").copy_to(tmp_path / "copy")
+    write_card(copy.folder, copy.card.model_copy(update={"training": {**copy.card.training, NOTHING_LEARNT: True}}))
+    panel.show_bundle(copy.folder, recipe)
+    assert panel.apply.text() == "Use it"
+    panel.apply.click()
+    assert "learnt nothing in its training" in panel.said.text()
+    assert panel.apply.text() == "Use it nevertheless"
+    assert load_recipe(recipe).revision == 1
+    with qtbot.waitSignal(panel.applied, timeout=20_000):
+        panel.apply.click()
+    assert load_recipe(recipe).revision == 2
+    panel.show_bundle(models() / "window-state", recipe)
+    assert panel.apply.text() == "Use it"
 
 
 def test_a_recipe_changed_meanwhile_is_shown_anew(qtbot: QtBot, panel: RecipePanel, recipe: Path) -> None:

@@ -1,11 +1,13 @@
 """What the window remembers, and the settings page."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from line_double import Conductor
-from PySide6.QtWidgets import QComboBox, QFileDialog
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from inspector.core.errors import StorageError
@@ -94,17 +96,47 @@ def test_the_layout_comes_back(qtbot: QtBot, settings: Settings, conductor: Cond
 
 
 def test_a_folder_to_save_in_is_chosen_kept_and_used(
-    window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
+    window: MainWindow, conductor: Conductor, qtbot: QtBot, tmp_path: Path, settings: Settings
 ) -> None:
-    chosen = iter([str(tmp_path), ""])
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_arguments: next(chosen))
+    """While a line runs: the dialog is no modal box, so that Stop and everything else can be reached beside it."""
+    window.inspect.start()
+    qtbot.waitUntil(lambda: bool(conductor.stations) and window.inspect.running)
     window.show_page("settings")
     chooser = window.settings_page.choosers["save_to"]
-    for _ in range(2):  # the second time the person thinks better of it
+    for accepts in (True, False):  # the second time the person thinks better of it
         chooser.activated.emit(chooser.findText("Choose a folder…"))
+        (dialog,) = window.findChildren(QFileDialog)
+        assert dialog.isVisible()
+        assert QApplication.activeModalWidget() is None
+        if accepts:
+            assert chooser.currentText() == "Nowhere"
+            dialog.setDirectory(str(tmp_path))
+            dialog.selectFile(str(tmp_path))
+            dialog.accept()
+        else:
+            dialog.reject()
         assert settings.preferences.save_to == str(tmp_path)
         assert chooser.currentText() == str(tmp_path)
         assert window.worker.save_to == tmp_path
+        qtbot.waitUntil(lambda: window.findChildren(QFileDialog) == [])
     chooser.activated.emit(chooser.findText("Nowhere"))
     assert settings.preferences.save_to == ""
     assert window.worker.save_to is None
+
+
+def test_no_dialog_of_the_window_is_a_modal_box(window: MainWindow, conductor: Conductor, qtbot: QtBot) -> None:
+    window.inspect.start()
+    qtbot.waitUntil(lambda: bool(conductor.stations) and window.inspect.running)
+    for action in ("open_image", "open_folder", "open_video"):
+        window.actions_by_name[action].trigger()
+        shown = [dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible()]
+        assert len(shown) == 1  # a second question takes the place of the first
+        assert QApplication.activeModalWidget() is None
+    window.show_page("inspect")
+    qtbot.mouseClick(window.inspect.stop_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: conductor.station.stopped == 1)
+    folder = Path(__file__).parents[2] / "inspector" / "ui"
+    bare = re.compile(r"QFileDialog\.get|QMessageBox|QInputDialog|QColorDialog|setModal\(True\)|\.exec\(\)")
+    allowed = {"app.py", "measure.py"}  # the event loop itself
+    found = [file.name for file in sorted(folder.rglob("*.py")) if bare.search(file.read_text("utf-8"))]
+    assert set(found) <= allowed

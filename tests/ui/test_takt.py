@@ -229,7 +229,7 @@ def test_an_overloaded_line_leaves_out_display_never_verdicts(qtbot: QtBot, sett
         assert all(inspection.verdict is Verdict.OK for _, inspection in line.judged)
         assert page.takt._stats.takt.late > 20
     finally:
-        window.close()
+        window.close_now()
         window.deleteLater()
 
 

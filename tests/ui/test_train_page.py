@@ -107,10 +107,12 @@ def test_from_the_dialog_to_a_curve_that_rests_goes_on_and_is_cancelled(
     view = page.view
     assert view is not None
     assert page.dialog is None
+    assert window.focusWidget() not in (view.buttons["cancel"], view.buttons["stop"])
     assert view.curves.quality.series[0].name == "macro_f1"
     qtbot.waitUntil(lambda: "left" in view._how.text() and "images/s" in view._how.text(), timeout=PATIENCE)
     press(window, qtbot, "run_pause")
     qtbot.waitUntil(lambda: state(window) is RunState.PAUSED, timeout=PATIENCE)
+    assert window.focusWidget() not in (view.buttons["cancel"], view.buttons["stop"])
     qtbot.wait(300)
     reached = epoch(window)
     qtbot.wait(1200)

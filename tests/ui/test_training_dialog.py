@@ -19,7 +19,7 @@ from inspector.core.message import message
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
 from inspector.runs.settings import TrainSettings, shown_settings
-from inspector.training.recommend import Advice
+from inspector.training.alternatives import Advice
 from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.new.dialog import TrainingDialog
@@ -197,7 +197,7 @@ def test_the_window_stays_awake_while_advice_is_worked_out_and_nothing_starts_wi
     assert dialog.settings().epochs == 22
 
 
-@pytest.mark.allow_logs("no answer about advice")
+@pytest.mark.allow_logs("AskThread failed")
 def test_another_folder_is_not_trained_by_the_advice_for_the_first(
     qtbot: QtBot, make: Make, folder: Path, tmp_path: Path
 ) -> None:

@@ -3,20 +3,20 @@
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from inspector.bundles.bundle import Bundle, Card
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError, JobError
 from inspector.imaging.preprocessing import InputSpec
 from inspector.workers import process
 from inspector.workers.jobs import GraphJob, GraphWritten, Trained
 from inspector.workers.messages import Log, WorkerMessage
 from inspector.workers.process import End, Outcome, WorkerProcess
+from tests.untrained import write_untrained
 
 LIMIT_S = 60.0
 
@@ -113,24 +113,9 @@ def test_closing_a_running_job_leaves_no_process(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_real_worker_exports_a_bundle(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    from inspector.ml.export.network import write_trained_bundle
-    from inspector.ml.graph import build_network
-
-    torch.manual_seed(0)
-    card = Card(
-        name="small",
-        task="classification",
-        network="simple_cnn",
-        network_options={"filters": 4, "head": "gap"},
-        classes=("normal", "severe"),
-        input=InputSpec(width=16, height=16),
-        mean=(120.0,) * 3,
-        std=(60.0,) * 3,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        software="test",
+    source = write_untrained(
+        tmp_path / "source", network_options={"filters": 4, "head": "gap"}, input=InputSpec(width=16, height=16)
     )
-    source = write_trained_bundle(tmp_path / "source", card, build_network(card))
     seen: list[str] = []
     job = WorkerProcess(
         GraphJob(bundle=source.folder, out=tmp_path / "out"), listener=lambda message: seen.append(message.type)
@@ -139,7 +124,7 @@ def test_the_real_worker_exports_a_bundle(tmp_path: Path) -> None:
     job.close()
     assert result.bundle == tmp_path / "out"
     assert 0 <= result.difference < 1e-4
-    assert Bundle.open(tmp_path / "out").card.classes == card.classes
+    assert Bundle.open(tmp_path / "out").card.classes == source.card.classes
     assert seen == ["hello", "artifact"]
 
 

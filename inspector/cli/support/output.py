@@ -46,8 +46,9 @@ class PrintingSink(Sink):
         verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
         why = "; ".join(told.text for told in (*inspection.reasons, *inspection.notes))
         name = Path(inspection.source).name or inspection.source
+        mark = "  SIMULATION" if inspection.is_simulated else ""
         label = name if inspection.part in name else f"{inspection.part} {name}"
-        self._lines.text(f"{verdict} {one_line(f'{label}  {inspection.latency_ms:.0f} ms  {why}').rstrip()}")
+        self._lines.text(f"{verdict} {one_line(f'{label}  {inspection.latency_ms:.0f} ms{mark}  {why}').rstrip()}")
 
     def close(self, status: StationStatus) -> None:
         """Print the summary if the station ran."""

@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +163,30 @@ class Listing:
 
 
 Tick = Callable[[], None]
+Entry = TypeVar("Entry")
+
+
+def listed_images(folder: Folder, entries: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the images that annotation files list, each given as (file, what it calls the image)."""
+    found = (folder.find(said, file.rpartition("/")[0]) for file, said in entries)
+    return {image for image in found if image is not None}
+
+
+def new_entries(
+    found: Listing, folder: Folder, entries: Iterable[tuple[str, str, Entry]], tick: Tick
+) -> Iterator[tuple[str, Path, Entry]]:
+    """Yield (image, file, entry) of each entry, given as (file, what it calls the image, entry).
+
+    Only the first entry of an image is yielded; the others are noted as problems, and the images without an entry as missing.
+    """
+    listed: set[str] = set()
+    for file, said, entry in entries:
+        tick()
+        path = folder.files[file]
+        image = folder.find(said, file.rpartition("/")[0])
+        if found.is_new(image, said, path, listed):
+            yield image, path, entry
+    found.missing += [name for name in folder.images if name not in listed]
 
 
 def class_name(said: object) -> str:

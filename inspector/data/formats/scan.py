@@ -5,7 +5,7 @@ import os
 import posixpath
 import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -188,6 +188,19 @@ class Folder:
         if name not in self._parsed:
             self._parsed[name] = read_json(self.files[name])
         return self._parsed[name]
+
+    def documents(self, fits: Callable[[bytes], bool], *, most: int | None = 50) -> Iterator[tuple[str, object]]:
+        """Yield each .json whose ends (see `peek`) fit, with its content; a file that cannot be read is passed over.
+
+        `most`: how many files are looked at; None: all.
+        """
+        for name in self.with_suffix(".json")[:most]:
+            if fits(peek(self.files[name])):
+                try:
+                    content = self.json(name)
+                except ConfigError:
+                    continue
+                yield name, content
 
     def sibling(self, name: str, suffix: str) -> str | None:
         """Return the file with the same path as `name` but another suffix."""

@@ -64,7 +64,7 @@ def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
 
     Raises EngineError if it exceeds the tolerance of the task.
     """
-    import onnxruntime as ort  # type: ignore[import-untyped]  # has no type annotations
+    import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 4

@@ -40,7 +40,7 @@ def quantise_openvino(
     1. `tick` is called once per frame and may raise. Raises EngineError if NNCF fails.
     """
     nncf = _nncf()
-    import openvino  # type: ignore[import-untyped]  # has no type annotations
+    import openvino
 
     model = openvino.Core().read_model(graph)
 
@@ -65,7 +65,7 @@ def quantise_onnx(
     """Quantise as `quantise_openvino` does, into an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes."""
     nncf = _nncf()
     import onnx
-    import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
+    import onnxruntime
 
     model = onnx.load(graph)
     name = model.graph.input[0].name
@@ -148,7 +148,7 @@ def _ranges(nncf: Any) -> Any:  # noqa: ANN401 - its own type
     NNCF's default, the mean of the images' maxima, cuts off rare values: a defect, a hot spot (mean error of the demo bundle
     for temperatures: 22 K with the default, 2.7 K with the whole range).
     """
-    from nncf.quantization import range_estimator  # type: ignore[import-untyped]  # has no type annotations
+    from nncf.quantization import range_estimator
 
     whole = range_estimator.RangeEstimatorParametersSet.MINMAX
     return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=whole)
@@ -170,7 +170,7 @@ def _nncf() -> Any:  # noqa: ANN401 - the module
     # NNCF looks for a CUDA compiler on import and warns if there is none.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
-        import nncf  # type: ignore[import-untyped]  # has no type annotations
+        import nncf
     except ImportError as error:
         raise EngineError(
             "Quantising needs the Python package {package}, which is not installed.",

@@ -17,7 +17,7 @@ from inspector.bundles.bundle import GRAPH, MAKING, WEIGHTS, Bundle, sha256
 from inspector.bundles.reference import Reference, read_reference
 from inspector.bundles.variants import PROCESSOR, Variant, software_for, why_not
 from inspector.core.errors import ConfigError, EngineError, StorageError
-from inspector.core.registry import ENGINES, find
+from inspector.core.registry import ENGINES, engine_for
 from inspector.core.sentence import sentence
 from inspector.core.types import Precision
 from inspector.imaging.preprocessing import Prepared
@@ -109,16 +109,7 @@ class Exporter:
 
 def ensure_possible(engine: str, precision: Precision) -> None:
     """Raise ConfigError if the engine does not have this precision, EngineError if this machine does not support it."""
-    entry = find(ENGINES, engine, "engine")
-    if precision not in entry.precisions:
-        raise ConfigError(
-            "{engine} does not run bundles in {precision}.",
-            remedy="Use one of: {names}.",
-            engine=entry.label,
-            precision=precision,
-            names=", ".join(entry.precisions),
-        )
-    entry.load().ensure_here(precision)
+    engine_for(engine, precision).load().ensure_here(precision)
 
 
 def _reference(bundle: Bundle) -> Reference:
@@ -237,7 +228,7 @@ def _quantise(
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
     """Write the graph with 16-bit weights; it still computes in float32."""
-    import openvino  # type: ignore[import-untyped]  # has no type annotations
+    import openvino
 
     target = folder / "fp16.xml"
     openvino.save_model(openvino.Core().read_model(bundle.path(GRAPH)), target, compress_to_fp16=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from inspector import __version__
 from inspector.bundles.bundle import Card
+from inspector.core.durable import replace_durably
 from inspector.core.errors import StorageError
 from inspector.core.message import ClassName, Message, message
 from inspector.core.sentence import sentence
@@ -291,6 +292,6 @@ def _write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_text(text, "utf-8")
-        temporary.replace(path)
+        replace_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inspector.core.durable import replace_durably
 from inspector.core.errors import ConfigError, StorageError
 from inspector.runs.settings import TrainSettings
 
@@ -89,7 +90,7 @@ def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"format": _FORMAT, "who": dict(who), **content}, temporary)
-        temporary.replace(path)
+        replace_durably(temporary, path)
     except (OSError, RuntimeError) as error:
         # torch reports a full disk as a RuntimeError about streams and positions.
         full = path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LITTLE

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from inspector.core.durable import replace_durably
 from inspector.data.split import SPLIT, Split
 from inspector.runs.folder import CHECKPOINT, CURVES, SAMPLES, TRIALS, unwritable
 
@@ -111,7 +112,7 @@ class _Events:
     """The event file for TensorBoard."""
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX import SummaryWriter  # type: ignore[import-untyped]  # has no type annotations
+        from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder), write_to_disk=True)
 
@@ -140,7 +141,7 @@ def _drop_from(file: Path, epoch: int) -> None:
     if len(kept) < len(lines):
         temporary = file.with_name(f".{file.name}.part")
         temporary.write_text("".join(kept), "utf-8", newline="")
-        temporary.replace(file)
+        replace_durably(temporary, file)
 
 
 def _epoch(line: str) -> float:

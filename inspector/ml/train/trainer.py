@@ -23,6 +23,7 @@ from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
 from inspector.data.samples import Dataset, Sample
 from inspector.data.split import SPLIT, Split, split_samples
+from inspector.data.tiles import tile_samples
 from inspector.imaging.preprocessing import InputSpec, Prepared
 from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import Infer, measure, sample_items
@@ -105,7 +106,31 @@ def _ready(settings: TrainSettings, report: Report) -> _Ready:
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
     card = _first_card(settings, found, split, choose_input(settings, split.train))
-    return _Ready(found, dataset, split, card, _load(card, split, report, threads=settings.threads))
+    learnt = _in_tiles(split, card, report, seed=settings.seed)
+    return _Ready(found, dataset, split, card, _load(card, learnt, report, threads=settings.threads))
+
+
+def _in_tiles(split: Split, card: Card, report: Report, *, seed: int) -> Split:
+    """Return the split with the tiles of its images to learn from and to validate on, if the card names tiles.
+
+    Raises ConfigError for a task that answers for whole images.
+    """
+    tiling = card.tiles
+    if tiling is None:
+        return split
+    if not task_of(card.task).tiled:
+        raise ConfigError(
+            "{task} answers for whole images, not for tiles.", remedy="Leave out --tile.", task=TASKS[card.task].label
+        )
+    problems: list[Message] = []
+    tick = _Tick(report, len(split.train) + len(split.val))
+    parts = [tile_samples(part, tiling, seed=seed, problems=problems, tick=tick) for part in (split.train, split.val)]
+    _tell(report, problems)
+    if not all(parts):
+        raise ConfigError(
+            "No image is as large as a tile of {size} px.", remedy="Choose a smaller --tile, or leave it out.", size=tiling.size
+        )
+    return Split(tuple(parts[0]), tuple(parts[1]), split.test)
 
 
 def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
@@ -200,7 +225,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
             classes=ClassName(", ".join(dataset.classes)),
         )
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
-    left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # part of the card's input
+    left_out |= {"width", "height", "channels", "fit", "levels", "depth", "tile", "tile_overlap"}  # in the card already
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
     if dataset.ignores:
         training["ignored"] = True  # encoded targets then include the regions to ignore
@@ -216,6 +241,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         classes=dataset.classes,
         ok_classes=settings.ok_classes,
         input=spec,
+        tiles=settings.tiling(),
         mean=(0.0,) * spec.channels,
         std=(1.0,) * spec.channels,
         thresholds=_thresholds(settings),

@@ -20,6 +20,11 @@ def mean_where(values: NDArray[np.float64], used: NDArray[np.bool_], nothing: fl
     return ratio(np.where(used, values, 0.0).sum(axis=-1), used.sum(axis=-1), nothing)
 
 
+def last_of_equal(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the index of the last of each run of equal scores; the scores are sorted."""
+    return np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.zeros(0, np.int64)
+
+
 def precision_recall(
     name: str,
     scores: NDArray[np.float32],
@@ -37,7 +42,7 @@ def precision_recall(
     order = np.argsort(-scores, kind="stable")
     true = np.cumsum(hits[order], dtype=np.float64)
     named = np.arange(1, len(order) + 1, dtype=np.float64) if weights is None else np.cumsum(weights[order])
-    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(order) else np.zeros(0, np.int64)
+    last = last_of_equal(scores[order])
     recall, precision = ratio(true[last], max(truths, 1)), ratio(true[last], named[last])
     steps = np.diff(recall, prepend=0.0)
     summed = float((steps * precision).sum()) if area is None else area

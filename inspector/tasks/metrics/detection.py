@@ -11,7 +11,7 @@ from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.boxes import box_iou, in_region
 from inspector.tasks.intervals import draw_weights, f1_interval, group_numbers, proportion, share_interval
-from inspector.tasks.metrics.common import mean_where, precision_recall, ratio
+from inspector.tasks.metrics.common import last_of_equal, mean_where, precision_recall, ratio
 
 IOU_STEPS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 NOTHING = "(none)"
@@ -132,9 +132,10 @@ class DetectionMetrics(Metrics):
             return self.score
         order = np.argsort(-scores, kind="stable")
         f1 = 2 * np.cumsum(hits[order]) / (np.arange(1, len(order) + 1) + truths)
-        best = int(np.argmax(f1))
-        above = scores[order][best]
-        below = scores[order][best + 1] if best + 1 < len(order) else above
+        last = last_of_equal(scores[order])
+        best = int(np.argmax(f1[last]))
+        above = scores[order][last[best]]
+        below = scores[order][last[best + 1]] if best + 1 < len(last) else above
         return float((above + below) / 2)
 
     def _totals(self) -> NDArray[np.int64]:

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.types import IGNORE, Annotation, Masks, Prediction
+from inspector.imaging.preprocessing import resize
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, group_numbers, proportion, share_interval
-from inspector.tasks.masks import MASK, SPECK_PX, areas_of, class_map
+from inspector.tasks.masks import MASK, SPECK_PX, areas_of, class_map, class_planes, unknown_plane
 from inspector.tasks.metrics.common import mean_where, precision_recall, ratio
 from inspector.tasks.metrics.detection import NOTHING
 
 Table = NDArray[np.float64]
+HALF = 128  # share of a pixel, times 255, from which it belongs to a class
 
 
 class SegmentationMetrics(Metrics):
@@ -46,11 +47,12 @@ class SegmentationMetrics(Metrics):
         self._tables.append(np.bincount(pairs.ravel(), minlength=count * count).reshape(count, count))
         self._found.append(any(area.area_px > SPECK_PX for area in areas_of(said, region)))
         self._groups.append(group)
-        small = cv2.resize(real, planes.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
-        for index, plane in enumerate(planes):
-            inside = np.asarray(small == index + 1)
-            self._levels[index, 0] += np.bincount(plane[~inside & (small != IGNORE)], minlength=256)
-            self._levels[index, 1] += np.bincount(plane[inside], minlength=256)
+        # The truth is shrunk as for training: a line thinner than a pixel of the network is where it covers half of it.
+        unlabelled = _shrunk(unknown_plane(real), planes[0]) > 0
+        for index, (plane, drawn) in enumerate(zip(planes, class_planes(real, len(planes)), strict=True)):
+            inside = _shrunk(drawn, plane) >= HALF
+            self._levels[index, 0] += np.bincount(plane[~inside & ~unlabelled], minlength=256)
+            self._levels[index, 1] += np.bincount(plane[inside & ~unlabelled], minlength=256)
 
     def merge(self, other: Self) -> None:
         self._tables += other._tables
@@ -130,6 +132,13 @@ class SegmentationMetrics(Metrics):
     def _defects(self) -> NDArray[np.bool_]:
         """Return which frames have a labelled defect."""
         return np.array([table[1:].sum() > 0 for table in self._tables], bool)
+
+
+def _shrunk(drawn: NDArray[np.uint8], plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the share of each pixel of `plane` that `drawn` covers, times 255."""
+    share = np.empty_like(plane)
+    resize(drawn, share)
+    return share
 
 
 def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QSizeF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSizeF, Qt, Signal
 from PySide6.QtGui import (
     QImage,
     QKeyEvent,
@@ -41,6 +41,8 @@ from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 
 STEP: Final = 1.25  # zoom of one key press or wheel notch
+SIMULATION_HEIGHT: Final = theme.SPACING * 3  # of the mark of a rendered frame,
+SIMULATION_SHARE: Final = 0.05  # or this share of the picture, if that is more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +111,8 @@ class Canvas(Themed, QWidget):
         self._unit: TemperatureUnit = "C"
         self._key = ""
         self._hint = ("", "")
+        self._scale_shown = False
+        self._scale_marks: tuple[float, ...] = ()
         self._cursor: tuple[int, int] | None = None
         self._press: QPointF | None = None
         self._drag: QPointF | None = None
@@ -183,6 +187,17 @@ class Canvas(Themed, QWidget):
         self._unit = unit
         self.update()
 
+    def set_scale_shown(self, shown: bool) -> None:
+        """Show a bar with the temperatures of the colours beside thermal frames."""
+        self._scale_shown = shown
+        self.update()
+
+    def set_scale_marks(self, kelvin: tuple[float, ...]) -> None:
+        """Mark these temperatures, limits of rules, on the bar."""
+        if kelvin != self._scale_marks:
+            self._scale_marks = kelvin
+            self.update()
+
     def set_hint(self, title: str, text: str = "") -> None:
         """Set the text of an empty canvas."""
         self._hint = (title, text)
@@ -248,6 +263,12 @@ class Canvas(Themed, QWidget):
             overlays = NOTHING if self._plain else self._overlays
             patches = self._refresh(self._frame, placement, overlays)
             self._paint(painter, placement, QSizeF(self.size()), self._origin, patches, overlays)
+            if self._has_scale:
+                low, high = rendering.window(self._frame, self._display)
+                scale = painting.Scale(low, high, self._display.palette or "iron", self._unit, self._scale_marks)
+                painting.draw_scale(painter, QSizeF(self.size()), scale)
+            if self._frame.is_simulated:
+                self._paint_simulation(painter)
             self._paint_readout(painter)
         if self.hasFocus():
             painter.setPen(theme.current().color("accent"))
@@ -304,6 +325,10 @@ class Canvas(Themed, QWidget):
         painting.draw_boxes(painter, placement, overlays.boxes, selected, view)
         painting.draw_spots(painter, placement, overlays.spots, selected, view)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _paint_simulation(self, painter: QPainter) -> None:
+        height = max(SIMULATION_HEIGHT, self.height() * SIMULATION_SHARE)
+        painting.draw_simulation(painter, QRectF(0, 0, self.width(), height), self.tr("SIMULATION"))
 
     def _paint_readout(self, painter: QPainter) -> None:
         text = self.readout()
@@ -404,7 +429,12 @@ class Canvas(Themed, QWidget):
         return self._frame.camera if self._frame else ""
 
     def _view(self) -> tuple[float, float]:
-        return float(self.width()), float(self.height())
+        scale = painting.SCALE_WIDTH if self._has_scale else 0.0
+        return max(self.width() - scale, 1.0), float(self.height())
+
+    @property
+    def _has_scale(self) -> bool:
+        return self._scale_shown and self._frame is not None and self._frame.unit == "kelvin"
 
     def _middle(self) -> QPointF:
         return QPointF(self.width() / 2, self.height() / 2)

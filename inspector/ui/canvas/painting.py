@@ -1,16 +1,20 @@
 """Painting of overlays from data and a placement. Lines and letters keep their size at any zoom."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPen, QPolygonF
 
+from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, ticks
 from inspector.ui.canvas.interaction import Placement, Rect, place_labels
 from inspector.ui.canvas.overlays import BoxMark, RegionMark, SpotMark
 from inspector.ui.shell import theme
 
 LINE = theme.SPACING / 4
 PAD = theme.SPACING / 2
+SCALE_WIDTH = theme.SPACING * 7.0  # of the bar beside a thermal frame, with its numbers
+SIMULATION_LETTERS = 0.62  # size of the letters, in heights of the strip
 
 
 def contrast(color: QColor) -> QColor:
@@ -112,6 +116,75 @@ def _outline(painter: QPainter, rect: Rect, color: QColor, selected: bool) -> No
         side = theme.SPACING
         for corner in (line.topLeft(), line.topRight(), line.bottomLeft(), line.bottomRight()):
             painter.drawRect(QRectF(corner.x() - side / 2, corner.y() - side / 2, side, side))
+
+
+def draw_simulation(painter: QPainter, rect: QRectF, text: str) -> None:
+    """Fill a strip with slanted bars in two colours, and a plate with `text` in its middle."""
+    dress = theme.current()
+    painter.save()
+    painter.setClipRect(rect, Qt.ClipOperation.IntersectClip)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.fillRect(rect, dress.color("simulation"))
+    height = rect.height()
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(dress.color("on_simulation"))
+    for number in range(int(rect.width() / height / 2) + 2):
+        left = rect.left() + (2 * number - 1) * height
+        foot = QPointF(left, rect.bottom()), QPointF(left + height, rect.bottom())
+        top = QPointF(left + 2 * height, rect.top()), QPointF(left + height, rect.top())
+        painter.drawPolygon(QPolygonF([*foot, *top]))
+    font = theme.font("small", bold=True)
+    font.setPixelSize(max(round(height * SIMULATION_LETTERS), theme.PIXELS["small"]))
+    painter.setFont(font)
+    width = QFontMetricsF(font).horizontalAdvance(text) + 4 * PAD
+    plate = QRectF(rect.center().x() - width / 2, rect.top(), width, height)
+    painter.fillRect(plate, dress.color("simulation"))
+    painter.setPen(dress.color("on_simulation"))
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The colours of a thermal frame: their ends and the limits to mark, in kelvin."""
+
+    low: float
+    high: float
+    palette: Palette
+    unit: TemperatureUnit
+    marks: tuple[float, ...] = ()
+
+
+def draw_scale(painter: QPainter, view: QSizeF, scale: Scale) -> None:
+    """Draw the palette as an upright bar at the right edge, with temperatures and the limits of rules."""
+    painter.setFont(theme.font("small", bold=True))
+    metrics = painter.fontMetrics()
+    span = max(scale.high - scale.low, 1e-6)
+    numbers = ticks(temperature(scale.low, scale.unit), temperature(scale.high, scale.unit))
+    texts = [f"{number:g}" for number in numbers]
+    wide = max([metrics.horizontalAdvance(text) for text in texts], default=0)
+    bar = QRectF(view.width() - theme.SPACING * 2, view.height() * 0.18, theme.SPACING * 1.5, view.height() * 0.7)
+    painter.fillRect(QRectF(view.width() - SCALE_WIDTH, 0, SCALE_WIDTH, view.height()), theme.DARK.color("canvas"))
+    colors = QLinearGradient(bar.bottomLeft(), bar.topLeft())
+    table = PALETTES[scale.palette]
+    for step in range(0, 256, 5):
+        colors.setColorAt(step / 255, QColor(*table[step].tolist()))
+    painter.fillRect(bar, colors)
+    painter.setPen(theme.DARK.color("text"))
+    above = QRectF(view.width() - SCALE_WIDTH, bar.top() - 2 * metrics.height(), SCALE_WIDTH - PAD, metrics.height())
+    painter.drawText(above, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, "°C" if scale.unit == "C" else "K")
+    for number, text in zip(numbers, texts, strict=True):
+        y = bar.bottom() - (kelvin(number, scale.unit) - scale.low) / span * bar.height()
+        painter.drawLine(QLineF(bar.left() - PAD, y, bar.left(), y))
+        room = QRectF(bar.left() - PAD * 1.5 - wide, y - metrics.height() / 2, wide, metrics.height())
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+    for mark in scale.marks:
+        if scale.low <= mark <= scale.high:
+            y = bar.bottom() - (mark - scale.low) / span * bar.height()
+            painter.setPen(QPen(theme.DARK.color("canvas"), LINE * 2))
+            painter.drawLine(QLineF(bar.left() - PAD, y, bar.right() + PAD, y))
+            painter.setPen(QPen(theme.current().color("review"), LINE))
+            painter.drawLine(QLineF(bar.left() - PAD, y, bar.right() + PAD, y))
 
 
 def draw_hint(painter: QPainter, view: QSizeF, title: str, text: str) -> None:

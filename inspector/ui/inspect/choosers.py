@@ -5,28 +5,21 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
+from PySide6.QtWidgets import QComboBox, QCompleter, QWidget
 
 from inspector.core.addresses import hide_secrets
-from inspector.core.paths import resources, user_config
 from inspector.core.registry import CAMERAS
 from inspector.core.untrusted import parse_toml, read_bounded
-from inspector.recipes.locate import DEMO_RECIPE
+from inspector.recipes.locate import known_recipes
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
+from inspector.ui.widgets.file_dialogs import ask_file, ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
 IMAGES: Final = "*.png *.jpg *.jpeg *.jpe *.jp2 *.bmp *.tif *.tiff *.webp *.gif *.pgm *.ppm *.pbm"
 _BROWSE: Final = "browse"
-
-
-def shipped_recipes() -> list[Path]:
-    """Return the shipped recipes and the user's own, the demo line first."""
-    folders = (resources() / "recipes", user_config() / "recipes")
-    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
-    return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
 
 
 def recipe_name(path: Path) -> str:
@@ -79,11 +72,24 @@ class RecipeChooser(_Chooser):
         super().__init__(parent)
         self.setObjectName("recipe_chooser")
         self._current: Path | None = None
-        for path in shipped_recipes():
-            self.addItem(recipe_name(path), path)
-        self.addItem("", _BROWSE)
+        self._fill()
         self.activated.connect(self._activate)
         self.retranslate()
+
+    def _fill(self) -> None:
+        for path in known_recipes():
+            self.addItem(recipe_name(path), path)
+        self.addItem("", _BROWSE)
+
+    def showPopup(self) -> None:
+        """List the recipes that there are now."""
+        with QSignalBlocker(self):
+            shown, named = self._current, self.currentText()
+            self.clear()
+            self._fill()
+            self.retranslate()
+            self.show_recipe(shown, named)
+        super().showPopup()
 
     def show_recipe(self, path: Path | None, name: str) -> None:
         """Show the open recipe; an unlisted recipe is added. None: the recipe was made from bundles."""
@@ -104,10 +110,11 @@ class RecipeChooser(_Chooser):
         """Ask for a recipe file."""
         with QSignalBlocker(self):
             self.setCurrentIndex(self._find(self._current))
-        title, kinds = self.tr("Open a recipe"), self.tr("Recipes (*.toml)")
-        name, _ = QFileDialog.getOpenFileName(self.window(), title, "", kinds)
-        if name:
-            self.chosen.emit(Path(name))
+        ask_file(self, self.tr("Open a recipe"), self._offer, kinds=self.tr("Recipes (*.toml)"))
+
+    def _offer(self, path: Path) -> None:
+        if self.isEnabled():  # the line may have been started while the dialog was open
+            self.chosen.emit(path)
 
     def _activate(self, index: int) -> None:
         data = self.itemData(index)
@@ -159,6 +166,11 @@ class SourceChooser(_Chooser):
                 self.setCurrentIndex(-1)
             self.setEditText(hide_secrets(source) or self.itemText(0))
 
+    def show_refused(self, source: str) -> None:
+        """Show a source that is not in use because it cannot be; Start refuses it."""
+        self.show_source("")
+        self.setEditText(source)
+
     def pending(self) -> str | None:
         """Return the source typed into the field if it differs from the one in use."""
         text = self.currentText().strip()
@@ -176,11 +188,12 @@ class SourceChooser(_Chooser):
         if kind in ("", "simulated"):
             self.chosen.emit(kind)
         elif kind == "folder":
-            self._picked("folder", QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a folder of images")))
+            self.show_source(self._source)  # until one was chosen
+            ask_folder(self, self.tr("Choose a folder of images"), lambda path: self._picked("folder", path))
         elif kind == "video":
+            self.show_source(self._source)
             kinds = self.tr("Videos ({patterns})").format(patterns=VIDEOS)
-            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a video"), "", kinds)
-            self._picked("video", name)
+            ask_file(self, self.tr("Choose a video"), lambda path: self._picked("video", path), kinds=kinds)
         else:
             self.setEditText("usb:0" if kind == "usb" else "rtsp://")
             line = self.lineEdit()
@@ -188,11 +201,9 @@ class SourceChooser(_Chooser):
                 line.setFocus()
                 line.end(False)
 
-    def _picked(self, kind: str, name: str) -> None:
-        if name:
-            self.chosen.emit(f"{kind}:{name}")
-        else:
-            self.show_source(self._source)
+    def _picked(self, kind: str, path: Path) -> None:
+        if self.isEnabled():  # the line may have been started while the dialog was open
+            self.chosen.emit(f"{kind}:{path}")
 
     def retranslate(self) -> None:
         self.setItemText(0, self.tr("As the recipe says"))

@@ -7,12 +7,14 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from inspector.core.types import Boxes, Inspection, Masks, Prediction, Scores, Temperatures
+from inspector.core.types import Boxes, Frame, Inspection, Masks, Prediction, Scores, Temperatures
 from inspector.imaging.colormaps import TemperatureUnit
 from inspector.recipes.recipe import Recipe
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import Canvas, ViewLink
 from inspector.ui.canvas.overlays import NOTHING, ClassLayer, Overlays, box_marks, region_mark, spot_marks
+from inspector.ui.canvas.rendering import Display
+from inspector.ui.canvas.thermal_scale import ThermalScale, limits_of
 from inspector.ui.shell import theme
 from inspector.ui.widgets.cover import Cover
 from inspector.ui.widgets.themed import Themed
@@ -61,6 +63,7 @@ class Feed(Themed, QWidget):
         self._plain = False
         self._inspection: Inspection | None = None
         self._recipe: Recipe | None = None
+        self._scales: dict[str, ThermalScale] = {}
         self.canvases: dict[str, Canvas] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -87,6 +90,7 @@ class Feed(Themed, QWidget):
             canvas.setObjectName(f"canvas_{camera}")
             canvas.setAccessibleName(camera)
             canvas.set_unit(self._unit)
+            canvas.set_scale_shown(True)
             self.canvases[camera] = canvas
         self._arrange()
 
@@ -142,8 +146,16 @@ class Feed(Themed, QWidget):
             if frame is None or canvas.isHidden():
                 continue
             found = [prediction for prediction in inspection.predictions if prediction.camera == camera]
+            if frame.unit == "kelvin":
+                canvas.set_display(Display(*self.thermal_range(frame)))
+                canvas.set_scale_marks(limits_of(self._recipe, camera))
             canvas.show_frame(frame)
             canvas.set_overlays(NOTHING if self._plain else overlays_of(found, self._recipe, self._unit), key=camera)
+
+    def thermal_range(self, frame: Frame) -> tuple[float, float]:
+        """Return the range of the thermal colours of this frame's camera, in kelvin."""
+        scale = self._scales.setdefault(frame.camera, ThermalScale())
+        return scale.range_for(frame, limits_of(self._recipe, frame.camera))
 
     def retranslate(self) -> None:
         self._show()

@@ -1,6 +1,6 @@
 """The last NG parts, newest on the left. A pressed part stays on screen while the line goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -8,46 +8,50 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from inspector.core.types import Frame, Inspection, Verdict
-from inspector.imaging.colormaps import PALETTES
-from inspector.ui.canvas.rendering import resized
+from inspector.core.types import Frame, Inspection, Region, Verdict
+from inspector.imaging.colormaps import PALETTES, indices
+from inspector.ui.canvas.rendering import full_range, resized
+from inspector.ui.inspect.evidence import class_of, evidence
 from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.widgets.themed import Themed
 
-WIDTH: Final = 128
-HEIGHT: Final = 96
+PLACE: Final = QSize(128, 96)
+_EDGE: Final = 3
+_DETAIL: Final = 2  # pixels of the picture for each of the screen, for high-density screens
+
+Ranges = Callable[[Frame], tuple[float, float]]
 
 
-def thumbnail(frame: Frame) -> QImage:
-    """Return a small picture of a frame in the colours the canvas uses by default."""
-    scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice the size, for high-density screens
-    size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
-    small = resized(frame.pixels, size, smooth=True)
+def thumbnail(frame: Frame, place: Region, *, size: QSize, ranges: Ranges) -> QImage:
+    """Return a small picture of a part of a frame. `ranges`: the temperatures in kelvin between which the colours lie."""
+    pixels = frame.pixels[place.y : place.bottom, place.x : place.right]
+    scale = min(size.width() / place.width, size.height() / place.height) * _DETAIL
+    width, height = max(round(place.width * scale), 1), max(round(place.height * scale), 1)
+    small = resized(np.ascontiguousarray(pixels), (width, height), smooth=True)
     if frame.unit == "kelvin":
-        low, high = float(small.min()), float(small.max())
-        levels = ((small - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
-        small = np.asarray(PALETTES["iron"], np.uint8)[levels]
+        small = np.asarray(PALETTES["iron"], np.uint8)[indices(small, *ranges(frame))]
     elif small.dtype == np.uint16:
         small = (small // max(int(small.max()) // 255, 1)).astype(np.uint8)
     if small.ndim == 2:
         small = np.repeat(small[..., None], 3, axis=2)
     small = np.ascontiguousarray(small)
-    picture = QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888)
+    picture = QImage(small.data, width, height, width * 3, QImage.Format.Format_RGB888)
     return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy in the screen's format
 
 
 class Thumb(Themed, QAbstractButton):
-    """One place of the strip, empty until `show_part`."""
+    """One place of the strip, empty until `show_part`: the place of the defect, its class and the time."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setCheckable(True)
-        self.setFixedSize(WIDTH, HEIGHT)
+        self.setFixedSize(PLACE)
         self.setEnabled(False)
         self.inspection: Inspection | None = None
+        self._heading = ""
         self._picture = QImage()
         self._face = QPixmap()  # cached drawing of everything but the pressed state; null: not drawn yet
 
@@ -60,8 +64,10 @@ class Thumb(Themed, QAbstractButton):
     def take_over(self, other: "Thumb") -> None:
         """Copy another place's contents without rendering them again."""
         self.inspection, self._picture, self._face = other.inspection, other.picture, other._drawn()
+        self._heading = other._heading
         self.setEnabled(other.isEnabled())
         self.setAccessibleName(other.accessibleName())
+        self.setAccessibleDescription(other.accessibleDescription())
         self.setToolTip(other.toolTip())
         self.update()
 
@@ -69,26 +75,58 @@ class Thumb(Themed, QAbstractButton):
     def picture(self) -> QImage:
         return self._picture
 
+    @property
+    def heading(self) -> str:
+        """The recipe whose parts begin here; "" within a recipe's parts."""
+        return self._heading
+
+    def set_heading(self, heading: str) -> None:
+        if heading != self._heading:
+            self._heading, self._face = heading, QPixmap()
+            self.update()
+
+    @property
+    def caption(self) -> str:
+        """The class that the rule is about, else the part."""
+        if self.inspection is None:
+            return ""
+        names = class_of(self.inspection)
+        return ", ".join(class_name(name) for name in names.split(", ")) if names else self.inspection.part
+
+    @property
+    def time(self) -> str:
+        """The local time of the verdict."""
+        return "" if self.inspection is None else f"{self.inspection.utc.astimezone():%H:%M:%S}"
+
     def describe(self) -> None:
-        """Return the name and reasons in the window's language."""
+        """Set the name, and the reasons as tool tip, in the window's language."""
         if self.inspection is None:
             self.setAccessibleName(self.tr("Empty place for an NG part"))
+            self.setAccessibleDescription("")
             self.setToolTip("")
             return
         self.setAccessibleName(self.tr("NG part {part}").format(part=self.inspection.part))
         reasons = "\n".join(translate(told) for told in (*self.inspection.reasons, *self.inspection.notes))
-        self.setToolTip(f"{self.inspection.part}\n{reasons}")
+        recipe = f"{self.inspection.recipe} r{self.inspection.revision}"
+        self.setAccessibleDescription(f"{self.time} {self.caption}")
+        self.setToolTip(f"{self.inspection.part}  {self.time}\n{recipe}\n{reasons}")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._drawn())
         if self.inspection is not None and (self.isChecked() or self.hasFocus() or self.underMouse()):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(theme.current().color("accent"), 4 if self.isChecked() else 2))
+            color = "held" if self.isChecked() else "accent"
+            painter.setPen(QPen(theme.current().color(color), 6 if self.isChecked() else 2))
             painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._face = QPixmap()
 
     def restyle(self) -> None:
         self._face = QPixmap()
+        self.update()
 
     def _box(self) -> QRectF:
         return QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
@@ -113,29 +151,56 @@ class Thumb(Themed, QAbstractButton):
         painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
         if self.inspection is None:
             return
-        size = self._picture.size().scaled(self.size() - QSize(6, 6), Qt.AspectRatioMode.KeepAspectRatio)
-        room = QRectF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2, size.width(), size.height())
+        font = theme.font("small", bold=True)
+        font.setPixelSize(max(self.height() // 8, theme.PIXELS["small"]))
+        painter.setFont(font)
+        line = painter.fontMetrics().height() + 2
+        inside = QRectF(self.rect()).adjusted(_EDGE, _EDGE, -_EDGE, -_EDGE)
+        painter.setClipRect(inside)
+        shown = inside.adjusted(0, line, 0, -line)
+        size = self._picture.size().scaled(shown.size().toSize(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
+        room = QRectF(0, 0, size.width(), size.height())
+        room.moveCenter(shown.center())
         painter.drawImage(room, self._picture)
-        caption = QRectF(3, self.height() - 3 - theme.SPACING * 3, self.width() - 6, theme.SPACING * 3)
-        painter.fillRect(caption, dress.color("rail"))
-        badge = QRectF(caption.left() + 4, caption.top() + 4, caption.height() - 8, caption.height() - 8)
-        paint_badge(painter, Verdict.NG, badge)
+        self._draw_words(painter, inside, line)
+
+    def _draw_words(self, painter: QPainter, inside: QRectF, line: float) -> None:
+        assert self.inspection is not None
+        dress = theme.current()
+        simulated = self.inspection.is_simulated
+        head = QRectF(inside.left(), inside.top(), inside.width(), line)
+        foot = QRectF(inside.left(), inside.bottom() - line, inside.width(), line)
+        painter.fillRect(head, dress.color("simulation" if simulated else "rail"))
+        painter.fillRect(foot, dress.color("rail"))
+        side = line - 6
+        paint_badge(painter, Verdict.NG, QRectF(foot.left() + 3, foot.top() + 3, side, side))
+        metrics = painter.fontMetrics()
+        words = f"{self.time}  {self._heading}" if self._heading else self.time
+        aligned = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+        painter.setPen(dress.color("on_simulation" if simulated else "on_rail"))
+        painter.drawText(
+            head.adjusted(4, 0, -2, 0), aligned, metrics.elidedText(words, Qt.TextElideMode.ElideRight, int(head.width()) - 6)
+        )
+        caption = foot.adjusted(side + 8, 0, -2, 0)
         painter.setPen(dress.color("on_rail"))
-        painter.setFont(theme.font("small"))
-        words = painter.fontMetrics().elidedText(self.inspection.part, Qt.TextElideMode.ElideMiddle, int(caption.width() - 32))
-        painter.drawText(caption.adjusted(28, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
+        painter.drawText(caption, aligned, metrics.elidedText(self.caption, Qt.TextElideMode.ElideMiddle, int(caption.width())))
 
 
 class Filmstrip(Themed, QWidget):
-    """The strip of NG parts. `chosen` carries the pressed inspection, or None when it is pressed again."""
+    """The strip of NG parts, divided where another recipe judged.
+
+    `chosen` carries the pressed inspection, or None when it is pressed again.
+    """
 
     chosen = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, places: int = KEPT_NG, ranges: Ranges = full_range) -> None:
+        """Create the strip. `ranges`: see `thumbnail`."""
         super().__init__(parent)
         self.setObjectName("filmstrip")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(HEIGHT + theme.SPACING)
+        self._ranges = ranges
+        self._place = PLACE
         self._title = QLabel()
         self._title.setProperty("role", "small")
         self._title.setFixedWidth(theme.SPACING * 9)
@@ -145,37 +210,68 @@ class Filmstrip(Themed, QWidget):
         row.setSpacing(theme.SPACING)
         row.addWidget(self._title)
         self.thumbs: list[Thumb] = []
-        for index in range(KEPT_NG):
+        for index in range(places):
             thumb = Thumb()
             thumb.setObjectName(f"ng{index}")
             thumb.clicked.connect(lambda _checked=False, thumb=thumb: self._press(thumb))
             self.thumbs.append(thumb)
             row.addWidget(thumb)
         row.addStretch(1)
+        self.set_place(PLACE)
         self.retranslate()
+
+    def set_place(self, size: QSize, *, titled: bool = True) -> None:
+        """Set the size of each place. `titled`: with the title at the left."""
+        self._place = size
+        self._title.setVisible(titled)
+        self.setFixedHeight(size.height() + theme.SPACING)
+        for thumb in self.thumbs:
+            thumb.setFixedSize(size)
+        self._show_places()
 
     def add(self, inspections: Sequence[Inspection]) -> None:
         """Insert new NG parts, oldest first, at the front. The pressed part stays pressed until it leaves the strip."""
-        held = next((thumb.inspection for thumb in self.thumbs if thumb.isChecked()), None)
+        held = self.held
         fresh = [item for item in reversed(inspections) if item.frames][: len(self.thumbs)]
         if not fresh:
             return
         for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: copy before overwriting
             self.thumbs[place].take_over(self.thumbs[place - len(fresh)])
         for thumb, item in zip(self.thumbs, fresh, strict=False):
-            thumb.show_part(item, thumbnail(_telling_frame(item)))
+            thumb.show_part(item, self._picture_of(item))
+        self.press(held)
+        self._divide()
+
+    def _picture_of(self, inspection: Inspection) -> QImage:
+        found = evidence(inspection, aspect=self._place.width() / self._place.height())
+        return QImage() if found is None else thumbnail(*found, size=self._place, ranges=self._ranges)
+
+    def _divide(self) -> None:
+        """Head the first part of each recipe, if parts of several are shown."""
+        filled = [thumb for thumb in self.thumbs if thumb.inspection is not None]
+        names = [(item.recipe, item.revision) for thumb in filled if (item := thumb.inspection) is not None]
+        several = len(set(names)) > 1
+        for at, thumb in enumerate(filled):
+            begins = several and (at == 0 or names[at] != names[at - 1])
+            name, revision = names[at]
+            same = begins and len({other for other, _ in names}) == 1  # only the revision differs
+            thumb.set_heading((f"r{revision}" if same else name) if begins else "")
+        self.update()
+
+    @property
+    def held(self) -> Inspection | None:
+        """The pressed part."""
+        return next((thumb.inspection for thumb in self.thumbs if thumb.isChecked()), None)
+
+    def press(self, inspection: Inspection | None) -> None:
+        """Show this part as pressed, without a signal; None: no part."""
         for thumb in self.thumbs:
-            thumb.setChecked(held is not None and thumb.inspection is held)
+            thumb.setChecked(inspection is not None and thumb.inspection is inspection)
 
     def clear(self) -> None:
         """Empty all places."""
         for thumb in self.thumbs:
             thumb.show_part(None, QImage())
-            thumb.setChecked(False)
-
-    def release(self) -> None:
-        """Release the held part."""
-        for thumb in self.thumbs:
             thumb.setChecked(False)
 
     def pick(self, part: str) -> bool:
@@ -201,21 +297,26 @@ class Filmstrip(Themed, QWidget):
                 thumb.setChecked(False)
         self.chosen.emit(pressed.inspection if pressed.isChecked() else None)
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw a line in front of each part at which another recipe's parts begin."""
+        painter = QPainter(self)
+        for thumb in self.thumbs[1:]:
+            if thumb.heading and thumb.isVisible():
+                left = thumb.x() - theme.SPACING // 2 - 2
+                painter.fillRect(left, 0, 4, self.height(), theme.current().color("accent"))
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show as many places as fit completely."""
         super().resizeEvent(event)
-        room = event.size().width() - self._title.width()
+        self._show_places()
+
+    def _show_places(self) -> None:
+        room = self.width() - (0 if self._title.isHidden() else self._title.width() + theme.SPACING)
         for index, thumb in enumerate(self.thumbs):
-            thumb.setVisible((index + 1) * (WIDTH + theme.SPACING) <= room)
+            thumb.setVisible((index + 1) * (self._place.width() + theme.SPACING) - theme.SPACING <= room)
 
     def retranslate(self) -> None:
         self._title.setText(self.tr("Last NG parts"))
         self.setAccessibleName(self.tr("Last NG parts"))
         for thumb in self.thumbs:
             thumb.describe()
-
-
-def _telling_frame(inspection: Inspection) -> Frame:
-    """Return the colour frame if there is one, because people recognise it at a glance."""
-    frames = list(inspection.frames.values())
-    return next((frame for frame in frames if frame.unit == "intensity"), frames[0])

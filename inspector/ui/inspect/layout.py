@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
+from PySide6.QtCore import QCoreApplication, QPoint, QSize, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.registry import TABS
+from inspector.ui.inspect.alarm import Alarm
 from inspector.ui.inspect.choosers import CameraChooser, RecipeChooser, SourceChooser
 from inspector.ui.inspect.feed import Feed, Veil
 from inspector.ui.inspect.filmstrip import Filmstrip
 from inspector.ui.inspect.hold import HoldStrip
+from inspector.ui.inspect.operator_view import OperatorView
 from inspector.ui.inspect.readouts import Counters, StatusLine
 from inspector.ui.inspect.takt_meter import ShedNotice, TaktMeter
 from inspector.ui.inspect.verdict_tile import Reasons, VerdictTile
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 LIVE: Final = "live"
 TILE_SHARE: Final = 0.24  # share of the window's height; at least a fifth is required
 ANALYSIS_TILE_SHARE: Final = 0.201
-OPERATOR_TILE_SHARE: Final = 0.4
+LOW: Final = 750  # pixels of the window's height below which everything moves together: a 768 line panel with a task bar
 
 
 class InspectLayout(Themed, QWidget):
@@ -56,6 +58,7 @@ class InspectLayout(Themed, QWidget):
             self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
         self.analysis = AnalysisTabs(apart=True)
         self.analysis.tabBar().hide()
+        self.analysis.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # else the focus would go to its hidden bar and stop there
         self.feed = Feed(self.analysis.link)
         self.views = QStackedWidget()
         self.views.addWidget(self.feed)
@@ -68,7 +71,9 @@ class InspectLayout(Themed, QWidget):
         for button, name in ((self.start_button, "start"), (self.stop_button, "stop"), (self.trigger_button, "trigger")):
             button.setObjectName(name)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
-        self.filmstrip, self.takt, self.status = Filmstrip(), TaktMeter(self.views), StatusLine()
+        ranges = self.feed.thermal_range
+        self.filmstrip, self.takt, self.status = Filmstrip(ranges=ranges), TaktMeter(self.views), StatusLine()
+        self.operator, self.alarm = OperatorView(ranges), Alarm(self)
         self.notice = ShedNotice(self.views, above=self.takt.panel)
         self.tune = TunePanel(self)
         self.variants: VariantsPanel | None = None  # made when first needed
@@ -87,7 +92,7 @@ class InspectLayout(Themed, QWidget):
         tools.addWidget(self.fullscreen_button)
         tools.addWidget(self.help_button)
         left = QWidget()
-        views = plain(QVBoxLayout(left), space)
+        self._views_box = views = plain(QVBoxLayout(left), space)
         head = plain(QHBoxLayout(), space)
         head.addWidget(self.tab_bar)
         head.addWidget(self.takt, 1)
@@ -95,7 +100,7 @@ class InspectLayout(Themed, QWidget):
         views.addWidget(self.hold_strip)
         views.addWidget(self.views, 1)
         summary = QWidget()
-        words = plain(QVBoxLayout(summary), space * 2)
+        self._words = words = plain(QVBoxLayout(summary), space * 2)
         words.addWidget(self.reasons)
         words.addStretch(1)
         words.addWidget(self.counters)
@@ -103,7 +108,7 @@ class InspectLayout(Themed, QWidget):
         self.aside.addWidget(summary)
         self.aside.addWidget(self.analysis.panels)
         right = QWidget()
-        side = QVBoxLayout(right)
+        self._side = side = QVBoxLayout(right)
         side.setContentsMargins(space, 0, 0, 0)
         side.setSpacing(space * 2)
         side.addWidget(self.tile)
@@ -120,9 +125,23 @@ class InspectLayout(Themed, QWidget):
         page.addWidget(self.tools)
         page.addWidget(self.splitter, 1)
         page.addWidget(self.filmstrip)
+        self.normal = QWidget()
+        normal = plain(QVBoxLayout(self.normal), 0)
+        normal.addLayout(page, 1)
+        normal.addWidget(self.status)
         whole = plain(QVBoxLayout(self), 0)
-        whole.addLayout(page, 1)
-        whole.addWidget(self.status)
+        whole.addWidget(self.normal, 1)
+        whole.addWidget(self.operator, 1)
+
+    def _show_operator(self, on: bool) -> None:
+        """Show the operator view or the normal page; the picture belongs to the one that is shown."""
+        self.normal.setVisible(not on)
+        self.operator.setVisible(on)
+        if on:
+            self.operator.take_picture(self.views)
+        else:
+            self._views_box.addWidget(self.views, 1)
+            self.views.show()
 
     def name_widgets(self) -> None:
         """Set all texts, in the window's language."""
@@ -155,9 +174,13 @@ class InspectLayout(Themed, QWidget):
 
     def _size_tile(self) -> None:
         """Set the tile's width: smaller when the tabs' panels need room, never less than a fifth of the window."""
-        windowed = ANALYSIS_TILE_SHARE if self.tab_bar.currentIndex() else TILE_SHARE
-        share = OPERATOR_TILE_SHARE if self.tools.isHidden() else windowed
-        self.tile.setFixedHeight(round(self.window().height() * share))
+        height = self.window().height()
+        low = height < LOW
+        share = ANALYSIS_TILE_SHARE if low or self.tab_bar.currentIndex() else TILE_SHARE
+        self.tile.setFixedHeight(round(height * share))
+        self.reasons.set_lines(2 if low else 3)
+        for column in (self._side, self._words):
+            column.setSpacing(theme.SPACING if low else theme.SPACING * 2)
 
     def _place_banners(self) -> None:
         """Place the banners over the top of the picture, which is not current while there is a problem."""

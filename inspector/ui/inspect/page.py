@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from inspector.core.errors import InspectorError
+from inspector.core.addresses import has_hidden, mark_secrets
+from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import message
 from inspector.core.types import Inspection
 from inspector.inspection.run_request import RunRequest, on_source, resolve_recipe
@@ -16,9 +17,11 @@ from inspector.inspection.status import Mode, StationState, StationStatus
 from inspector.recipes.locate import demo_recipe
 from inspector.station.load_shedding import Shed
 from inspector.ui.inspect.layout import LIVE, InspectLayout
+from inspector.ui.inspect.shift_change import ShiftChange
 from inspector.ui.inspect.situation import problems, shown
 from inspector.ui.inspect.station_worker import KEPT_NG, Snapshot, StationWorker
 from inspector.ui.shell.settings import Preferences
+from inspector.ui.widgets.question import Question
 
 SHED_PICTURE_MS: Final = 500  # interval between pictures while the line needs the processor
 STRIP_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
@@ -29,18 +32,20 @@ class InspectPage(InspectLayout):
     """Shows the worker's snapshots and passes on the operator's commands.
 
     `fullscreen_wanted` and `help_wanted`: their buttons were pressed. `resting(bool)`: the line started or stopped needing the
-    processor; while it needs the processor, other pages must not explain anything.
+    processor; while it needs the processor, other pages must not explain anything. `choice_changed`: another recipe or source.
     """
 
     fullscreen_wanted = Signal()
     help_wanted = Signal()
     parts_seen = Signal(int)
     resting = Signal(bool)
+    choice_changed = Signal()
 
     def __init__(self, worker: StationWorker, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._worker = worker
         self._file: Path | None = None
+        self._source = ""  # inspected instead of the recipe's own; with its secrets
         self._written: RunRequest | None = None  # the recipe as written in its file
         self._choice: RunRequest | None = None  # the recipe that Start runs, or that runs now
         self._snapshot = Snapshot()  # the snapshot shown last
@@ -53,6 +58,7 @@ class InspectPage(InspectLayout):
         self._strip_time.setSingleShot(True)
         self._strip_time.setInterval(STRIP_MS)
         self._strip_owed: tuple[Inspection, ...] = ()  # NG parts still to be added to the strip, oldest first
+        self.shift_change = ShiftChange(Question(self), self._begin_shift, self)
         self._connect()
         self.retranslate()
         self._settle()
@@ -61,6 +67,14 @@ class InspectPage(InspectLayout):
 
     def _connect(self) -> None:
         self._worker.news.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
+        self.operator.chosen.connect(self.hold)
+        self.operator.start_wanted.connect(self.start)
+        self.operator.stop_wanted.connect(self.stop)
+        self.operator.trigger_wanted.connect(self.trigger)
+        self.operator.left.connect(self.fullscreen_wanted)
+        self.alarm.flashed.connect(self.tile.set_flashed)
+        self.alarm.flashed.connect(self.operator.set_flashed)
+        self.counters.reset_wanted.connect(lambda: self.shift_change.offer(self.counters.tally))
         self.recipe_chooser.chosen.connect(self.open_recipe)
         self.source_chooser.chosen.connect(self.use_source)
         self.camera_chooser.chosen.connect(self.choose_camera)
@@ -86,7 +100,7 @@ class InspectPage(InspectLayout):
 
     def set_choice(self, choice: RunRequest, path: Path | None) -> None:
         """Set the recipe that Start runs; a running line continues with it."""
-        self._file, self._written = path, choice
+        self._file, self._written, self._source = path, choice, ""
         self.recipe_chooser.show_recipe(path, choice.recipe.name)
         self.source_chooser.show_source("")
         self._use(choice)
@@ -123,15 +137,26 @@ class InspectPage(InspectLayout):
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
             return False
         self.banners.clear(_FILE)
+        self._source = source
         self.source_chooser.show_source(source)
         self._use(choice)
         return True
+
+    def reopen(self, path: Path, source: str) -> None:
+        """Open what ran last. `source` without its secrets: Start refuses it if there were any."""
+        self.open_recipe(path)
+        if source and self._file is not None and not self.use_source(source):
+            self.source_chooser.show_refused(source)
 
     def _on_source(self, written: RunRequest, source: str) -> RunRequest:
         """Use the chosen source.
 
         The demo line's recipe fits only the demo line, so any other source gets its bundles on the whole frame.
         """
+        if has_hidden(source):
+            raise ConfigError(
+                "The password or key of {source} is not kept.", remedy="Type the whole address again.", source=source
+            )
         if source and self._file == demo_recipe():
             return resolve_recipe(source=source)
         return RunRequest(on_source(written.recipe, source), written.base)
@@ -149,6 +174,7 @@ class InspectPage(InspectLayout):
         else:
             self._worker.forget()  # problems of the last run do not concern this recipe
         self._on_news()
+        self.choice_changed.emit()
 
     def start(self) -> None:
         """Start inspecting."""
@@ -198,9 +224,14 @@ class InspectPage(InspectLayout):
             self.variants = VariantsPanel(self)
         self.variants.open(self._choice, running=lambda: self.running)
 
+    def _begin_shift(self) -> None:
+        self._worker.reset_tally(simulated=self._simulated)
+
     def leave(self) -> None:
         """Close the topmost overlay, or show the newest part again."""
-        if self.variants is not None and self.variants.isVisible():
+        if self.shift_change.question.isVisible():
+            self.shift_change.question.escape()
+        elif self.variants is not None and self.variants.isVisible():
             self.variants.leave()
         elif self.tune.isVisible():
             self.tune.leave()
@@ -210,6 +241,15 @@ class InspectPage(InspectLayout):
     @property
     def running(self) -> bool:
         return self._worker.status.running
+
+    @property
+    def _simulated(self) -> bool:
+        return self._choice is not None and self._choice.recipe.is_simulated
+
+    @property
+    def source(self) -> str:
+        """The source inspected instead of the recipe's own, with marks for its secrets; "" for the recipe's own."""
+        return mark_secrets(self._source)
 
     @property
     def recipe_file(self) -> Path | None:
@@ -223,6 +263,7 @@ class InspectPage(InspectLayout):
     def hold(self, inspection: Inspection | None) -> None:
         """Keep this part on screen while the line goes on; None: back to live."""
         self._held = inspection
+        self.filmstrip.press(inspection)
         self.analysis.set_frozen(inspection is not None)
         self.hold_strip.show_part(inspection)
         self._leave_out()
@@ -232,7 +273,6 @@ class InspectPage(InspectLayout):
 
     def back_to_live(self) -> None:
         """Show the newest part again."""
-        self.filmstrip.release()
         self.hold(None)
 
     @property
@@ -268,10 +308,11 @@ class InspectPage(InspectLayout):
             self.choose_tab(LIVE)
         else:
             self.choose_tab(self._tab_before)
-        for widget in (self.tools, self.tab_bar, self.filmstrip, self.takt, self.status, self.buttons):
-            widget.setVisible(not on)
+        self._show_operator(on)
         self.takt.panel.uncover(self.takt.open and not on)
+        self._settle()
         self._size_tile()
+        QTimer.singleShot(0, self, self._place_banners)  # after the layout has placed the picture
 
     def use_preferences(self, preferences: Preferences) -> None:
         """Apply the preferences of the settings page."""
@@ -297,6 +338,8 @@ class InspectPage(InspectLayout):
         self._snapshot = now
         self._show_problems(before.status, now.status)
         if now.ng:
+            if now.status.recipe is not None:
+                self.alarm.ng(now.status.recipe)
             self._strip_owed = (*self._strip_owed, *now.ng)[-KEPT_NG:]
             if not self._strip_time.isActive():
                 self._strip_time.start()
@@ -306,14 +349,14 @@ class InspectPage(InspectLayout):
         stats = now.status.stats
         if stats is not before.status.stats:  # statistics arrive less often than parts
             self.takt.set_stats(stats)
-            self.counters.set_stats(stats)
             self.status.set_stats(stats)
         self._settle()
         self.parts_seen.emit(stats.parts)
 
     def _on_strip_time(self) -> None:
         owed, self._strip_owed = self._strip_owed, ()
-        self.filmstrip.add(owed)
+        for strip in (self.filmstrip, self.operator.strip):
+            strip.add(owed)
 
     def _show_problems(self, before: StationStatus, now: StationStatus) -> None:
         """Match the banners to the status. A dismissed banner returns when its text changes."""
@@ -408,7 +451,16 @@ class InspectPage(InspectLayout):
             self.tile.set_idle(tell.words)
         else:
             self.tile.set_verdict(tell.verdict, tell.part)
+        self.tile.set_simulated(self._simulated)
         self.reasons.set_reasons(tell.reasons)
+        tally = self._worker.tally(simulated=self._simulated)
+        if tally is not self.counters.tally:
+            self.counters.set_tally(tally)
+        if not self.operator.isHidden():
+            self.operator.show_situation(tell, self._held)
+            self.operator.show_line(status.state, status.mode, ready=self._choice is not None)
+            name = "" if self._choice is None else self._choice.recipe.name
+            self.operator.show_shift(name, tally, simulated=self._simulated)
         self.veil.set_words("" if self._held is not None else tell.veil)
         stopped = status.state is StationState.STOPPED
         for chooser in (self.recipe_chooser, self.source_chooser):

@@ -1,15 +1,18 @@
 """Figures around the feed: the counters of the shift, and the status line at the bottom."""
 
+from datetime import datetime
 from typing import Final
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.core.types import Verdict
 from inspector.inspection.status import Stats
+from inspector.station.tally import Tally
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
+from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
 NONE: Final = "–"
@@ -72,8 +75,17 @@ class Counter(QFrame):
         self.setAccessibleName(f"{self._caption.text()}: {self._value.text()}")
 
 
+def since_text(since: datetime) -> str:
+    """Return when a shift began, in local time; with the date if that is another day."""
+    local, today = since.astimezone(), datetime.now().astimezone()
+    shown = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M}"
+    return QCoreApplication.translate("Counters", "Since {time}").format(time=shown)
+
+
 class Counters(Themed, QWidget):
-    """Total, OK, NG, review, not inspected, yield."""
+    """Total, OK, NG, review, not inspected and yield of the shift. `reset_wanted`: the button was pressed."""
+
+    reset_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -88,20 +100,35 @@ class Counters(Themed, QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.SPACING)
+        self.since, self.reset_button = QLabel(), QPushButton()
+        self.since.setProperty("role", "small")
+        self.reset_button.setObjectName("reset_counters")
+        self.reset_button.clicked.connect(self.reset_wanted)
         places = (self.total, self.passed, self.ng, self.yield_share, self.review, self.not_inspected)
         for index, counter in enumerate(places):
-            grid.addWidget(counter, index // 3, index % 3)
+            grid.addWidget(counter, index // 3 + 1, index % 3)
             grid.setColumnStretch(index % 3, 1)
+        head = plain(QHBoxLayout())
+        head.addWidget(self.since, 1)
+        head.addWidget(self.reset_button)
+        grid.addLayout(head, 0, 0, 1, 3)
+        self._tally = Tally()
         self.retranslate()
-        self.set_stats(Stats())
 
-    def set_stats(self, stats: Stats) -> None:
-        share = stats.yield_share
-        self.total.set_value(f"{stats.parts:,}")
-        self.passed.set_value(f"{stats.ok:,}")
-        self.ng.set_value(f"{stats.ng:,}")
-        self.review.set_value(f"{stats.review:,}")
-        self.not_inspected.set_value(f"{stats.not_inspected:,}")
+    @property
+    def tally(self) -> Tally:
+        """The counts on display."""
+        return self._tally
+
+    def set_tally(self, tally: Tally) -> None:
+        self._tally = tally
+        share = tally.yield_share
+        self.since.setText(since_text(tally.since))
+        self.total.set_value(f"{tally.parts:,}")
+        self.passed.set_value(f"{tally.ok:,}")
+        self.ng.set_value(f"{tally.ng:,}")
+        self.review.set_value(f"{tally.review:,}")
+        self.not_inspected.set_value(f"{tally.not_inspected:,}")
         self.yield_share.set_value(NONE if share is None else f"{share * 100:.1f} %")
 
     def retranslate(self) -> None:
@@ -113,6 +140,10 @@ class Counters(Themed, QWidget):
         self.not_inspected.set_caption(self.tr("Not inspected"))
         self.yield_share.set_caption(self.tr("Yield"))
         self.yield_share.setToolTip(self.tr("OK parts of all inspected parts"))
+        self.reset_button.setText(self.tr("New shift…"))
+        self.reset_button.setAccessibleName(self.tr("New shift or lot: count from 0"))
+        self.reset_button.setToolTip(self.tr("The counters go on over stop and restart. This begins a new shift or lot at 0."))
+        self.set_tally(self._tally)
 
 
 class StatusLine(Themed, QFrame):

@@ -18,16 +18,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QObject
 
 from inspector.core.errors import InspectorError
-from inspector.core.message import Message, message
 from inspector.core.types import Inspection, Verdict
 from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import Fault, Mode, StationState, StationStatus, Stats
 from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
 from inspector.station.load_shedding import Limits, Shed, Shedder
+from inspector.station.tally import Tally, TallyFile, TallySink
+from inspector.ui.widgets.work_thread import NewsThread
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +62,10 @@ class Factory(Protocol):
 
 def make_station(recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> StationLike:
     """Make the real station. Its import happens here, so that the window appears before engines are searched for."""
+    from inspector.station.part_ids import PartIds
     from inspector.station.station import Station
 
-    return Station(recipe, base=base, sinks=sinks, listeners=listeners)
+    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=PartIds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class _DisplaySink(Sink):
         self._put(inspection)
 
 
-class StationWorker(QThread):
+class StationWorker(NewsThread):
     """Runs the station.
 
     Commands return at once and are carried out on this thread, in order. Connect `news` and call `take()` in the slot.
@@ -102,25 +104,30 @@ class StationWorker(QThread):
     `archive`: whether every part is recorded in the archive before it is shown. Changed attributes apply from the next start.
     """
 
-    news = Signal()
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        *,
+        factory: Factory = make_station,
+        limits: Limits | None = None,
+        counts: Path | None = None,
+    ) -> None:
+        """Create the thread. `limits`: load limits at which the window leaves things out.
 
-    def __init__(self, parent: QObject | None = None, *, factory: Factory = make_station, limits: Limits | None = None) -> None:
-        """Create the thread. `limits`: load limits at which the window leaves things out."""
-        super().__init__(parent)
+        `counts`: folder in which the counters of the shift are kept; None: until the window is closed.
+        """
+        super().__init__(parent, hz=DISPLAY_HZ, look_s=STATS_S)
+        names = {False: "shift", True: "simulation"}  # what was simulated must not count for the shift
+        self._tallies = {key: TallyFile(counts and counts / name) for key, name in names.items()}
         self._limits = limits
         self._shedder = Shedder(limits)
         self.setObjectName("station worker")
         self.save_to: Path | None = None
         self.archive = False
         self._factory = factory
-        self._wake = threading.Condition()
-        self._commands: deque[Callable[[], None]] = deque()
         self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
         self._early: list[str] = []  # single parts requested before the engines were ready
-        self._dirty = False
-        self._told = False  # `news` was emitted and not yet taken
-        self._quit = False
         self._station: StationLike | None = None
         self._serial = 0  # number of the current run; messages of older stations are ignored
 
@@ -157,6 +164,14 @@ class StationWorker(QThread):
         """Inspect one part as soon as the line runs; the line must be in triggered mode."""
         self._command(lambda: self._single(part))
 
+    def tally(self, *, simulated: bool) -> Tally:
+        """Return the counters of the shift, or those of everything simulated."""
+        return self._tallies[simulated].tally
+
+    def reset_tally(self, *, simulated: bool) -> None:
+        """Begin these counters anew."""
+        self._command(lambda: self._reset(self._tallies[simulated]))
+
     @property
     def status(self) -> StationStatus:
         """The station's current status, including pending commands."""
@@ -167,15 +182,12 @@ class StationWorker(QThread):
         with self._wake:
             snapshot = replace(self._now, ng=tuple(self._ng))
             self._ng.clear()
-            self._told = False
-            self._wake.notify_all()
+            self._taken()
             return snapshot
 
     def close(self) -> None:
         """Stop the station and this thread, and wait for both."""
-        with self._wake:
-            self._quit = True
-            self._wake.notify_all()
+        self._quit()
         self.wait()
 
     # ---- in this thread --------------------
@@ -183,41 +195,11 @@ class StationWorker(QThread):
     def run(self) -> None:
         """Carry out commands and notify the window until closed."""
         _let_the_window_first()
-        next_telling = next_stats = 0.0
-        while True:
-            command = self._next_command(next_telling, next_stats)
-            if self._quit:
-                break
-            if command is not None:
-                self._carry_out(command)
-            now = time.monotonic()
-            if now >= next_stats:
-                next_stats = now + STATS_S
-                self._refresh()
-            if now >= next_telling and self._tell():
-                next_telling = now + 1.0 / DISPLAY_HZ
-        self._carry_out(self._end)
+        self._work()
+        with self._guarded(self._failed):
+            self._end()
 
-    def _next_command(self, next_telling: float, next_stats: float) -> Callable[[], None] | None:
-        with self._wake:
-            if not self._commands and not self._quit:
-                now = time.monotonic()
-                due = max(next_telling - now, 0.0) if self._dirty and not self._told else STATS_S
-                if self._station is not None:
-                    due = min(due, max(next_stats - now, 0.0))
-                if due > 0:
-                    self._wake.wait(due)
-            return self._commands.popleft() if self._commands and not self._quit else None
-
-    def _tell(self) -> bool:
-        with self._wake:
-            if not self._dirty or self._told:
-                return False
-            self._dirty, self._told = False, True
-        self.news.emit()
-        return True
-
-    def _refresh(self) -> None:
+    def _look(self) -> None:
         """Read the station's counters, and stop the station when all sources have ended and every part is judged."""
         station = self._station
         if station is None:
@@ -227,34 +209,26 @@ class StationWorker(QThread):
             shed = self._shedder.observe(stats.takt.load, time.monotonic())
             if shed is not self._now.shed or stats != self._now.status.stats:
                 self._now = replace(self._now, status=replace(self._now.status, stats=stats), shed=shed)
-                self._dirty = True
+                self._stir()
             runs = self._now.status.state is StationState.RUNNING
         if runs and station.wait(0.0):
             self._end()
 
-    def _carry_out(self, command: Callable[[], None]) -> None:
-        try:
-            command()
-        except InspectorError as error:
-            self._failed(error.problem, error.remedy)
-        except Exception as error:
-            log.exception("the station failed")
-            self._failed(_defect(error))
-
-    def _failed(self, problem: Message, remedy: Message | None = None) -> None:
+    def _failed(self, error: InspectorError) -> None:
         with self._wake:
             status = self._now.status
-            faults = MappingProxyType({**status.faults, STATION: Fault(problem, remedy)})
+            faults = MappingProxyType({**status.faults, STATION: Fault(error.problem, error.remedy)})
             state = StationState.STOPPED if self._station is None else status.state
             self._put(replace(status, state=state, faults=faults))
 
     def _begin(self, serial: int, request: RunRequest, mode: Mode | None) -> None:
-        self._stop()
+        self._stop_station()
         with self._wake:
             if serial != self._serial:
                 return  # another start was requested meanwhile
             self._put(self._now.status)
-        sinks = [*self._saving(), _DisplaySink(lambda inspection: self._show(serial, inspection))]
+        counting = TallySink(list(self._tallies.values()), self._tally_of)
+        sinks = [*self._saving(), counting, _DisplaySink(lambda inspection: self._show(serial, inspection))]
         listeners = [lambda status: self._hear(serial, status)]
         station = self._factory(request.recipe, base=request.base, sinks=sinks, listeners=listeners)
         self._station = station
@@ -273,12 +247,24 @@ class StationWorker(QThread):
             sinks += [RecordSink(folder), PictureSink(folder)]
         return sinks
 
+    def _tally_of(self, inspection: Inspection) -> TallyFile:
+        recipe = self._now.status.recipe
+        simulated = inspection.is_simulated if inspection.frames else recipe is not None and recipe.is_simulated
+        return self._tallies[simulated]
+
+    def _reset(self, tally: TallyFile) -> None:
+        try:
+            tally.reset()
+        except OSError as error:
+            log.warning("the counters cannot be kept (%s)", error)
+        self._stir()
+
     def _apply(self, request: RunRequest) -> None:
         if self._station is not None:
             self._station.apply(request.recipe, base=request.base)
 
     def _end(self) -> None:
-        self._stop()
+        self._stop_station()
         with self._wake:
             if self._now.status.state is not StationState.STOPPED and not self._begins():
                 self._put(replace(self._now.status, state=StationState.STOPPED))
@@ -287,7 +273,7 @@ class StationWorker(QThread):
         """Return whether a start is pending."""
         return self._now.status.state is StationState.STARTING
 
-    def _stop(self) -> None:
+    def _stop_station(self) -> None:
         station, self._station = self._station, None
         if station is None:
             return
@@ -334,24 +320,14 @@ class StationWorker(QThread):
             if inspection.verdict is Verdict.NG:
                 self._ng.append(inspection)
             self._now = replace(self._now, newest=inspection, newest_at=time.monotonic())
-            self._wake_up()
+            self._stir()
 
     def _put(self, status: StationStatus) -> None:
         with self._wake:
             if status.stats == Stats():
                 status = replace(status, stats=self._now.status.stats)
             self._now = replace(self._now, status=status)
-            self._wake_up()
-
-    def _wake_up(self) -> None:
-        if not self._dirty:  # after the first notification the thread keeps its own timing
-            self._dirty = True
-            self._wake.notify_all()
-
-    def _command(self, command: Callable[[], None]) -> None:
-        with self._wake:
-            self._commands.append(command)
-            self._wake.notify_all()
+            self._stir()
 
 
 def _let_the_window_first() -> None:
@@ -367,7 +343,3 @@ def _let_the_window_first() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + BEHIND_WINDOW)
         except OSError:
             log.debug("the niceness stays as it is", exc_info=True)
-
-
-def _defect(error: Exception) -> Message:
-    return message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")

@@ -289,6 +289,7 @@ class TaktMeter(Themed, QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.gauge.setVisible(self.width() >= 2 * GAUGE)  # on a small screen the tabs need the room
         self._fit()
 
     def retranslate(self) -> None:

@@ -9,12 +9,14 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, Q
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.core.types import Verdict
+from inspector.ui.canvas.painting import draw_simulation
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.widgets.themed import Themed
 
 LARGEST_WORD: Final = 160  # pixels; enough for a wall screen in full-screen view
-LARGEST_IDLE: Final = 56  # smaller, because the absence of a verdict is no news
+IDLE: Final = 0.35  # smaller, because the absence of a verdict is no news
+SIMULATION_SHARE: Final = 0.15  # of the height, for the mark of a simulation
 SMALLEST_WORD: Final = 24
 SYMBOL: Final = 1.15  # side of the symbol, in heights of a capital letter
 GAP: Final = 0.4  # between symbol and word, in sides of the symbol
@@ -24,13 +26,16 @@ LEADING: Final = 0.45  # between two lines of a word, in heights of a capital le
 class VerdictTile(Themed, QWidget):
     """Shows a verdict, or a text that explains its absence."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, largest: int = LARGEST_WORD) -> None:
+        """Create the tile. `largest`: most pixels of the word."""
         super().__init__(parent)
         self.setObjectName("verdict")
+        self._largest = largest
+        self._flashed = False
+        self._simulated = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._verdict: Verdict | None = None
-        self._idle = ""
-        self._part = ""
+        self._idle = self._part = self._held = ""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -40,7 +45,10 @@ class VerdictTile(Themed, QWidget):
     @property
     def text(self) -> str:
         """The text on display."""
-        return self._idle if self._verdict is None else verdict_word(self._verdict)
+        if self._verdict is None:
+            return self._idle
+        word = verdict_word(self._verdict)
+        return f"{self._held} {word}" if self._held else word
 
     def set_verdict(self, verdict: Verdict, part: str) -> None:
         """Show a part's verdict."""
@@ -50,9 +58,46 @@ class VerdictTile(Themed, QWidget):
         """Show a word or two in place of a verdict."""
         self._set(None, words, "")
 
-    def _set(self, verdict: Verdict | None, idle: str, part: str) -> None:
-        if (verdict, idle, part) != (self._verdict, self._idle, self._part):
-            self._verdict, self._idle, self._part = verdict, idle, part
+    def set_held(self, verdict: Verdict, words: str, part: str) -> None:
+        """Show the verdict of a part that is kept on screen, with `words` that say so, in a colour of its own."""
+        self._set(verdict, "", part, held=words)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the tile says that the parts are rendered."""
+        return self._simulated
+
+    def set_simulated(self, simulated: bool) -> None:
+        """Mark everything that is shown as a simulation."""
+        if simulated != self._simulated:
+            self._simulated = simulated
+            self.update()
+
+    def set_flashed(self, flashed: bool) -> None:
+        """Exchange the colours of ground and word."""
+        if flashed != self._flashed:
+            self._flashed = flashed
+            self.update()
+
+    @property
+    def ground(self) -> QColor:
+        """The colour of the tile."""
+        dress = theme.current()
+        if self._held:
+            return dress.color("held")
+        return dress.color("idle") if self._verdict is None else dress.verdict(self._verdict)
+
+    @property
+    def ink(self) -> QColor:
+        """The colour of the word."""
+        dress = theme.current()
+        if self._held:
+            return dress.color("on_held")
+        return dress.color("on_idle") if self._verdict is None else dress.on_verdict(self._verdict)
+
+    def _set(self, verdict: Verdict | None, idle: str, part: str, *, held: str = "") -> None:
+        if (verdict, idle, part, held) != (self._verdict, self._idle, self._part, self._held):
+            self._verdict, self._idle, self._part, self._held = verdict, idle, part, held
             self.setAccessibleName(self.text)
             self.setAccessibleDescription(part)
             self.update()
@@ -67,13 +112,15 @@ class VerdictTile(Themed, QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        dress = theme.current()
-        back = dress.color("idle") if self._verdict is None else dress.verdict(self._verdict)
-        ink = dress.color("on_idle") if self._verdict is None else dress.on_verdict(self._verdict)
+        back, ink = (self.ink, self.ground) if self._flashed else (self.ground, self.ink)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(back)
         painter.drawRoundedRect(QRectF(self.rect()), theme.RADIUS, theme.RADIUS)
         inner = QRectF(self.rect()).adjusted(theme.SPACING * 3, theme.SPACING * 2, -theme.SPACING * 3, -theme.SPACING * 2)
+        if self._simulated:
+            height = max(self.height() * SIMULATION_SHARE, theme.SPACING * 2.5)
+            draw_simulation(painter, QRectF(0, 0, self.width(), height), self.tr("SIMULATION"))
+            inner.setTop(height + theme.SPACING)
         if self._part:
             caption = QRectF(inner.left(), inner.bottom() - theme.SPACING * 3, inner.width(), theme.SPACING * 3)
             painter.setPen(ink)
@@ -84,7 +131,7 @@ class VerdictTile(Themed, QWidget):
 
     def _paint_word(self, painter: QPainter, room: QRectF, ink: QColor) -> None:
         symbol = self._verdict is not None
-        limit = LARGEST_WORD if symbol else LARGEST_IDLE
+        limit = self._largest if symbol else round(self._largest * IDLE)
         lines, font = _fitted(self.text, room.width(), room.height(), limit, symbol)
         metrics = QFontMetricsF(font)
         cap = metrics.capHeight()
@@ -158,6 +205,10 @@ class Reasons(Themed, QWidget):
         self.setObjectName("reasons")
         self._reasons: tuple[str, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.set_lines(lines)
+
+    def set_lines(self, lines: int) -> None:
+        """Set the number of title-size lines that fit."""
         self.setFixedHeight(round(QFontMetricsF(theme.font("title")).lineSpacing() * lines))
 
     @property

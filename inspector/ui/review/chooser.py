@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
+from PySide6.QtWidgets import QComboBox, QWidget
 
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.locate import bundle_roots, find_bundles
+from inspector.recipes.locate import bundle_roots, find_bundles, known_recipes
 from inspector.recipes.recipe import Recipe, load_recipe
-from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
+from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
+from inspector.ui.widgets.file_dialogs import ask_file, ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -50,7 +51,7 @@ class WithChooser(Themed, ComboBox):
         self.setMinimumContentsLength(14)
         self._current = AUTOMATIC
         self.addItem("", AUTOMATIC)
-        for path in shipped_recipes():
+        for path in known_recipes():
             self.addItem(recipe_name(path), With("recipe", path))
         for root in bundle_roots():
             for folder in find_bundles(root):
@@ -75,17 +76,19 @@ class WithChooser(Themed, ComboBox):
 
     def _activate(self, index: int) -> None:
         data = self.itemData(index)
-        choice = data if isinstance(data, With) else self._browse(data)
-        self.show_choice(choice or self._current)
-        if choice is not None:
-            self.chosen.emit(choice)
+        if isinstance(data, With):
+            self._take(data)
+            return
+        self.show_choice(self._current)  # until one was chosen
+        if data == _BROWSE_RECIPE:
+            kinds = self.tr("Recipes (*.toml)")
+            ask_file(self, self.tr("Open a recipe"), lambda path: self._take(With("recipe", path)), kinds=kinds)
+        else:
+            ask_folder(self, self.tr("Open a bundle"), lambda path: self._take(With("bundle", path)))
 
-    def _browse(self, what: object) -> With | None:
-        if what == _BROWSE_RECIPE:
-            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Open a recipe"), "", self.tr("Recipes (*.toml)"))
-            return With("recipe", Path(name)) if name else None
-        name = QFileDialog.getExistingDirectory(self.window(), self.tr("Open a bundle"))
-        return With("bundle", Path(name)) if name else None
+    def _take(self, choice: With) -> None:
+        self.show_choice(choice)
+        self.chosen.emit(choice)
 
     def retranslate(self) -> None:
         self.setItemText(0, self.tr("Bundles that fit"))

@@ -1,5 +1,6 @@
 """The review page: images, folders, videos or the demo line, with the verdict of every part."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -7,7 +8,6 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt,
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QHeaderView,
     QSplitter,
     QStackedWidget,
@@ -30,6 +30,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.widgets.banner import Banners
+from inspector.ui.widgets.file_dialogs import ask_file, ask_folder, ask_new_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -346,11 +347,11 @@ class ReviewPage(Themed, QWidget):
             title, kinds, name = self.tr("Save table"), self.tr("Tables (*.csv)"), "review.csv"
         else:
             title, kinds, name = self.tr("Save picture"), self.tr("Pictures (*.png)"), "part.png"
-        chosen, _ = QFileDialog.getSaveFileName(self.window(), title, name, kinds)
-        if not chosen:
-            return
+        ask_new_file(self, title, lambda path: self._save_to(path, what), kinds=kinds, name=name)
+
+    def _save_to(self, path: Path, what: str) -> None:
         try:
-            (self.save_table if what == "table" else self.save_picture)(Path(chosen))
+            (self.save_table if what == "table" else self.save_picture)(path)
         except StorageError as error:
             self.banners.show_problem("save", error.problem, error.remedy, retryable=False)
 
@@ -366,19 +367,15 @@ class ReviewPage(Themed, QWidget):
         else:
             self.browse(what)
 
-    def browse(self, what: str) -> bool:
-        """Ask for an "image", a "folder" or a "video" and review it; return False if the person cancels."""
-        window = self.window()
+    def browse(self, what: str, chosen: Callable[[Path], object] | None = None) -> None:
+        """Ask for an "image", a "folder" or a "video", and review it or call `chosen` with it."""
+        chosen = chosen or self.open_path
         if what == "folder":
-            name = QFileDialog.getExistingDirectory(window, self.tr("Review a folder of images"))
-        else:
-            kinds = self.tr("Images ({patterns})") if what == "image" else self.tr("Videos ({patterns})")
-            patterns = IMAGES if what == "image" else VIDEOS
-            title = self.tr("Review an image") if what == "image" else self.tr("Review a video")
-            name, _ = QFileDialog.getOpenFileName(window, title, "", kinds.format(patterns=patterns))
-        if name:
-            self.open_path(Path(name))
-        return bool(name)
+            ask_folder(self, self.tr("Review a folder of images"), chosen)
+            return
+        kinds = self.tr("Images ({patterns})") if what == "image" else self.tr("Videos ({patterns})")
+        title = self.tr("Review an image") if what == "image" else self.tr("Review a video")
+        ask_file(self, title, chosen, kinds=kinds.format(patterns=IMAGES if what == "image" else VIDEOS))
 
     def _on_step(self, what: str) -> None:
         if what == "play":

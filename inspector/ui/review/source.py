@@ -1,6 +1,6 @@
 """Sources of the review page (files or the demo line), and the recipe that fits them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -9,7 +9,7 @@ from inspector.cameras.base import reading_of, stamp
 from inspector.cameras.demo.line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
-from inspector.core.types import Frame, Unit
+from inspector.core.types import Annotation, Frame, Pixels, Unit
 from inspector.inspection.run_request import camera_for
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
 from inspector.recipes.recipe import Recipe
@@ -91,11 +91,18 @@ class DemoParts:
         """Do nothing, since nothing is open."""
 
     def _frame(self, camera: str, index: int, thermal: bool) -> Frame:
-        if thermal:
-            kelvin, truth = self._line.thermal(index)
-            return stamp(kelvin, camera, index, unit="kelvin", part=self.name(index), source="simulated:thermal", truth=truth)
-        pixels, truth = self._line.visible(index)
-        return stamp(pixels, camera, index, part=self.name(index), source="simulated:visible", truth=truth)
+        look: Callable[[int], tuple[Pixels, Annotation]] = self._line.thermal if thermal else self._line.visible
+        pixels, truth = look(index)
+        return stamp(
+            pixels,
+            camera,
+            index,
+            unit="kelvin" if thermal else "intensity",
+            part=self.name(index),
+            source="simulated:thermal" if thermal else "simulated:visible",
+            truth=truth,
+            is_simulated=True,
+        )
 
 
 def open_parts(material: Material) -> tuple[Parts, Recipe]:

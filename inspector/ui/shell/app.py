@@ -96,7 +96,10 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
             from inspector.ui.shell.moments import Moments
 
             Moments(window, moments)
-        window.show()
+        if options.shot is None:
+            window.open_window()
+        else:
+            window.show()
         code = app.exec()
         if shooter is not None and shooter.error is not None:
             raise shooter.error

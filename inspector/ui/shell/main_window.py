@@ -10,13 +10,14 @@ from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
-from inspector.core.errors import InspectorError
-from inspector.core.message import message
+from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
+from inspector.ui.shell.line_closing import LineClosing
 from inspector.ui.shell.pages import Pages
-from inspector.ui.shell.settings import Layout, Preferences, Settings
+from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
 from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
 from inspector.ui.shell.strings import set_language, system_language
+from inspector.ui.widgets.question import Question
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
@@ -30,8 +31,8 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.training.page import TrainPage
 
 PAGES: Final = ("inspect", "review", "train", "settings")
-FIRST_SIZE: Final = QSize(1440, 900)
-SMALLEST_SIZE: Final = QSize(1120, 680)
+FIRST_SIZE: Final = QSize(1440, 900)  # or the screen, if that is smaller
+SMALLEST_SIZE: Final = QSize(960, 640)
 QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
 
 
@@ -98,7 +99,7 @@ class MainWindow(Themed, QMainWindow):
         self._worker, self._runs = worker, runs
         self._resting = False  # the line needs the processor
         self._path: Path | None = None  # to be reviewed as soon as that page is there
-        self._loading = False
+        self._loading = self._forced = False
         self.rail = Rail()
         self.pages = Pages(
             {
@@ -167,9 +168,10 @@ class MainWindow(Themed, QMainWindow):
     def worker(self) -> "StationWorker":
         if self._worker is not None:
             return self._worker
+        from inspector.station.part_ids import station_folder
         from inspector.ui.inspect.station_worker import StationWorker
 
-        worker = StationWorker()
+        worker = StationWorker(counts=station_folder())
         worker.start()
         return worker
 
@@ -189,6 +191,10 @@ class MainWindow(Themed, QMainWindow):
         page.choose_camera(layout.camera)
         page.takt.set_open(layout.takt)
         page.use_preferences(self._settings.preferences)
+        page.choice_changed.connect(self._remember_choice)
+        damage = self._settings.damage
+        if damage is not None:
+            page.banners.show_problem("settings", damage.problem, damage.remedy, retryable=False)
         return page
 
     @cached_property
@@ -226,16 +232,20 @@ class MainWindow(Themed, QMainWindow):
     @cached_property
     def leaving(self) -> "Leaving":
         from inspector.ui.training.close_question import Leaving
-        from inspector.ui.widgets.question import Question
 
         leaving = Leaving(self.train, Question(self), self)
         leaving.settled.connect(self.close)
         return leaving
 
     @cached_property
+    def line_closing(self) -> LineClosing:
+        closing = LineClosing(Question(self), self)
+        closing.settled.connect(self.close)
+        return closing
+
+    @cached_property
     def recipe_change(self) -> "RecipeChange":
         from inspector.ui.inspect.recipe_change import RecipeChange
-        from inspector.ui.widgets.question import Question
 
         return RecipeChange(self.inspect, Question(self), self)
 
@@ -272,6 +282,14 @@ class MainWindow(Themed, QMainWindow):
         """Name of the current page."""
         return self.pages.name
 
+    def open_window(self) -> None:
+        """Show the window; at the first start on a small screen it takes all of the screen that is free."""
+        free = self.screen().availableGeometry().size()
+        if not self._settings.layout.geometry and free != free.expandedTo(FIRST_SIZE):
+            self.showMaximized()
+        else:
+            self.show()
+
     def show_page(self, name: str) -> None:
         """Show a page."""
         if self.operator_view and name != "inspect":
@@ -285,11 +303,26 @@ class MainWindow(Themed, QMainWindow):
         self.inspect.set_choice(choice, path)
 
     def open_first(self) -> None:
-        """Open the initial recipe of the window."""
+        """Open the initial recipe of the window: the chosen one, else what was open last with its source.
+
+        After damage of the settings none is opened, because the demo line would be mistaken for the line that ran before.
+        """
         from inspector.recipes.locate import demo_recipe
 
-        chosen = self._settings.preferences.recipe
-        self.inspect.open_recipe(Path(chosen) if chosen else demo_recipe())
+        chosen, layout = self._settings.preferences.recipe, self._settings.layout
+        if chosen:
+            self.inspect.open_recipe(Path(chosen))
+        elif layout.recipe != NO_RECIPE:
+            self.inspect.reopen(Path(layout.recipe) if layout.recipe else demo_recipe(), layout.source)
+
+    def _remember_choice(self) -> None:
+        """Keep what is open at once, so that the station opens it again after a power cut."""
+        from inspector.recipes.locate import demo_recipe
+
+        file = self.inspect.recipe_file
+        if file is not None:
+            recipe = "" if file == demo_recipe() else str(file.resolve())
+            self._settings.remember(replace(self._settings.layout, recipe=recipe, source=self.inspect.source))
 
     def open_path(self, path: Path) -> None:
         """Show an image, folder or video on the review page."""
@@ -302,8 +335,7 @@ class MainWindow(Themed, QMainWindow):
             self.show_page("review")
 
     def _browse(self, what: str) -> None:
-        if self.review.browse(what):
-            self.show_page("review")
+        self.review.browse(what, self.open_path)
 
     def _step_tab(self, by: int) -> None:
         bar = self.inspect.tab_bar
@@ -332,6 +364,8 @@ class MainWindow(Themed, QMainWindow):
         """Close the topmost overlay: a question, the help, the operator view, or an overlay of the current page."""
         if self._has("leaving") and self.leaving.question.isVisible():
             self.leaving.question.escape()
+        elif self._has("line_closing") and self.line_closing.question.isVisible():
+            self.line_closing.question.escape()
         elif self._has("recipe_change") and self.recipe_change.question.isVisible():
             self.recipe_change.question.escape()
         elif self._has("help") and self.help.isVisible():
@@ -380,12 +414,11 @@ class MainWindow(Themed, QMainWindow):
 
     def show_defect(self, error: BaseException) -> None:
         """Show an unexpected error, so that it is reported; the line goes on."""
-        problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
-        remedy = message("Please report it with the program's log.")
-        self.inspect.banners.show_problem("defect", problem, remedy, retryable=False)
+        problem = defect(error)
+        self.inspect.banners.show_problem("defect", problem.problem, problem.remedy, retryable=False)
 
     def _recall(self, layout: Layout) -> None:
-        self.resize(FIRST_SIZE)
+        self.resize(FIRST_SIZE.boundedTo(self.screen().availableGeometry().size()))
         if layout.geometry:
             self.restoreGeometry(QByteArray.fromBase64(layout.geometry.encode()))
         name = layout.page if layout.page in PAGES else "inspect"
@@ -414,14 +447,29 @@ class MainWindow(Themed, QMainWindow):
         if not self._loading:
             self._look_for_trainings()
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Move the focus for a person; if Qt looks for another widget because one was disabled or hidden, leave it to the page.
+
+        The next widget may be one whose action is hard to undo, and the next key press is meant for the one that has gone.
+        """
+        now = self.focusWidget()
+        if now is not None and not (now.isEnabled() and now.isVisible()):
+            (self.pages.currentWidget() or self).setFocus()
+            return True
+        return super().focusNextPrevChild(forward)
+
     def close_now(self) -> None:
-        """Close without a question; trainings go on in the background."""
+        """Close without a question; the line is stopped, trainings go on in the background."""
+        self._forced = True
         if self._has("train"):
             self.train.close_workers()
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop the line, wait for the threads and save the layout; ask first if a training runs."""
+        """Stop the line, wait for the threads and save the layout; ask first if a line or a training runs."""
+        if not self._forced and self._has("inspect") and not self.line_closing.may_close(running=self.inspect.running):
+            event.ignore()
+            return
         if self._has("train") and not self.leaving.may_close():
             event.ignore()
             return

@@ -81,7 +81,7 @@ def stall(seconds: str) -> None:
         timer.start(round(PERIOD_MS))
         QTimer.singleShot(round(1000 * (PATIENCE_S + 2 * float(seconds))), app.quit)
         app.exec()
-        window.close()
+        window.close_now()
     _say(watch.result())
 
 

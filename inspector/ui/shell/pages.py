@@ -14,6 +14,7 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from inspector.core.errors import InspectorError
 from inspector.ui.shell.opening import Opening
 from inspector.ui.widgets.work_thread import WorkThread
 
@@ -50,11 +51,11 @@ class Loader(WorkThread[str]):
         return name or None
 
     def _do(self, work: str) -> None:
-        try:
-            importlib.import_module(MODULES[work])
-        except Exception:
-            log.exception("the page %s could not be loaded", work)  # making the page raises the same error
+        importlib.import_module(MODULES[work])
         self.loaded.emit(work)
+
+    def _failed(self, work: str, error: InspectorError) -> None:
+        self.loaded.emit(work)  # making the page raises the same error
 
 
 class Pages(QStackedWidget):

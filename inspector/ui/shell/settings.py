@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -16,6 +17,7 @@ from inspector.ui.shell.theme import Choice
 log = logging.getLogger(__name__)
 
 FILE: Final = "window.toml"
+NO_RECIPE: Final = "-"
 TemperatureUnit = Literal["C", "K"]
 
 
@@ -23,8 +25,9 @@ TemperatureUnit = Literal["C", "K"]
 class Preferences:
     """Choices on the settings page.
 
-    `language` empty: the desktop's. `recipe` empty: the demo line. `save_to`: folder in which inspections are saved, empty:
-    nothing is saved. `archive`: whether the archive records every part. Raises ValueError for an invalid value.
+    `language` empty: the desktop's. `recipe`: opened at the start, empty: what was open last. `save_to`: folder in which
+    inspections are saved, empty: nothing is saved. `archive`: whether the archive records every part. Raises ValueError for an
+    invalid value.
     """
 
     language: Literal["", "en", "ja"] = ""
@@ -40,10 +43,11 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The layout when the window was closed.
+    """The layout when the window was closed, and what is inspected.
 
     `geometry` and `feed` are Qt states in base64. `takt`: whether the takt meter is unfolded. `folders`: data folders chosen
-    for training, the newest first. Raises ValueError.
+    for training, the newest first. `recipe`: the open recipe's file, empty for the demo line, `NO_RECIPE` for none. `source`:
+    inspected instead of the recipe's own, without its secrets. Raises ValueError.
     """
 
     geometry: str = ""
@@ -53,6 +57,8 @@ class Layout:
     camera: str = ""
     takt: bool = False
     folders: tuple[str, ...] = ()
+    recipe: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -62,10 +68,14 @@ class Layout:
 class _File:
     preferences: Preferences = field(default_factory=Preferences)
     layout: Layout = field(default_factory=Layout)
+    damage: StorageError | None = None
 
 
 class Settings(QObject):
-    """The settings of this run. `changed` carries the new preferences after a choice was made and written."""
+    """The settings of this run. `changed` carries the new preferences after a choice was made and written.
+
+    `damage`: why the file could not be used; the settings are then the defaults, without a recipe.
+    """
 
     changed = Signal(object)
 
@@ -76,6 +86,7 @@ class Settings(QObject):
         stored = _read(self._path)
         self.preferences = preferences or stored.preferences
         self.layout = stored.layout
+        self.damage = stored.damage
         self._stored = stored.preferences
 
     def override(self, **values: object) -> None:
@@ -102,7 +113,7 @@ class Settings(QObject):
 
         from inspector.core.config import write_atomically  # with pydantic, which the window's first picture does not wait for
 
-        data = asdict(_File(preferences=self._stored, layout=self.layout))
+        data = {"preferences": asdict(self._stored), "layout": asdict(self.layout)}
         write_atomically(self._path, tomlkit.dumps(data).encode())
 
 
@@ -115,6 +126,8 @@ def _read(path: Path) -> _File:
     except (OSError, ValueError) as error:
         return _defaults(path, error)
     try:
+        if not data.strip(b"\0 \r\n\t"):
+            raise ValueError("the file is empty")  # as a power cut leaves it; the program writes no such file
         tables = parse_toml(data)
         return _File(_made(Preferences, tables.get("preferences", {})), _made(Layout, tables.get("layout", {})))
     except ValueError as error:
@@ -122,8 +135,19 @@ def _read(path: Path) -> _File:
 
 
 def _defaults(path: Path, error: Exception) -> _File:
+    """Keep the damaged file beside the new one. What ran is not known, so no recipe is opened, least of all the demo line."""
     log.warning("%s is not usable, so the window starts with its defaults (%s)", path, error)
-    return _File()
+    kept = path.with_name(f"{path.name}.damaged")
+    with suppress(OSError):
+        path.replace(kept)
+    damage = StorageError(
+        "The settings of the window in {file} are damaged ({detail}), so it starts with its defaults and without a recipe.",
+        remedy="Open the recipe of this line, and look through Settings. The damaged file is kept as {kept}.",
+        file=path,
+        detail=error,
+        kept=kept.name,
+    )
+    return _File(layout=Layout(recipe=NO_RECIPE), damage=damage)
 
 
 Values = TypeVar("Values", Preferences, Layout)

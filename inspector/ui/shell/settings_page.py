@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from inspector.core.errors import StorageError
-from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
+from inspector.recipes.locate import known_recipes
+from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Preferences, Settings
 from inspector.ui.shell.strings import LANGUAGES, later
+from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -59,7 +62,7 @@ SETTINGS: Final = (
         "recipe",
         later("SettingsPage", "Recipe at the start"),
         later("SettingsPage", "The recipe the window opens with, so that Start is the only key to press."),
-        (("", later("SettingsPage", "Demo line")),),
+        (("", later("SettingsPage", "What was open last")),),
     ),
     Setting(
         "save_to",
@@ -126,13 +129,7 @@ class SettingsPage(Themed, QWidget):
         caption.setBuddy(chooser)
         if setting.field == "save_to":  # a path may be longer than the page is wide
             chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        values = [value for value, _ in setting.values]
-        if setting.field == "recipe":
-            values += [str(path) for path in shipped_recipes()[1:]]
-        chosen = str(getattr(self._settings.preferences, setting.field))
-        if setting.field in ("recipe", "save_to") and chosen not in values:
-            values.insert(len(values) if setting.field == "recipe" else 1, chosen)
-        for value in values:
+        for value in self._values(setting):
             chooser.addItem("", value)
         chooser.activated.connect(lambda index: self._choose(setting.field, chooser.itemData(index)))
         words = QVBoxLayout()
@@ -145,23 +142,44 @@ class SettingsPage(Themed, QWidget):
         self.choosers[setting.field] = chooser
         self._texts[setting.field] = (caption, why, default)
 
+    def _values(self, setting: Setting) -> list[str]:
+        values = [value for value, _ in setting.values]
+        if setting.field == "recipe":
+            values += [str(path) for path in known_recipes()]
+        chosen = str(getattr(self._settings.preferences, setting.field))
+        if setting.field in ("recipe", "save_to") and chosen not in values:
+            values.insert(len(values) if setting.field == "recipe" else 1, chosen)
+        return values
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """List the recipes that there are now."""
+        super().showEvent(event)
+        chooser = self.choosers["recipe"]
+        with QSignalBlocker(chooser):
+            chooser.clear()
+            for value in self._values(next(setting for setting in SETTINGS if setting.field == "recipe")):
+                chooser.addItem("", value)
+        self.retranslate()
+
     def _choose(self, field: str, value: str) -> None:
         if value == _BROWSE:
-            value = self._browse(field)
+            before = str(getattr(self._settings.preferences, field))
+            self._show_value(field, before)  # until a folder was chosen
+            ask_folder(self, self.tr("Folder to save in"), lambda folder: self._choose(field, str(folder)), start=before)
+            return
+        self._show_value(field, value)
         try:
             self._settings.choose(**{field: value})
         except StorageError as error:
             self.failed.emit(error)
 
-    def _browse(self, field: str) -> str:
-        """Ask for a folder; return the earlier folder if the person cancels."""
-        chooser, before = self.choosers[field], str(getattr(self._settings.preferences, field))
-        folder = QFileDialog.getExistingDirectory(self, self.tr("Folder to save in"), before) or before
-        if chooser.findData(folder) < 0:
-            chooser.insertItem(1, folder, folder)
+    def _show_value(self, field: str, value: str) -> None:
+        """Show a value, which is added if it is not listed."""
+        chooser = self.choosers[field]
         with QSignalBlocker(chooser):
-            chooser.setCurrentIndex(chooser.findData(folder))
-        return folder
+            if chooser.findData(value) < 0:
+                chooser.insertItem(1, value, value)
+            chooser.setCurrentIndex(chooser.findData(value))
 
     def retranslate(self) -> None:
         self._title.setText(self.tr("Settings"))

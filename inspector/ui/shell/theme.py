@@ -60,6 +60,10 @@ _VERDICTS: Final = {
     "on_review": "#1b1b1b",
     "not_inspected": _OKABE_ITO["blue"],
     "on_not_inspected": "#ffffff",
+    "held": _OKABE_ITO["purple"],  # a part that is kept on screen while the line goes on
+    "on_held": "#1b1b1b",
+    "simulation": _OKABE_ITO["yellow"],
+    "on_simulation": "#1b1b1b",
 }
 
 _LIGHT: Final = {

@@ -1,6 +1,5 @@
 """The thread that requests Grad-CAM heat maps: one request at a time, and only the newest is kept."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,10 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import InspectorError
-from inspector.core.message import Message, message
 from inspector.core.types import Frame, Region
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.widgets.work_thread import WorkThread
-
-log = logging.getLogger(__name__)
 
 IDLE_S: Final = 90.0  # time without a request after which the worker process ends, to free its memory
 
@@ -42,15 +38,6 @@ class Answer:
     layers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Refusal:
-    """Why there is no heat map."""
-
-    question: Question
-    problem: Message
-    remedy: Message | None = None
-
-
 class Explains(Protocol):
     """The interface of `engines.explainer.Explainer` that the thread uses."""
 
@@ -74,7 +61,7 @@ def open_explainer(folder: Path) -> Explains:
 
 
 class ExplainThread(WorkThread[Question]):
-    """Answers requests in the background. `answered(Answer)` and `refused(Refusal)` come only for the newest request."""
+    """Answers requests in the background, the newest only: `answered(Answer)`, or `refused(InspectorError)`."""
 
     answered = Signal(object)
     refused = Signal(object)
@@ -124,38 +111,33 @@ class ExplainThread(WorkThread[Question]):
     def _do(self, question: Question) -> None:
         with self._wake:
             gave_up, self._gave_up = self._gave_up, False
-        try:
-            if gave_up:
-                self._rest()
-            if self._explainer is None or self._folder != question.folder:
-                self._rest()
-                made = self._make(question.folder)
-                with self._wake:
-                    self._explainer, self._folder = made, question.folder
-                    if self._stop or self._gave_up:
-                        return
-            layers = tuple(self._explainer.layers())
-            heat = self._explainer.explain(
-                question.frame,
-                region=question.region,
-                layer=question.layer if question.layer in layers else None,
-                class_index=question.class_index,
-                box=question.box,
-            )
-        except InspectorError as error:
-            self._tell(question, Refusal(question, error.problem, error.remedy))
-        except Exception as error:
-            log.exception("explaining failed")
-            problem = message("The explanation failed ({detail}).", detail=f"{type(error).__name__}: {error}")
-            self._tell(question, Refusal(question, problem))
-        else:
-            self._tell(question, Answer(question, heat, layers))
+        if gave_up:
+            self._rest()
+        if self._explainer is None or self._folder != question.folder:
+            self._rest()
+            made = self._make(question.folder)
+            with self._wake:
+                self._explainer, self._folder = made, question.folder
+                if self._stop or self._gave_up:
+                    return
+        layers = tuple(self._explainer.layers())
+        heat = self._explainer.explain(
+            question.frame,
+            region=question.region,
+            layer=question.layer if question.layer in layers else None,
+            class_index=question.class_index,
+            box=question.box,
+        )
+        if self._is_newest(question):
+            self.answered.emit(Answer(question, heat, layers))
 
-    def _tell(self, question: Question, reply: Answer | Refusal) -> None:
+    def _failed(self, question: Question, error: InspectorError) -> None:
+        if self._is_newest(question):
+            self.refused.emit(error)
+
+    def _is_newest(self, question: Question) -> bool:
         with self._wake:
-            wanted = question is self._newest
-        if wanted:
-            (self.answered if isinstance(reply, Answer) else self.refused).emit(reply)
+            return question is self._newest
 
     def _rest(self) -> None:
         """End the worker process after a while without requests, to free its memory."""

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, Temperatures
 from inspector.recipes.locate import find_bundle
@@ -22,7 +22,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.tabs.base import AnalysisTab, caption, labelled, step_of
 from inspector.ui.tabs.controls import ShareSlider
-from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
+from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
 from inspector.ui.widgets.inputs import ComboBox
 
 SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
@@ -46,7 +46,7 @@ class GradCamTab(AnalysisTab):
         self._resting = False
         self._asking = False
         self._answer: Answer | None = None
-        self._problem: Refusal | ConfigError | None = None
+        self._problem: InspectorError | None = None
         self._bundle = ""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -212,7 +212,7 @@ class GradCamTab(AnalysisTab):
         self._busy(False)
         self._draw()
 
-    def _on_refusal(self, refusal: Refusal) -> None:
+    def _on_refusal(self, refusal: InspectorError) -> None:
         self._problem = refusal
         self._busy(False)
         self._draw()

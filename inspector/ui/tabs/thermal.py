@@ -12,7 +12,8 @@ from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, Temperatures
 from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.overlays import Overlays, RegionMark, spot_marks
-from inspector.ui.canvas.rendering import Display, full_range
+from inspector.ui.canvas.rendering import Display
+from inspector.ui.canvas.thermal_scale import ThermalScale, limits_of
 from inspector.ui.shell import theme
 from inspector.ui.tabs.base import AnalysisTab, caption, headed
 from inspector.ui.tabs.controls import Choice, CopyButton, NumberField
@@ -40,6 +41,7 @@ class ThermalTab(AnalysisTab):
         self.palette_choice.setMinimumWidth(theme.SPACING * 12)
         for name in PALETTES:
             self.palette_choice.addItem(name, name)
+        self._range = ThermalScale()
         self.automatic = QCheckBox()
         self.automatic.setChecked(True)
         self.automatic.setMinimumHeight(theme.TOUCH)
@@ -203,8 +205,9 @@ class ThermalTab(AnalysisTab):
             self.palette_choice.setItemText(index, text)
         self.palette_choice.setAccessibleName(self.tr("Palette"))
         self.unit.set_texts({"C": "°C", "K": "K"})
-        self.automatic.setText(self.tr("Range follows the frame"))
-        self.automatic.setAccessibleName(self.tr("Range follows the frame"))
+        self.automatic.setText(self.tr("Automatic range"))
+        self.automatic.setAccessibleName(self.tr("Automatic range"))
+        self.automatic.setToolTip(self.tr("The same for every frame: up to the recipe's limits, or all that was seen."))
         less, more = self.tr("less"), self.tr("more")
         self.low.set_texts(self.tr("Lowest temperature shown"), less, more)
         self.high.set_texts(self.tr("Highest temperature shown"), less, more)
@@ -266,7 +269,7 @@ class ThermalTab(AnalysisTab):
             low, high = kelvin(self.low.value(), unit), kelvin(self.high.value(), unit)
             high = max(high, low + 0.1)
         else:
-            low, high = full_range(frame)
+            low, high = self._range.range_for(frame, limits_of(self.recipe, frame.camera))
             self._set_spins(low, high)
         palette = cast("Palette", self.palette_choice.currentData())
         self.canvas.set_display(Display(low, high, palette))

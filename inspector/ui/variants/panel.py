@@ -7,7 +7,6 @@ from typing import Final
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -16,17 +15,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.core.registry import ENGINES
 from inspector.core.types import PRECISIONS, Precision
 from inspector.inspection.run_request import RunRequest
 from inspector.tuning.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui.shell import theme
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
 from inspector.ui.variants.labels import details, metric_texts, state_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
@@ -49,7 +49,7 @@ class VariantsPanel(Themed, JobCover):
         self._running: Callable[[], bool] = lambda: False
         self._folders: list[Path] = []
         self._listing: Listing | None = None
-        self._trouble: Trouble | None = None
+        self._trouble: InspectorError | None = None
         self._calibration: Path | None = None
         self._checking = False
         self._wanted: tuple[str, str] | None = None  # the row to select as soon as it exists
@@ -227,10 +227,12 @@ class VariantsPanel(Themed, JobCover):
     def _choose_calibration(self) -> None:
         """Choose more images for calibration; pressed again: only the bundle's own."""
         if self._calibration is not None:
-            self._calibration = None
+            self._calibrate_with(None)
         else:
-            name = QFileDialog.getExistingDirectory(self.window(), self.tr("Images of good and bad parts to calibrate with"))
-            self._calibration = Path(name) if name else None
+            ask_folder(self, self.tr("Images of good and bad parts to calibrate with"), self._calibrate_with)
+
+    def _calibrate_with(self, folder: Path | None) -> None:
+        self._calibration = folder
         self._show()
 
     def _ask_remove(self) -> None:
@@ -278,7 +280,7 @@ class VariantsPanel(Themed, JobCover):
             self._fill()
             self._show()
 
-    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+    def _on_trouble(self, kind: str, trouble: InspectorError) -> None:
         self._trouble = trouble
         self._show()
 

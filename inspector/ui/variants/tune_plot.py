@@ -5,7 +5,7 @@ Imported when a tuning is first shown: pyqtgraph takes longer to import than the
 
 from typing import Final
 
-import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+import pyqtgraph as pg
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 

@@ -1,6 +1,6 @@
 """Problems inside the page: a sentence, its remedy and a button. Never a dialog that must be closed while the line runs."""
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
@@ -78,6 +78,12 @@ class Banners(QWidget):
         self._box.setContentsMargins(0, 0, 0, 0)
         self._box.setSpacing(theme.SPACING // 2)
         self.hide()
+
+    def event(self, event: QEvent) -> bool:
+        """Ask to be placed again when a text needs another height, which is known only after the banner was styled."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.resized.emit()
+        return super().event(event)
 
     def problems(self) -> dict[str, str]:
         """Return the text of each problem shown, by key."""

@@ -1,22 +1,38 @@
-"""Input widgets that ignore the wheel without the focus and leave it to the widget below.
+"""Input widgets that ignore the wheel without the focus and leave it to the widget below, and buttons that take no focus by
+themselves.
 
 Qt's own widgets take the wheel wherever the mouse is, and some also take the focus. All pages use these.
 """
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSlider, QTabBar, QTabWidget, QWidget
+from PySide6.QtGui import QFocusEvent, QWheelEvent
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPushButton, QSlider, QTabBar, QTabWidget, QWidget
+
+if TYPE_CHECKING:
+    _Widget = QWidget
+else:
+    _Widget = object
 
 
-class _FocusedWheel:
+class _FocusedWheel(_Widget):
     """Mixin that comes before a widget's class."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        assert isinstance(self, QWidget)
         if self.hasFocus():
-            super().wheelEvent(event)  # type: ignore[misc]  # the widget's class comes after this one
+            super().wheelEvent(event)
         else:
             event.ignore()
+
+
+class CarefulButton(QPushButton):
+    """A button for what is hard to undo: only a person gives it the focus, never a change of the page."""
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() == Qt.FocusReason.OtherFocusReason:
+            self.window().setFocus()
 
 
 class ComboBox(_FocusedWheel, QComboBox):

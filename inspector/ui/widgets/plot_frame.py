@@ -5,7 +5,7 @@ Imported when a chart is first shown: pyqtgraph takes longer to import than the 
 
 from typing import Final
 
-import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 

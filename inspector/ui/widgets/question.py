@@ -10,16 +10,21 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from inspector.ui.shell import theme
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.hold_button import HoldButton
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its key, the text of its button, and its icon. `leading`: the recommended answer."""
+    """One answer: its key, the text of its button, and its icon.
+
+    `leading`: the recommended answer. `hold`: its button must be held, not only pressed.
+    """
 
     key: str
     text: str
     icon: str = ""
     leading: bool = False
+    hold: bool = False
 
 
 class Question(Cover):
@@ -70,7 +75,8 @@ class Question(Cover):
         """Ask a question; the last answer is the harmless one."""
         self._show(title, text, busy=False)
         for answer in answers:
-            button = QPushButton(answer.text)
+            button = HoldButton() if answer.hold else QPushButton()
+            button.setText(answer.text)
             button.setObjectName(f"answer_{answer.key}")
             button.setAccessibleName(answer.text)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
@@ -78,7 +84,8 @@ class Question(Cover):
                 button.setProperty("role", "primary")
             if answer.icon:
                 button.setIcon(theme.icon(answer.icon, "on_accent" if answer.leading else "text"))
-            button.clicked.connect(lambda _=False, key=answer.key: self.answer(key))
+            given = button.held if isinstance(button, HoldButton) else button.clicked
+            given.connect(lambda *_, key=answer.key: self.answer(key))
             self._row.addWidget(button)
             button.show()
             self.buttons[answer.key] = button

@@ -3,11 +3,21 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number
-from inspector.data.formats.scan import Folder, peek
+from inspector.data.formats.record import (
+    Claim,
+    Listing,
+    Shape,
+    Tick,
+    add_objects,
+    claim,
+    class_name,
+    listed_images,
+    new_entries,
+    number,
+)
+from inspector.data.formats.scan import Folder
 
 TITLE = message("Create ML")
 EXPECTED = message("a .json of Create ML with image and annotations, and the images")
@@ -16,14 +26,7 @@ Item = Mapping[str, object]
 
 
 def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
-    for name in folder.with_suffix(".json")[:50]:
-        ends = peek(folder.files[name])
-        if b'"coordinates"' not in ends or b'"annotations"' not in ends:
-            continue
-        try:
-            data = folder.json(name)
-        except ConfigError:
-            continue
+    for name, data in folder.documents(lambda ends: b'"coordinates"' in ends and b'"annotations"' in ends):
         for entry in data if isinstance(data, list) else []:
             if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
                 yield name, entry
@@ -31,7 +34,7 @@ def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
 
 def look(folder: Folder) -> Claim | None:
     """Recognise Create ML files by the images that they list."""
-    images = {folder.find(str(entry["image"]), name.rpartition("/")[0]) for name, entry in _entries(folder)} - {None}
+    images = listed_images(folder, ((name, str(entry["image"])) for name, entry in _entries(folder)))
     return claim(
         _WEIGHT, len(images), len(folder.images), message("a .json of Create ML lists {count} of the images", count=len(images))
     )
@@ -40,14 +43,9 @@ def look(folder: Folder) -> Claim | None:
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the boxes of each image."""
     found = Listing(TITLE)
-    listed: set[str] = set()
-    for name, entry in _entries(folder):
-        tick()
-        path, said = folder.files[name], str(entry["image"])
-        image = folder.find(said, name.rpartition("/")[0])
-        if found.is_new(image, said, path, listed):
-            _add(found, folder, image, path, entry.get("annotations"))
-    found.missing += [name for name in folder.images if name not in listed]
+    entries = ((name, str(entry["image"]), entry) for name, entry in _entries(folder))
+    for image, path, entry in new_entries(found, folder, entries, tick):
+        _add(found, folder, image, path, entry.get("annotations"))
     return found
 
 

@@ -11,7 +11,6 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.names import part_of_image
 from inspector.data.formats.record import (
@@ -29,7 +28,7 @@ from inspector.data.formats.record import (
     turned_box,
     with_labels,
 )
-from inspector.data.formats.scan import Folder, peek
+from inspector.data.formats.scan import Folder
 
 TITLE = message("Label Studio")
 EXPECTED = message("a .json exported by Label Studio, and the images")
@@ -39,16 +38,13 @@ _SIGNS = (b'"annotations"', b'labels"', b'"choices"', b'"annotation_id"', b'"lea
 Item = Mapping[str, object]
 
 
+def _fits(ends: bytes) -> bool:
+    return ends.lstrip().startswith(b"[") and any(sign in ends for sign in _SIGNS)
+
+
 def _tasks(folder: Folder) -> Iterator[tuple[str, Item]]:
     """Yield (file, task) of every file that looks like an export."""
-    for name in folder.with_suffix(".json")[:50]:
-        ends = peek(folder.files[name])
-        if not ends.lstrip().startswith(b"[") or not any(sign in ends for sign in _SIGNS):
-            continue
-        try:
-            data = folder.json(name)
-        except ConfigError:
-            continue
+    for name, data in folder.documents(_fits):
         for task in data if isinstance(data, list) else []:
             if isinstance(task, Mapping) and _image(task):
                 yield name, task

@@ -22,10 +22,12 @@ from inspector.data.formats.record import (
     claim,
     class_name,
     ellipse,
+    listed_images,
+    new_entries,
     number,
     polygon,
 )
-from inspector.data.formats.scan import Folder, peek
+from inspector.data.formats.scan import Folder
 
 TITLE = message("VGG Image Annotator")
 EXPECTED = message("a .json of the VGG Image Annotator, and the images")
@@ -38,14 +40,7 @@ Item = Mapping[str, object]
 def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
     """Yield (file, image with its regions)."""
     yield from _of_tables(folder)
-    for name in folder.with_suffix(".json")[:50]:
-        ends = peek(folder.files[name])
-        if b'"shape_attributes"' not in ends and b'"_via_' not in ends:
-            continue
-        try:
-            data = folder.json(name)
-        except ConfigError:
-            continue
+    for name, data in folder.documents(lambda ends: b'"shape_attributes"' in ends or b'"_via_' in ends):
         inner = data.get("_via_img_metadata", data) if isinstance(data, Mapping) else {}
         for entry in inner.values() if isinstance(inner, Mapping) else ():
             if isinstance(entry, Mapping) and "filename" in entry and "regions" in entry:
@@ -72,7 +67,7 @@ def _of_tables(folder: Folder) -> Iterator[tuple[str, Item]]:
 
 def look(folder: Folder) -> Claim | None:
     """Recognise VIA files by the images that they list."""
-    images = {folder.find(str(entry["filename"]), name.rpartition("/")[0]) for name, entry in _entries(folder)} - {None}
+    images = listed_images(folder, ((name, str(entry["filename"])) for name, entry in _entries(folder)))
     return claim(
         _WEIGHT,
         len(images),
@@ -84,14 +79,9 @@ def look(folder: Folder) -> Claim | None:
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the regions of each image."""
     found = Listing(TITLE)
-    listed: set[str] = set()
-    for name, entry in _entries(folder):
-        tick()
-        path, said = folder.files[name], str(entry["filename"])
-        image = folder.find(said, name.rpartition("/")[0])
-        if found.is_new(image, said, path, listed):
-            _add(found, folder, image, path, entry["regions"])
-    found.missing += [name for name in folder.images if name not in listed]
+    entries = ((name, str(entry["filename"]), entry) for name, entry in _entries(folder))
+    for image, path, entry in new_entries(found, folder, entries, tick):
+        _add(found, folder, image, path, entry["regions"])
     return found
 
 

@@ -3,11 +3,21 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number, polygon
-from inspector.data.formats.scan import Folder, peek
+from inspector.data.formats.record import (
+    Claim,
+    Listing,
+    Shape,
+    Tick,
+    add_objects,
+    claim,
+    class_name,
+    listed_images,
+    number,
+    polygon,
+)
+from inspector.data.formats.scan import Folder
 
 TITLE = message("VoTT")
 EXPECTED = message("the .json files of VoTT, and the images")
@@ -16,16 +26,13 @@ _NOT_VISITED = 0
 Item = Mapping[str, object]
 
 
+def _fits(ends: bytes) -> bool:
+    return b'"regions"' in ends and (b'"asset"' in ends or b'"assets"' in ends)
+
+
 def _assets(folder: Folder) -> Iterator[tuple[str, Item, list[Item]]]:
     """Yield (file, asset, regions)."""
-    for name in folder.with_suffix(".json"):
-        ends = peek(folder.files[name])
-        if b'"regions"' not in ends or (b'"asset"' not in ends and b'"assets"' not in ends):
-            continue
-        try:
-            data = folder.json(name)
-        except ConfigError:
-            continue
+    for name, data in folder.documents(_fits, most=None):
         assets = data.get("assets") if isinstance(data, Mapping) else None
         for entry in assets.values() if isinstance(assets, Mapping) else [data]:
             asset, regions = (entry.get("asset"), entry.get("regions")) if isinstance(entry, Mapping) else (None, None)
@@ -35,7 +42,7 @@ def _assets(folder: Folder) -> Iterator[tuple[str, Item, list[Item]]]:
 
 def look(folder: Folder) -> Claim | None:
     """Recognise images that are assets."""
-    images = {folder.find(str(asset["name"]), name.rpartition("/")[0]) for name, asset, _ in _assets(folder)} - {None}
+    images = listed_images(folder, ((name, str(asset["name"])) for name, asset, _ in _assets(folder)))
     return claim(
         _WEIGHT,
         len(images),

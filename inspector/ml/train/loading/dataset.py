@@ -202,9 +202,9 @@ def load_sample(sample: Sample, task: Task, card: Card) -> InputSample:
     problem = wrong_unit(card.input, frame, card.name, name=str(sample.path))
     if problem is not None:
         raise ConfigError(problem.text)
-    geometry = view(whole(pixels), card.input)
+    region = sample.region or whole(pixels)
     truth = sample.annotation(pixels.shape[0], pixels.shape[1])
-    return InputSample(prepare(pixels, card.input, bits=image.bits), task.encode(truth, card, geometry))
+    return InputSample(prepare(pixels, card.input, region, bits=image.bits), task.encode(truth, card, view(region, card.input)))
 
 
 def batches(

@@ -5,7 +5,8 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from inspector.cameras.demo.data import write_demo_data
-from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.message import Message, message
+from inspector.core.errors import ConfigError, InspectorError, as_problem
 from inspector.core.types import IGNORE, Annotation, Boxes, Frame, TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.collector import no_collection
@@ -40,14 +40,6 @@ class _GivenUp(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why something cannot be shown."""
-
-    problem: Message
-    remedy: Message | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Shares:
     """Shares of the split."""
 
@@ -66,7 +58,7 @@ class Division:
     images: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     examples: tuple[tuple[str, str], ...] = ()
-    trouble: Trouble | None = None
+    trouble: InspectorError | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,16 +70,18 @@ class Picture:
     path: Path
     frame: Frame | None
     truth: Annotation
-    trouble: Trouble | None = None
+    trouble: InspectorError | None = None
 
 
-def trouble_of(error: Exception) -> Trouble:
-    """Return the sentence for the error that ended a thread's work."""
-    if isinstance(error, InspectorError):
-        return Trouble(error.problem, error.remedy)
-    if isinstance(error, OSError):
-        return Trouble(message("The folder cannot be read ({detail}).", detail=error.strerror or error))
-    return Trouble(message("The folder could not be looked at ({detail}).", detail=f"{type(error).__name__}: {error}"))
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Stop quietly when nobody wants what is read any more. Raises ConfigError for a folder that cannot be read."""
+    try:
+        yield
+    except _GivenUp:
+        log.debug("%s is of no interest any more", folder)
+    except OSError as error:
+        raise ConfigError("The folder cannot be read ({detail}).", detail=error.strerror or error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +130,17 @@ class SurveyThread(WorkThread[tuple[Wanted, int]]):
 
     def _do(self, work: tuple[Wanted, int]) -> None:
         wanted, job = work
-        try:
+        with _reading(wanted.folder):
             if wanted.demo:
                 self._write_demo(wanted.folder.parent, job)
             found = self._survey(wanted, job)
             if not self._over(job):
                 self.surveyed.emit(job, found)
-        except _GivenUp:
-            log.debug("%s is of no interest any more", wanted.folder)
-        except Exception as error:
-            if not isinstance(error, InspectorError | OSError):
-                log.exception("survey failed")
-            if not self._over(job):
-                self.troubled.emit(job, trouble_of(error))
+
+    def _failed(self, work: tuple[Wanted, int], error: InspectorError) -> None:
+        _, job = work
+        if not self._over(job):
+            self.troubled.emit(job, error)
 
     def _survey(self, wanted: Wanted, job: int) -> Survey:
         return survey(
@@ -200,7 +192,7 @@ class SampleThread(WorkThread[_Ask]):
     """Reads the labels of the chosen data once and then answers requests: pictures with their labels, and results of a split.
 
     Only the newest request of each kind is answered. `opened` carries the Dataset, `pictured` and `shown` a Picture, `divided`
-    a Division, `troubled` a Trouble.
+    a Division, `troubled` an InspectorError.
     """
 
     opened = Signal(object)
@@ -262,7 +254,7 @@ class SampleThread(WorkThread[_Ask]):
         return _Ask(source, dataset, page=page) if page is not None else None
 
     def _do(self, ask: _Ask) -> None:
-        try:
+        with _reading(ask.source[0].folder):
             if ask.dataset is None:
                 self._open(ask.source)
             elif ask.whole is not None:
@@ -273,12 +265,9 @@ class SampleThread(WorkThread[_Ask]):
                 self.divided.emit(division)
             elif ask.page is not None:
                 self._send_page(ask.source, ask.dataset, ask.page)
-        except _GivenUp:
-            log.debug("%s is of no interest any more", ask.source[0].folder)
-        except Exception as error:
-            if not isinstance(error, InspectorError | OSError):
-                log.exception("samples cannot be shown")
-            self.troubled.emit(trouble_of(error))
+
+    def _failed(self, ask: _Ask, error: InspectorError) -> None:
+        self.troubled.emit(error)
 
     def _open(self, source: tuple[Wanted, TaskName]) -> None:
         def tick() -> None:
@@ -319,7 +308,7 @@ def picture(sample: Sample, index: int, *, side: int = 0) -> Picture:
         height, width = image.pixels.shape[:2]
         truth = sample.annotation(height, width)
     except ConfigError as error:
-        return Picture(index, sample.name, sample.path, None, Annotation(), Trouble(error.problem, error.remedy))
+        return Picture(index, sample.name, sample.path, None, Annotation(), as_problem(error))
     pixels = image.pixels
     scale = min(1.0, side / max(width, height)) if side else 1.0
     if scale < 1.0:
@@ -355,7 +344,7 @@ def divide(dataset: Dataset, shares: Shares) -> Division:
             samples = tuple(replace(sample, group=group_of(sample.name, shares.group)) for sample in samples)
         split = split_samples(samples, val=shares.val, test=shares.test, seed=shares.seed)
     except ConfigError as error:
-        return Division(shares, {}, {}, {}, _examples(samples, shares.group), Trouble(error.problem, error.remedy))
+        return Division(shares, {}, {}, {}, _examples(samples, shares.group), as_problem(error))
     parts = dict(zip(PARTS, (split.train, split.val, split.test), strict=True))
     return Division(
         shares,

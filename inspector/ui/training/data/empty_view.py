@@ -5,10 +5,10 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from inspector.core.errors import InspectorError
 from inspector.data.annotations import LAYOUTS
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.widgets.banner import Banner
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.themed import Themed
@@ -71,7 +71,7 @@ class EmptyView(Themed, QWidget):
         row.addStretch(1)
         return row
 
-    def show_trouble(self, trouble: Trouble | None) -> None:
+    def show_trouble(self, trouble: InspectorError | None) -> None:
         """Show why the chosen folder cannot be used; None: nothing is wrong, or no folder was chosen."""
         if self._banner is not None:
             self._outer.removeWidget(self._banner)

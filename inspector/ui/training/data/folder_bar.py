@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QSignalBlocker, QSize, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -54,9 +55,7 @@ class FolderBar(Themed, QWidget):
     def browse(self) -> None:
         """Ask for a folder."""
         start = str(self._folder.parent) if self._folder is not None else ""
-        name = QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a folder of labelled images"), start)
-        if name:
-            self.chosen.emit(Path(name))
+        ask_folder(self, self.tr("Choose a folder of labelled images"), self.chosen.emit, start=start)
 
     def _pick(self, index: int) -> None:
         folder = self.recent.itemData(index)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
+from inspector.core.errors import InspectorError
 from inspector.core.paths import user_data
 from inspector.core.types import TaskName
 from inspector.data.collector import look_again
@@ -15,7 +16,7 @@ from inspector.data.samples import Dataset
 from inspector.data.survey import Survey
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Trouble, Wanted
+from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Wanted
 from inspector.ui.training.data.dataset_view import FoundView
 from inspector.ui.training.data.empty_view import EmptyView
 from inspector.ui.training.data.folder_bar import FolderBar
@@ -167,7 +168,7 @@ class DataPage(Themed, QWidget):
         self.stack.setCurrentWidget(self.found)
         self.survey_changed.emit(found)
 
-    def _on_trouble(self, job: int, trouble: Trouble) -> None:
+    def _on_trouble(self, job: int, trouble: InspectorError) -> None:
         if job != self._job:
             return
         self.survey = None
@@ -192,7 +193,7 @@ class DataPage(Themed, QWidget):
         self.found.show_problem_image()
         self.found.samples.show_whole(picture)
 
-    def _on_sample_trouble(self, trouble: Trouble) -> None:
+    def _on_sample_trouble(self, trouble: InspectorError) -> None:
         self.samples_known = True
         log.info("samples cannot be shown: %s", trouble.problem)
 

@@ -1,16 +1,11 @@
 """Background thread for slow questions: which settings suit the data, how long training takes, what would stop it."""
 
-import logging
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import InspectorError
-from inspector.core.message import message
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.widgets.work_thread import WorkThread
-
-log = logging.getLogger(__name__)
 
 Question = Callable[[], object]
 
@@ -18,8 +13,8 @@ Question = Callable[[], object]
 class AskThread(WorkThread[tuple[str, int, Question]]):
     """Answers questions in the background; of each kind only the newest.
 
-    `answered` carries the kind and the answer, `troubled` the kind and a Trouble. A question is called on the thread: it must
-    own its inputs and touch nothing that the window changes.
+    `answered` carries the kind and the answer, `troubled` the kind and an InspectorError. A question is called on the thread:
+    it must own its inputs and touch nothing that the window changes.
     """
 
     answered = Signal(str, object)
@@ -59,18 +54,15 @@ class AskThread(WorkThread[tuple[str, int, Question]]):
 
     def _do(self, work: tuple[str, int, Question]) -> None:
         kind, number, question = work
-        try:
-            answer = question()
-        except InspectorError as error:
-            answer = Trouble(error.problem, error.remedy)
-        except Exception as error:
-            log.exception("no answer about %s", kind)
-            answer = Trouble(message("This could not be worked out ({detail}).", detail=f"{type(error).__name__}: {error}"))
-        self._done.emit(kind, number, answer)
+        self._done.emit(kind, number, question())
+
+    def _failed(self, work: tuple[str, int, Question], error: InspectorError) -> None:
+        kind, number, _ = work
+        self._done.emit(kind, number, error)
 
     def _deliver(self, kind: str, number: int, answer: object) -> None:
         """Emit an answer on the window's thread; the answer to an older question is dropped."""
         if self._newest.get(kind) != number:
             return
         del self._newest[kind]
-        (self.troubled if isinstance(answer, Trouble) else self.answered).emit(kind, answer)
+        (self.troubled if isinstance(answer, InspectorError) else self.answered).emit(kind, answer)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.paths import user_data
 from inspector.data.survey import Survey
@@ -17,7 +17,6 @@ from inspector.runs.folder import BUNDLE
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.data.page import DataPage
 from inspector.ui.training.new.advanced import AdvancedPage
 from inspector.ui.training.new.background_queries import AskThread
@@ -269,7 +268,7 @@ class TrainingDialog(Themed, QWidget):
         elif kind == "cards":
             self.advanced.offer("devices", answer > 1)
 
-    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+    def _on_trouble(self, kind: str, trouble: InspectorError) -> None:
         if kind == "preflight":
             self._found = (trouble.problem,)
             self._refresh()

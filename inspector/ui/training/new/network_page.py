@@ -8,7 +8,6 @@ from typing import Any, Final, Protocol
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName
@@ -25,12 +25,12 @@ from inspector.data.survey import Survey
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.labels import minutes_text
 from inspector.ui.training.new.alternatives_view import Alternative, Considered
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.file_dialogs import ask_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.setting_fields import SettingRow
 from inspector.ui.widgets.themed import Themed
@@ -91,7 +91,7 @@ class NetworkPage(Themed, QWidget):
         self._survey: Survey | None = None
         self._advice: Advice | None = None
         self._advised_for: tuple[Path, TaskName] | None = None
-        self._trouble: Trouble | None = None
+        self._trouble: InspectorError | None = None
         self.minutes: float | None = None  # estimated time with the current settings; None: unknown
         self._titles = [QLabel() for _ in range(3)]
         for title in self._titles:
@@ -223,7 +223,7 @@ class NetworkPage(Themed, QWidget):
             return
         self.told.emit()
 
-    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+    def _on_trouble(self, kind: str, trouble: InspectorError) -> None:
         if kind == "advice":
             self._advice, self._trouble = None, trouble
             self._draft.advise({})
@@ -260,11 +260,14 @@ class NetworkPage(Themed, QWidget):
     def _choose_weights(self, index: int) -> None:
         value = self.weights.itemData(index)
         if value == _FILE:
-            name, _ = QFileDialog.getOpenFileName(
-                self.window(), self.tr("Choose start weights"), "", self.tr("Weights (*.safetensors *.pth *.pt)")
-            )
-            value = name or self._draft.value("pretrained")
+            kinds = self.tr("Weights (*.safetensors *.pth *.pt)")
+            ask_file(self, self.tr("Choose start weights"), self._use_weights, kinds=kinds)
+            value = self._draft.value("pretrained")  # until a file was chosen
         self._draft.set(pretrained=value)
+        self._refresh()
+
+    def _use_weights(self, file: Path) -> None:
+        self._draft.set(pretrained=str(file))
         self._refresh()
 
     def _on_changed(self, names: frozenset[str]) -> None:

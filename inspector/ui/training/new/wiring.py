@@ -8,9 +8,10 @@ from PySide6.QtWidgets import QWidget
 
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
-from inspector.training.costs import this_machine
+from inspector.training.alternatives import Advice
+from inspector.training.costs import estimate_minutes, this_machine
 from inspector.training.preflight import preflight
-from inspector.training.recommend import Advice, estimate_minutes, recommend
+from inspector.training.recommend import recommend
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.new.dialog import TrainingDialog
 

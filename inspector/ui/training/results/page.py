@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
@@ -21,6 +21,7 @@ from inspector.ui.training.results.confusion_view import ConfusionView
 from inspector.ui.training.results.tables import FactsTable, Overview
 from inspector.ui.training.results.worst_view import WorstView
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_new_file
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
 
@@ -169,13 +170,14 @@ class ResultsView(Themed, QWidget):
     def _ask_where(self) -> None:
         name = self.report.name if self.report is not None else ""
         kinds = self.tr("Tables (*.csv);;Report with everything (*.json)")
-        chosen, _ = QFileDialog.getSaveFileName(self.window(), self.tr("Export the results"), f"{name}.csv", kinds)
-        if chosen:
-            try:
-                self.save(Path(chosen))
-                self._say(None)
-            except InspectorError as error:
-                self._say(error.problem)
+        ask_new_file(self, self.tr("Export the results"), self._save_to, kinds=kinds, name=f"{name}.csv")
+
+    def _save_to(self, path: Path) -> None:
+        try:
+            self.save(path)
+            self._say(None)
+        except InspectorError as error:
+            self._say(error.problem)
 
     def save(self, path: Path) -> None:
         """Save the tables as .csv, or everything as .json. Raises StorageError."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPen
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
@@ -21,6 +21,7 @@ from inspector.core.spreadsheet import table_text
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_new_file
 from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
 
@@ -151,11 +152,11 @@ class Plot(Themed, QWidget):
 
     def _ask_where(self) -> None:
         kinds = self.tr("Picture (*.png);;Values (*.csv)")
-        name, _ = QFileDialog.getSaveFileName(self.window(), self.tr("Save the chart"), "", kinds)
-        if not name:
-            return
+        ask_new_file(self, self.tr("Save the chart"), self._save_to, kinds=kinds)
+
+    def _save_to(self, path: Path) -> None:
         try:
-            self.save(Path(name if Path(name).suffix else f"{name}.png"))
+            self.save(path if path.suffix else path.with_suffix(".png"))
             self._said.hide()
         except StorageError as error:
             self._said.setText(translate(error.problem))

@@ -7,7 +7,6 @@ from typing import Any, Final
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -24,16 +23,16 @@ from inspector.core.message import Message
 from inspector.core.paths import is_shipped
 from inspector.imaging.preprocessing import fits
 from inspector.recipes import adopt
-from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules
+from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules, doubt
 from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
 from inspector.tasks.base import task_of
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.file_dialogs import ask_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -60,6 +59,7 @@ class RecipePanel(Themed, QWidget):
         self._file: adopt.RecipeFile | None = None
         self._cards: dict[str, Card] = {}
         self.done: adopt.Written | None = None
+        self._confirmed = False  # a bundle that learnt nothing is wanted nevertheless
         self.ask = AskThread(self)
         self._title = QLabel()
         self._title.setProperty("role", "title")
@@ -159,7 +159,7 @@ class RecipePanel(Themed, QWidget):
 
     def show_bundle(self, bundle: Path, current: Path | None) -> None:
         """Show the panel for this bundle; `current`: the station's recipe, if it is a file."""
-        self._bundle, self._current, self.done = bundle, current, None
+        self._bundle, self._current, self.done, self._confirmed = bundle, current, None, False
         self._file, self._cards, self._card = None, {}, None
         self._say(None)
         try:
@@ -205,9 +205,8 @@ class RecipePanel(Themed, QWidget):
     def _choose_recipe(self, index: int) -> None:
         value = self.recipe.itemData(index)
         if value == _OTHER:
-            kinds = self.tr("Recipes (*.toml)")
-            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a recipe"), "", kinds)
-            value = Path(name) if name else (self._file.path if self._file is not None and self._file.stamp else None)
+            ask_file(self, self.tr("Choose a recipe"), self.open_recipe, kinds=self.tr("Recipes (*.toml)"))
+            value = self._file.path if self._file is not None and self._file.stamp else None  # until one was chosen
         self.open_recipe(value if isinstance(value, Path) else None)
 
     @property
@@ -394,9 +393,16 @@ class RecipePanel(Themed, QWidget):
             self._say(error.problem, error.remedy)
             return
         assert self._bundle is not None
+        assert self._card is not None
+        problem = None if self._confirmed else doubt(self._card)
+        if problem is not None:  # a second click confirms
+            self._confirmed = True
+            self._say(problem)
+            self.retranslate()
+            return
         bundle, cards = self._bundle, dict(self._cards)
         self._say(None)
-        self.ask.ask("write", lambda: adopt.apply(file, bundle, cards, wish, path))
+        self.ask.ask("write", lambda: adopt.apply(file, bundle, cards, wish, path, confirmed=True))
         self.apply.setEnabled(False)
 
     def _undo(self) -> None:
@@ -420,7 +426,7 @@ class RecipePanel(Themed, QWidget):
             elif self._current is not None:
                 self.applied.emit(self._current)
 
-    def _on_trouble(self, trouble: Trouble) -> None:
+    def _on_trouble(self, trouble: InspectorError) -> None:
         self._say(trouble.problem, trouble.remedy)
         self._tell_done()
         if self.done is None and self._file is not None:  # the file may have changed
@@ -475,7 +481,7 @@ class RecipePanel(Themed, QWidget):
         for button, text, icon, color in (
             (self.cancel, self.tr("Back to the results"), "previous", "text"),
             (self.undo, self.tr("Undo"), "retry", "text"),
-            (self.apply, self.tr("Use it"), "start", "on_accent"),
+            (self.apply, self.tr("Use it nevertheless") if self._confirmed else self.tr("Use it"), "start", "on_accent"),
         ):
             button.setText(text)
             button.setAccessibleName(text)

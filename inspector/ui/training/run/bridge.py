@@ -5,24 +5,22 @@ makes the page skip updates; it neither queues nor freezes.
 """
 
 import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from PySide6.QtCore import QObject, QSize, Qt, QThread, Signal
+from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QImageReader
 
 from inspector.core.errors import InspectorError
-from inspector.core.message import message
 from inspector.runs.folder import SAMPLES, Tail, read_curves, tail_messages
 from inspector.runs.settings import TrainSettings
 from inspector.training.queue import TrainingQueue
 from inspector.training.state import LIVE, RunInfo
 from inspector.ui.training.run.history import RunHistory, compressed
+from inspector.ui.widgets.work_thread import NewsThread
 from inspector.workers.messages import WorkerMessage
 
 log = logging.getLogger(__name__)
@@ -58,27 +56,23 @@ class News:
     samples: tuple[SamplePicture, ...] | None = None
 
 
-class TrainingBridge(QThread):
+class TrainingBridge(NewsThread):
     """Owns the queue of the runs in `folder`.
 
     Every method but `end` returns at once. `news`: call `take`. `failed` carries an InspectorError, `added` the folder of a run
     that joined the queue. QThread's `finished` follows `close`.
     """
 
-    news = Signal()
     failed = Signal(object)
     added = Signal(object)
 
     def __init__(self, folder: Path, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, hz=DISPLAY_HZ, look_s=LOOK_S)
         self.folder = folder
-        self._wake = threading.Condition()
-        self._commands: deque[Callable[[TrainingQueue], None]] = deque()
-        self._stirred = False
         self._closing: Literal["", "detach", "cancel"] = ""
-        self._told = False
         self._news = News()
         # Of the thread alone:
+        self._queue: TrainingQueue | None = None
         self._runs: tuple[RunInfo, ...] | None = None  # None: not sent yet
         self._watched: Path | None = None
         self._tail: Tail[WorkerMessage] | None = None
@@ -91,29 +85,28 @@ class TrainingBridge(QThread):
 
     def add(self, settings: TrainSettings) -> None:
         """Add a run to the end of the queue; `added` carries its folder."""
-        self._command(lambda queue: self.added.emit(queue.add(settings)))
+        self._order(lambda queue: self.added.emit(queue.add(settings)))
 
     def command(self, name: Command, folder: Path) -> None:
         """Send a run a command, or remove the run."""
-        self._command(lambda queue: getattr(queue, name)(folder))
+        self._order(lambda queue: getattr(queue, name)(folder))
 
     def watch(self, folder: Path | None) -> None:
         """Include this run in the news from now on, starting with its history."""
-        self._command(lambda queue: self._open(folder))
+        self._order(lambda _: self._open(folder))
 
     def take(self) -> News:
         """Return what has changed since the last call."""
         with self._wake:
-            taken, self._news, self._told = self._news, News(), False
-            self._wake.notify()
+            taken, self._news = self._news, News()
+            self._taken()
         taken.messages = compressed(taken.messages)
         return taken
 
     def close(self, *, cancel: bool) -> None:
         """End the queue. `cancel`: also cancel active trainings; otherwise they go on in the background."""
-        with self._wake:
-            self._closing = "cancel" if cancel else "detach"
-            self._wake.notify()
+        self._closing = "cancel" if cancel else "detach"
+        self._quit()
 
     def end(self) -> None:
         """End at once without questions, and wait for the thread. Active trainings go on in the background."""
@@ -121,61 +114,33 @@ class TrainingBridge(QThread):
             self.close(cancel=False)
         self.wait()
 
-    def _command(self, command: Callable[[TrainingQueue], None]) -> None:
-        with self._wake:
-            self._commands.append(command)
-            self._wake.notify()
+    def _order(self, order: Callable[[TrainingQueue], None]) -> None:
+        def command() -> None:
+            assert self._queue is not None
+            self._stir()
+            order(self._queue)
+
+        self._command(command)
         self.begin()
 
     # On the thread
 
     def run(self) -> None:
-        try:
-            queue = TrainingQueue(self.folder, listener=self._hear, changed=self._stir, removed=self._stir)
-        except InspectorError as error:
-            self._fail(error)
-            return
-        except Exception as error:
-            log.exception("the training queue cannot be opened")
-            self._fail(_defect(error))
-            return
-        try:
-            self._work(queue)
-            if self._closing == "cancel":
-                self._cancel_all(queue)
-        finally:
-            queue.close(detach=self._closing != "cancel")
-
-    def _work(self, queue: TrainingQueue) -> None:
-        told = 0.0
-        while True:
-            command = self._next(told + 1 / DISPLAY_HZ)
-            if self._closing:
-                return
+        with self._guarded(self._failed):
+            self._queue = TrainingQueue(self.folder, listener=self._hear, changed=self._changed, removed=self._changed)
             try:
-                if command is not None:
-                    command(queue)
-                if self._look(queue):
-                    told = time.monotonic()
-            except InspectorError as error:
-                self._fail(error)
-            except Exception as error:
-                log.exception("the training page's thread failed")
-                self._fail(_defect(error))
+                self._work()
+                if self._closing == "cancel":
+                    self._cancel_all(self._queue)
+            finally:
+                self._queue.close(detach=self._closing != "cancel")
 
-    def _next(self, due: float) -> Callable[[TrainingQueue], None] | None:
-        """Return the next command, or None when it is time to check the runs; not before `due` (monotonic seconds)."""
-        with self._wake:
-            if not self._commands and not self._closing and not self._stirred:
-                self._wake.wait(LOOK_S)
-            if not self._commands and not self._closing:
-                self._wake.wait_for(lambda: bool(self._commands or self._closing), max(due - time.monotonic(), 0.0))
-            self._stirred = False
-            return self._commands.popleft() if self._commands else None
+    def _look(self) -> None:
+        self._stir()
 
-    def _look(self, queue: TrainingQueue) -> bool:
-        """Collect the changes and notify the page; return whether there were any."""
-        runs = tuple(queue.runs())
+    def _collect(self) -> bool:
+        assert self._queue is not None
+        runs = tuple(self._queue.runs())
         messages = list(self._tail.read()) if self._tail is not None else []
         samples = self._new_samples(runs)
         with self._wake:
@@ -189,12 +154,10 @@ class TrainingBridge(QThread):
                     news.messages = compressed(news.messages)
             if samples is not None:
                 news.watched, news.samples = self._watched, samples
-            fresh = news.runs is not None or news.history is not None or bool(messages) or samples is not None
-            if not fresh or self._told:
-                return False
-            self._told = True
-        self.news.emit()
-        return True
+            return news.runs is not None or news.history is not None or bool(messages) or samples is not None
+
+    def _failed(self, error: InspectorError) -> None:
+        self.failed.emit(error)
 
     def _open(self, folder: Path | None) -> None:
         """Read all messages of a run, and follow it."""
@@ -232,18 +195,13 @@ class TrainingBridge(QThread):
         except InspectorError as error:
             log.error("%s", error)
 
-    def _fail(self, error: InspectorError) -> None:
-        self.failed.emit(error)
-
     # Called by the queue, in its thread
 
     def _hear(self, folder: Path, message: WorkerMessage) -> None:
-        self._stir(folder)
+        self._stir()
 
-    def _stir(self, what: object) -> None:
-        with self._wake:
-            self._stirred = True
-            self._wake.notify()
+    def _changed(self, what: object) -> None:
+        self._stir()
 
 
 def newest_samples(folder: Path) -> tuple[Path, ...]:
@@ -263,8 +221,3 @@ def _read(file: Path) -> QImage:
     if size.isValid() and max(size.width(), size.height()) > SAMPLE_SIDE:
         reader.setScaledSize(size.scaled(QSize(SAMPLE_SIDE, SAMPLE_SIDE), Qt.AspectRatioMode.KeepAspectRatio))
     return reader.read()
-
-
-def _defect(error: Exception) -> InspectorError:
-    problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
-    return InspectorError(problem.template, remedy="Please report it with the program's log.", **problem.values)

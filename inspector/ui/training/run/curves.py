@@ -5,7 +5,7 @@ from typing import Final
 
 from PySide6.QtCore import QBuffer, QIODevice, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
@@ -15,6 +15,7 @@ from inspector.ui.training.run.chart import Chart, Series
 from inspector.ui.training.run.history import LOSS, VAL_LOSS, RunHistory
 from inspector.ui.training.run.labels import measure_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_new_file
 from inspector.ui.widgets.themed import Themed
 
 _AT_FIRST: Final = 3  # number of curves drawn until a person chooses
@@ -117,11 +118,11 @@ class Curves(Themed, QWidget):
             title, kinds, name = self.tr("Save table"), self.tr("Tables (*.csv)"), "curves.csv"
         else:
             title, kinds, name = self.tr("Save picture"), self.tr("Pictures (*.png)"), "curves.png"
-        chosen, _ = QFileDialog.getSaveFileName(self.window(), title, name, kinds)
-        if not chosen:
-            return
+        ask_new_file(self, title, lambda path: self._save_to(path, what), kinds=kinds, name=name)
+
+    def _save_to(self, path: Path, what: str) -> None:
         try:
-            (self.save_table if what == "table" else self.save_picture)(Path(chosen))
+            (self.save_table if what == "table" else self.save_picture)(path)
         except StorageError as error:
             self.failed.emit(error)
 

@@ -38,6 +38,7 @@ from inspector.ui.training.run.labels import (
 from inspector.ui.training.run.log import RunLog
 from inspector.ui.training.run.sample_strip import SampleStrip
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import CarefulButton
 from inspector.ui.widgets.themed import Themed
 from inspector.workers.messages import WorkerMessage
 from inspector.workers.outcome import Cause
@@ -56,6 +57,7 @@ _ICONS: Final = {
     "folder": "open",
     "remove": "trash",
 }
+_CAREFUL: Final = ("stop", "cancel", "remove")
 
 
 _LEADING: Final = ("resume_interrupted",)  # the recommended command
@@ -90,7 +92,7 @@ class RunView(Themed, QWidget):
         self._bar = QProgressBar()
         self._bar.setRange(0, 1000)
         self._bar.setTextVisible(False)
-        self.buttons = {name: QPushButton() for name in _ICONS}
+        self.buttons = {name: CarefulButton() if name in _CAREFUL else QPushButton() for name in _ICONS}
         self.outcome = OutcomeCard()
         self.curves = Curves()
         self.curves.failed.connect(self.failed)

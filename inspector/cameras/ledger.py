@@ -1,0 +1,261 @@
+"""The ledger of a watched folder: which files have been judged, kept over restarts and however the process ends.
+
+One SQLite file per recipe, camera and folder, in the user's folder. An entry is begun before the part's record is written and
+done afterwards, so a killed process leaves entries that are begun. Whether such a part was recorded is then looked up in the
+records themselves, which are the truth: a recorded part is never judged again, any other part is.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.types import FileState, Origin
+
+_VERSION: Final = 1
+_TAIL: Final = 32 << 20  # bytes of a record file that are searched for interrupted parts: far more than can be under way
+
+Entry = tuple[str, int]  # file and page
+_Statement = tuple[str, tuple[object, ...]]
+
+
+@dataclass(slots=True)
+class KnownFile:
+    """What has been judged of a file in one state. `digest`: of its bytes, empty if it was never read. `at`: time in UTC."""
+
+    state: FileState
+    digest: bytes = b""
+    pages: int = 1
+    done: set[int] = field(default_factory=set)
+    at: float = field(default_factory=time.time)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.done) >= self.pages
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKey:
+    """Identifies the record of a part. `place`: the file of one-line records that it is written to; "" if there is none."""
+
+    place: str
+    sequence: int
+    utc: str
+
+
+class Ledger:
+    """An open ledger. Only one process can hold it. Every method may be called from any thread."""
+
+    def __init__(self, file: Path, folder: Path) -> None:
+        """Open or create the ledger of `folder` and clear up what an interrupted process left.
+
+        Raises ConfigError if another process holds it, StorageError if it cannot be used.
+        """
+        self.file = file
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._claimed: dict[Entry, Origin] = {}  # judged parts whose entry is not written yet
+        self._waiting: list[_Statement] = []  # statements that a full disk has refused
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(file, timeout=0.5, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise self._refused(error) from error
+        try:
+            self._prepare()
+            self._resolve()
+        except sqlite3.OperationalError as error:
+            self._base.close()
+            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise ConfigError(
+                    "The folder {folder} is already watched with this recipe by another process.",
+                    remedy="Stop it there first, or give one of the two recipes another name.",
+                    folder=folder,
+                ) from error
+            raise self._refused(error) from error
+        except sqlite3.Error as error:
+            self._base.close()
+            raise StorageError(
+                "The list of inspected files of {folder} is damaged ({detail}).",
+                remedy="Delete {file}. Files that are in the folder then are inspected again.",
+                folder=folder,
+                file=file,
+                detail=error,
+            ) from error
+
+    def known(self) -> dict[str, KnownFile]:
+        """Return what has been judged, including parts whose record is under way."""
+        with self._lock:
+            rows = self._base.execute("SELECT path, page, pages, state, digest, at FROM pages").fetchall()
+            claimed = list(self._claimed.values())
+        known: dict[str, KnownFile] = {}
+        for path, page, pages, state, digest, at in rows:
+            _add(known, _name(path), page, KnownFile(FileState.parse(state), digest, pages, at=at))
+        for origin in claimed:
+            _add(known, origin.path, origin.page, KnownFile(origin.state, origin.digest, origin.pages))
+        return known
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the folder has never been watched before with this ledger."""
+        with self._lock:
+            return self._base.execute("SELECT 1 FROM facts WHERE name = 'watched'").fetchone() is None
+
+    def began(self, files: Mapping[str, FileState]) -> None:
+        """Note that the folder is watched from now on. `files`: present files that are not to be inspected."""
+        now = time.time()
+        rows: list[_Statement] = [(_INSERT, (_blob(path), 0, 1, str(state), b"", now, None)) for path, state in files.items()]
+        self._note([*rows, ("INSERT OR IGNORE INTO facts VALUES ('watched', '')", ())])
+
+    def claim(self, origin: Origin) -> None:
+        """Note in memory that a part has its verdict. Never waits for the disk."""
+        with self._lock:
+            self._claimed[origin.path, origin.page] = origin
+
+    def begin(self, origin: Origin, key: RecordKey) -> None:
+        """Write that the record of a part is about to be written. Raises StorageError; the entry is then written later."""
+        begun = json.dumps([key.place, key.sequence, key.utc])
+        self._write(_entry(origin, begun))
+
+    def done(self, origin: Origin) -> None:
+        """Write that a part is judged and recorded. Raises StorageError; the entry is then written later."""
+        self._write(_entry(origin, None))
+        with self._lock:
+            if self._claimed.get((origin.path, origin.page)) is origin:
+                del self._claimed[origin.path, origin.page]
+
+    def restate(self, path: str, state: FileState) -> None:
+        """Note that only the properties of a file have changed, not its content."""
+        self._note([("UPDATE pages SET state = ? WHERE path = ?", (str(state), _blob(path)))])
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop the entries of deleted files."""
+        self._note([("DELETE FROM pages WHERE path = ? AND begun IS NULL", (_blob(path),)) for path in paths])
+
+    def close(self) -> None:
+        """Write what waits and close the file. Raises StorageError."""
+        try:
+            self._write([])
+        finally:
+            with self._lock:
+                self._base.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        self.close()
+
+    def _prepare(self) -> None:
+        base = self._base
+        base.execute("PRAGMA locking_mode = EXCLUSIVE")  # held to the end of the process, however that comes
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = NORMAL")
+        base.execute("BEGIN IMMEDIATE")
+        base.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+        base.execute(
+            "CREATE TABLE IF NOT EXISTS pages (path BLOB, page INTEGER, pages INTEGER, state TEXT, digest BLOB, at REAL, "
+            "begun TEXT, PRIMARY KEY (path, page)) WITHOUT ROWID"
+        )
+        base.execute("INSERT OR IGNORE INTO facts VALUES ('version', ?)", (str(_VERSION),))
+        base.execute("INSERT OR IGNORE INTO facts VALUES ('folder', ?)", (repr(str(self._folder)),))
+        base.execute("COMMIT")
+
+    def _resolve(self) -> None:
+        """Settle the entries that a killed process left begun: keep those with a record, drop the others."""
+        rows = self._base.execute("SELECT path, page, begun FROM pages WHERE begun IS NOT NULL").fetchall()
+        keys = {(path, page): RecordKey(*json.loads(begun)) for path, page, begun in rows}
+        written: dict[str, set[RecordKey]] = {
+            place: _records(Path(place)) for place in {key.place for key in keys.values()} if place
+        }
+        self._base.execute("BEGIN")
+        for (path, page), key in keys.items():
+            if not key.place or key in written[key.place]:
+                self._base.execute("UPDATE pages SET begun = NULL WHERE path = ? AND page = ?", (path, page))
+            else:
+                self._base.execute("DELETE FROM pages WHERE path = ? AND page = ?", (path, page))
+        self._base.execute("COMMIT")
+
+    def _note(self, statements: list[_Statement]) -> None:
+        """Write something that may come later; the next part reports what hinders it."""
+        with suppress(StorageError):
+            self._write(statements)
+
+    def _write(self, statements: list[_Statement]) -> None:
+        with self._lock:
+            self._waiting += statements
+            if not self._waiting:
+                return
+            try:
+                self._base.execute("BEGIN")
+                try:
+                    for sql, values in self._waiting:
+                        self._base.execute(sql, values)
+                    self._base.execute("COMMIT")
+                except BaseException:
+                    if self._base.in_transaction:
+                        self._base.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self._refused(error) from error
+            self._waiting.clear()
+
+    def _refused(self, error: Exception) -> StorageError:
+        return StorageError(
+            "The list of inspected files of {folder} cannot be kept in {file} ({detail}).",
+            remedy="Free some space on that disk, and check that this user may write there.",
+            folder=self._folder,
+            file=self.file,
+            detail=error,
+        )
+
+
+_INSERT: Final = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+def _entry(origin: Origin, begun: str | None) -> "list[_Statement]":
+    """Return the statements that write a page; those of an earlier state of its file are dropped."""
+    path, state = _blob(origin.path), str(origin.state)
+    row = (path, origin.page, origin.pages, state, origin.digest, time.time(), begun)
+    return [("DELETE FROM pages WHERE path = ? AND state != ?", (path, state)), (_INSERT, row)]
+
+
+def _add(known: dict[str, KnownFile], path: str, page: int, file: KnownFile) -> None:
+    """Add a page. Of two states of a file the one given last counts."""
+    before = known.get(path)
+    if before is not None and (before.state, before.digest) == (file.state, file.digest):
+        file = before
+    file.done.add(page)
+    known[path] = file
+
+
+def _records(place: Path) -> set[RecordKey]:
+    """Return the keys of the last records of a file. A line without its end was never written."""
+    found: set[RecordKey] = set()
+    try:
+        with place.open("rb") as stream:
+            stream.seek(max(0, place.stat().st_size - _TAIL))
+            lines = stream.read().split(b"\n")[:-1]
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            data = json.loads(line)
+            found.add(RecordKey(str(place), data["sequence"], data["utc"]))
+        except (ValueError, KeyError, TypeError):
+            continue  # the first one may be cut, and the last one is the summary
+    return found
+
+
+def _blob(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _name(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

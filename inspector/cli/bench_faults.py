@@ -1,0 +1,72 @@
+"""`inspector bench faults | watched`: what faults cost, and how soon a watched file has its verdict."""
+
+import json
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from inspector.cli.bench_line import rounded
+from inspector.recipes.locate import find_bundle
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+_MODEL = click.option("--model", default="window-state", show_default=True, metavar="BUNDLE", help="A small one is quick.")
+
+
+@click.command()
+@click.option("--fault", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.  [default: all]")
+@_MODEL
+@_AS_JSON
+def faults(*, names: tuple[str, ...], model: str, as_json: bool) -> int:
+    """Provoke every fault for real: lost parts, doubled parts, and parts that are OK without a true frame. All must be 0.
+
+    Exit code 1: one is not.
+    """
+    from inspector.bench.faults.table import FAULTS, provoke
+
+    unknown = [name for name in names if name not in FAULTS]
+    if unknown:
+        raise click.UsageError(f"There is no fault {unknown[0]!r}. Choose one of: {'; '.join(FAULTS)}.")
+    bundle, rows = find_bundle(model), []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task("", total=len(names or FAULTS))
+        for name in names or FAULTS:
+            bar.update(shown, description=name)
+            rows.append(provoke(name, bundle))
+            bar.advance(shown)
+    if as_json:
+        listed = [{"fault": row.fault, **asdict(row.cost), "seconds": row.seconds} for row in rows]
+        click.echo(json.dumps({"faults": [rounded(row) for row in listed]}))
+    else:
+        click.echo(f"{'fault':42} {'parts':>6} {'lost':>6} {'doubled':>8} {'silently OK':>12}")
+        for row in rows:
+            cost = row.cost
+            numbers = f"{cost.parts:6} {cost.lost:6} {cost.doubled:8} {cost.silent_ok:12}"
+            click.echo(f"{row.fault:42} {cost.skipped or numbers}")
+    return 0 if all(row.cost.clean for row in rows) else 1
+
+
+@click.command()
+@_MODEL
+@click.option("--files", type=click.IntRange(0), default=100_000, show_default=True, help="In the folder from the start.")
+@click.option("--arrivals", type=click.IntRange(10), default=200, show_default=True, help="One every tenth of a second.")
+@_AS_JSON
+def watched(*, model: str, files: int, arrivals: int, as_json: bool) -> None:
+    """Measure the time from a file's arrival in a full watched folder to its verdict."""
+    from inspector.bench.watched import bench_watched
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{files} files", total=None)
+        result = bench_watched(
+            find_bundle(model),
+            files=files,
+            arrivals=arrivals,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        click.echo(json.dumps(rounded(asdict(result))))
+        return
+    click.echo(f"{result.arrivals} files into a folder of {result.files}, settling time {result.settle_ms:.0f} ms")
+    click.echo(f"arrival to verdict: p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms, most {result.max_ms:.0f} ms")
+    click.echo(f"ready {result.starting_s:.1f} s after the start")

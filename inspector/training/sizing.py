@@ -1,0 +1,207 @@
+"""The input size of a network, from what must be seen in the images (rules 2 and 3 of `training.recommend`)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from inspector.core.message import Message, message
+from inspector.core.registry import TASKS
+from inspector.core.types import Region
+from inspector.data.sizes import ObjectSizes
+from inspector.data.survey import Survey, TaskSurvey
+from inspector.imaging.tiling import Tiling
+from inspector.tasks.base import Sizing, task_of
+from inspector.training.costs import Hardware, part_ms
+
+SIDES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
+SMALLEST = 96
+LARGEST = SIDES[-1]
+USUAL_LARGEST = 640  # with a processor; a larger input must be worth its time
+MANY = 1000  # images
+SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
+_HARD = 0.4  # part of the span wanted for an object below which few are found
+_VANISHING = 1.5  # pixels: thinner lines are lost
+_TILE = 512  # side of the input of a tile: of smaller ones more is spent on overlaps
+_ENOUGH = 0.75  # of the resolution wanted; with less, tiles are recommended
+_LEAST_OVERLAP = 0.125  # of a tile
+_WHOLE = 1.25  # overlap over the size of large objects
+_GRID = 32  # the networks halve the input five times
+_SAME_SHAPE = 1.03
+_ALMOST_SQUARE = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The input of a network in pixels, and how images of another shape are fitted into it."""
+
+    width: int
+    height: int
+    fit: str = "stretch"
+
+    @property
+    def side(self) -> int:
+        """The longer side."""
+        return max(self.width, self.height)
+
+    def shrunk(self, side: int) -> "Input":
+        """Return the same aspect ratio with this longer side."""
+        width, height = (max(_GRID, round(size * side / self.side / _GRID) * _GRID) for size in (self.width, self.height))
+        return Input(width, height, self.fit)
+
+
+def ladder(pixels: float) -> int:
+    """Return the smallest usual side of at least `pixels`."""
+    return next((side for side in SIDES if side >= pixels), SIDES[-1])
+
+
+def choose_input(
+    survey: Survey,
+    offered: TaskSurvey,
+    hardware: Hardware,
+    reasons: list[Message],
+    *,
+    stretch: bool,
+    affordable: Callable[[Input], bool],
+    freely: bool,
+) -> Input:
+    """Return the input for these sizes of images and objects (rule 2).
+
+    `stretch`: the images' aspect ratios may be ignored. `affordable`: whether enough epochs with an input take no longer than
+    allowed; it limits inputs larger than USUAL_LARGEST, and unless `freely` all that are larger than usual.
+    """
+    sizing = task_of(offered.task).sizing
+    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [sizing.usual]
+    widest = round(median(longest))
+    most = max(SMALLEST, min(ladder(sizing.enlarged * widest), USUAL_LARGEST), ladder(widest))
+    usual = min((sizing.usual_of_many or sizing.usual) if offered.total >= MANY else sizing.usual, most)
+    objects = next((one.sizes for one in (offered, *survey.tasks.values()) if one.sizes), None)
+    sizes = list(survey.sizes)
+    if objects is None:
+        reasons.append(message("An input of {side} px suits images of {widest} px.", side=usual, widest=widest))
+        return _shape(sizes, usual, stretch=stretch)
+    # A larger grid finds small objects better, but an enlarged image shows no thinner lines.
+    by_width = min(sizing.thin_px / objects.width, widest) if objects.width else 0.0
+    side = min(max(usual, ladder(max(sizing.object_px / max(objects.span, 1e-6), by_width))), most)
+    free = side if hardware.gpu else min(side, USUAL_LARGEST if freely else usual)
+    smaller = (one for one in reversed(SIDES) if free < one <= side)
+    side = next((one for one in smaller if affordable(_shape(sizes, one, stretch=stretch))), free)
+    reasons += _seen(objects, sizing, side, widest)
+    return _shape(sizes, side, stretch=stretch)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """Inspection in tiles: how images are divided, the input of a tile, and the tiles of a usual image."""
+
+    tiling: Tiling
+    input: Input
+    count: int
+
+
+def choose_tiles(survey: Survey, offered: TaskSurvey, chosen: Input) -> Tiled | None:
+    """Return tiles if an input shows too little of small or thin objects which the images themselves show (rule 2)."""
+    task, objects = task_of(offered.task), offered.sizes
+    if not task.tiled or objects is None or not survey.sizes:
+        return None
+    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)]
+    usual, sizing = median(longest), task.sizing
+    thin = sizing.thin_px / (objects.width * usual) if objects.width else 0.0
+    scale = min(max(sizing.object_px / (objects.span * usual), thin), 1.0)
+    size = round(_TILE / scale)
+    if chosen.side / usual >= _ENOUGH * scale or size > min(min(one) for one in survey.sizes):
+        return None
+    boxes = TASKS[offered.task].labels == "boxes"
+    if boxes and objects.largest * usual > size:
+        return None  # a box cannot be put together of pieces that look like nothing
+    # Boxes should be whole in a tile. Masks are joined pixel by pixel, and need some surroundings only.
+    overlap = int(min(max(_WHOLE * objects.largest * usual if boxes else 0.0, _LEAST_OVERLAP * size), size / 2))
+    tiling, (width, height) = Tiling(size=size, overlap=overlap), max(survey.sizes, key=lambda one: survey.sizes[one])
+    return Tiled(tiling, Input(_TILE, _TILE), len(tiling.tiles(Region(0, 0, width, height))))
+
+
+def _seen(objects: ObjectSizes, sizing: Sizing, side: int, widest: int) -> list[Message]:
+    """Return sentences about what the input shows of small and of thin objects."""
+    spans = objects.span * side
+    values = {"object": objects.span * widest, "widest": widest, "side": side, "spans": spans}
+    found = [
+        message(
+            "Small objects are {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.",
+            **values,
+        )
+        if spans >= _HARD * sizing.object_px
+        else message(
+            "Small objects are {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} "
+            "px, where they are hard to find: cut the images into pieces, or let the camera look closer.",
+            **values,
+        )
+    ]
+    if objects.width is None or sizing.thin_px / objects.width <= sizing.usual:
+        return found
+    thin = objects.width * side
+    values = {"width": objects.width * widest, "side": side, "thin": thin}
+    found.append(
+        message(
+            "Thin objects are about {width:.2g} px wide, and {thin:.2g} px in an input of {side} px.",
+            **values,
+        )
+        if thin >= _VANISHING
+        else message(
+            "Thin objects are about {width:.2g} px wide, and only {thin:.2g} px in an input of {side} px, where they are hard "
+            "to see: cut the images into pieces, or let the camera look closer.",
+            **values,
+        )
+    )
+    return found
+
+
+def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> Input:
+    """Return the input's two sides: in the images' common aspect ratio if there is one, else square."""
+    aspects = [width / height for width, height in sizes] or [1.0]
+    if max(aspects) / min(aspects) <= _SAME_SHAPE:
+        width, height = sizes[0] if sizes else (1, 1)
+        return Input(width, height).shrunk(side)
+    wide = max(max(aspects), 1 / min(aspects)) > _ALMOST_SQUARE
+    return Input(side, side, "letterbox" if wide and not stretch else "stretch")
+
+
+def within_takt(
+    networks: Sequence[str],
+    wanted: Input,
+    takt_s: float,
+    hardware: Hardware,
+    reasons: list[Message],
+    problems: list[Message],
+) -> tuple[str, Input]:
+    """Return a network and input that need at most half of the takt (rule 3).
+
+    This is the largest input up to the wanted one for which a network is fast enough, and the first such network.
+    """
+    first, budget = networks[0], 1000 * takt_s * SHARE_OF_TAKT
+    candidates = [wanted, *(wanted.shrunk(side) for side in reversed(SIDES) if SMALLEST <= side < wanted.side)]
+    for size in candidates:
+        for network in networks:
+            ms = part_ms(network, size.width, size.height, hardware)
+            if ms <= budget:
+                values = {"ms": ms, "takt": 1000 * takt_s}
+                reasons.append(
+                    message("It computes about {ms:.0f} ms a part here, and the takt is {takt:.0f} ms.", **values)
+                    if (network, size) == (first, wanted)
+                    else message(
+                        "The takt of {takt:.0f} ms allows {width} x {height} px with this network, which computes about "
+                        "{ms:.0f} ms a part here; small defects are told worse.",
+                        width=size.width,
+                        height=size.height,
+                        **values,
+                    )
+                )
+                return network, size
+    fastest = min(networks, key=lambda name: part_ms(name, candidates[-1].width, candidates[-1].height, hardware))
+    problems.append(
+        message(
+            "No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of "
+            "the takt is needed for the rest. Use a faster computer or a longer takt.",
+            takt=1000 * takt_s,
+            ms=part_ms(fastest, candidates[-1].width, candidates[-1].height, hardware),
+        )
+    )
+    return fastest, candidates[-1]

@@ -1,0 +1,36 @@
+"""Confirmation that the counters begin anew, so that a stray press loses no shift."""
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QObject
+
+from inspector.station.tally import Tally
+from inspector.ui.inspect.readouts import since_text
+from inspector.ui.widgets.question import Answer, Question
+
+RESET: Final = "reset_counters"
+KEEP: Final = "keep_counting"
+
+
+class ShiftChange(QObject):
+    """Begins a new shift or lot after a confirmation."""
+
+    def __init__(self, question: Question, reset: Callable[[], None], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.question = question
+        self._reset = reset
+        question.answered.connect(self._on_answer)
+
+    def offer(self, tally: Tally) -> None:
+        """Ask whether these counters shall begin anew."""
+        text = self.tr("{count} parts were counted. {since}. Their records and pictures stay.")
+        self.question.ask(
+            self.tr("Begin a new shift or lot?"),
+            text.format(count=f"{tally.parts:,}", since=since_text(tally.since)),
+            (Answer(RESET, self.tr("Count from 0")), Answer(KEEP, self.tr("Go on counting"), leading=True)),
+        )
+
+    def _on_answer(self, answer: str) -> None:
+        if answer == RESET:
+            self._reset()

@@ -1,0 +1,201 @@
+"""What a watched folder remembers: over restarts, after a kill, and of files that were replaced."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, Queue
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from inspector.cameras.base import open_camera
+from inspector.cameras.ledger import Ledger, RecordKey
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.types import FileState, Origin
+
+QUIET = 0.6  # seconds without a frame after which none comes
+
+
+def _save(path: Path, value: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((10, 12), value, np.uint8)).save(path)
+
+
+class _Watching:
+    """A camera that watches on a thread. `most`: so many parts get their verdict and are written down; the rest does not."""
+
+    def __init__(self, folder: Path, ledger: Ledger, most: int, **options: bool | float) -> None:
+        self.parts: Queue[str] = Queue()
+        self._ledger, self._most = ledger, most
+        self.stop = threading.Event()
+        self.camera = open_camera("top", f"folder:{folder}", {"watch": True, "settle": 0.05, "patience": 0.2, **options})
+        self.camera.ledger = ledger
+        self.camera.on_problem = lambda part, error: self._judged(part)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        for frame in self.camera.frames(self.stop):
+            self._judged(frame.part)
+
+    def _judged(self, part: str) -> None:
+        if self._most > 0:
+            assert self.camera.origin is not None
+            self._ledger.done(self.camera.origin)
+        self._most -= 1
+        self.parts.put(part)
+
+    def next(self, count: int) -> list[str]:
+        return [self.parts.get(timeout=10) for _ in range(count)]
+
+    def nothing_more(self) -> bool:
+        try:
+            self.parts.get(timeout=QUIET)
+        except Empty:
+            return True
+        return False
+
+
+@contextmanager
+def _watching(folder: Path, *, most: int = 1000, **options: bool | float) -> Iterator[_Watching]:
+    with Ledger(folder.parent / "ledger.sqlite", folder) as ledger:
+        watching = _Watching(folder, ledger, most, **options)
+        try:
+            yield watching
+        finally:
+            watching.stop.set()
+            watching.thread.join(5)
+
+
+def test_a_restart_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    for name in ("a", "b", "c"):
+        _save(folder / f"{name}.png", ord(name))
+    with _watching(folder, most=2) as first:
+        assert first.next(3) == ["a", "b", "c"]
+    _save(folder / "d.png", 4)
+    with _watching(folder) as second:
+        assert second.next(2) == ["c", "d"], "what was read but has no record, and what came meanwhile"
+        assert second.nothing_more()
+    with _watching(folder) as third:
+        assert third.nothing_more()
+
+
+def test_files_that_came_while_it_was_off_are_new_even_if_old_ones_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    _save(folder / "old.png")
+    with _watching(folder, existing=False) as first:
+        assert first.nothing_more()
+    _save(folder / "new.png")
+    with _watching(folder, existing=False) as second:
+        assert second.next(1) == ["new"]
+        assert second.nothing_more()
+
+
+def test_a_replaced_file_is_judged_and_one_that_only_looks_changed_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    _save(folder / "a.bmp", 1)
+    _save(folder / "b.bmp", 2)
+    with _watching(folder) as watching:
+        assert watching.next(2) == ["a", "b"]
+        before = (folder / "a.bmp").stat()
+        _save(tmp_path / "other.bmp", 9)
+        os.utime(tmp_path / "other.bmp", ns=(before.st_atime_ns, before.st_mtime_ns))
+        (tmp_path / "other.bmp").replace(folder / "a.bmp")
+        assert (folder / "a.bmp").stat().st_size == before.st_size
+        assert watching.next(1) == ["a"]
+        (folder / "b.bmp").chmod(0o600)
+        os.link(folder / "b.bmp", tmp_path / "link.bmp")
+        assert watching.nothing_more()
+    # The copy has another inode and time of change, as files of a share do that was connected again.
+    content, times = (folder / "b.bmp").read_bytes(), (folder / "b.bmp").stat()
+    (folder / "b.bmp").unlink()
+    (folder / "b.bmp").write_bytes(content)
+    os.utime(folder / "b.bmp", ns=(times.st_atime_ns, times.st_mtime_ns))
+    with _watching(folder) as again:
+        assert again.nothing_more()
+
+
+def test_a_folder_that_is_moved_into_the_watched_one_is_walked(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for number in (10, 2):
+        _save(tmp_path / "batch" / f"{number}.png", number)
+    with _watching(folder, recursive=True) as watching:
+        _save(folder / "first.png")
+        assert watching.next(1) == ["first"]
+        (tmp_path / "batch").rename(folder / "batch")
+        assert watching.next(2) == ["batch/2", "batch/10"]
+
+
+def test_of_a_file_with_several_pages_only_those_without_a_record_are_judged_again(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    with tifffile.TiffWriter(folder / "a.tif") as writer:
+        for value in (1, 2, 3):
+            writer.write(np.full((10, 12), value, np.uint8), photometric="minisblack", metadata=None)
+    with _watching(folder, most=2) as first:
+        assert first.next(3) == ["a", "a#2", "a#3"]
+    with _watching(folder) as second:
+        assert second.next(1) == ["a#3"]
+        assert second.nothing_more()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space can only be reserved by writing zeros here")
+def test_a_file_whose_end_was_never_written_is_no_part_that_can_be_ok(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    Image.fromarray(np.full((300, 400), 90, np.uint8)).save(tmp_path / "whole.bmp")
+    data = (tmp_path / "whole.bmp").read_bytes()
+    with (folder / "a.bmp").open("wb") as stream:
+        stream.write(data[:50_000])
+        stream.truncate(len(data))
+        if os.lseek(stream.fileno(), 0, os.SEEK_HOLE) >= len(data):
+            pytest.skip("this file system does not say what was never written")
+    problems: list[str] = []
+    with _watching(folder) as watching:
+        judged = watching.camera.on_problem
+        assert judged is not None
+        watching.camera.on_problem = lambda part, error: (problems.append(str(error)), judged(part, error))[0]
+        assert watching.next(1) == ["a"]
+        (said,) = problems
+        assert "not written to its end" in said
+        (folder / "a.bmp").write_bytes(data)
+        assert watching.next(1) == ["a"]
+        assert len(problems) == 1
+
+
+def test_two_holders_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    with Ledger(tmp_path / "ledger.sqlite", folder), pytest.raises(ConfigError, match="already watched") as caught:
+        Ledger(tmp_path / "ledger.sqlite", folder)
+    assert str(folder) in str(caught.value)
+    (tmp_path / "ledger.sqlite").write_bytes(b"no such list" * 1000)
+    with pytest.raises(StorageError, match="is damaged"):
+        Ledger(tmp_path / "ledger.sqlite", folder)
+
+
+def _origin(path: str) -> Origin:
+    return Origin(path, 0, 1, FileState(10, 20, 30, 2**64 - 1), b"digest", 0.0)
+
+
+def test_what_a_killed_process_left_open_is_settled_by_the_records(tmp_path: Path) -> None:
+    """Killed before the record, in the middle of its line, after it, and where no records are kept."""
+    folder, records, utc = tmp_path / "parts", tmp_path / "results.jsonl", datetime.now(UTC).isoformat()
+    lines = [json.dumps({"part": "x", "sequence": number, "utc": utc}) + "\n" for number in (1, 2)]
+    records.write_text(lines[0] + lines[1][:-5])
+    with Ledger(tmp_path / "ledger.sqlite", folder) as ledger:
+        ledger.done(_origin("done"))
+        for number, name in enumerate(("before", "after", "within")):
+            ledger.begin(_origin(name), RecordKey(str(records), number, utc))
+        ledger.begin(_origin("unrecorded"), RecordKey("", 3, utc))
+        assert ledger.known().keys() == {"done", "before", "after", "within", "unrecorded"}
+    with Ledger(tmp_path / "ledger.sqlite", folder) as ledger:
+        assert ledger.known().keys() == {"done", "after", "unrecorded"}
+        assert ledger.known()["done"].state == FileState(10, 20, 30, 2**64 - 1)

@@ -1,0 +1,138 @@
+"""What a station counts: ids that never repeat, and the counts of a shift, over stop, crash and restart."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inspector.core.types import Verdict
+from inspector.station.part_ids import BLOCK, FILE, PartIds
+from inspector.station.station import Station
+from inspector.station.tally import SLOT, TallyFile
+from tests.station.fakes import Behaviour, FakeCamera, Recorder, opener, recipe_of, steady
+
+CRASHING = """
+import os, sys
+from pathlib import Path
+from inspector.core.types import Verdict
+from inspector.station.part_ids import PartIds
+from inspector.station.tally import TallyFile
+folder = Path(sys.argv[1])
+ids, tally = PartIds(folder), TallyFile(folder / "shift")
+for number in range(7):
+    print(ids.issue())
+    tally.add(Verdict.NG if number % 3 == 0 else Verdict.OK)
+sys.stdout.flush()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_ids_and_counts_go_on_after_a_process_was_killed(tmp_path: Path) -> None:
+    seen: list[str] = []
+    for run in (1, 2):
+        done = subprocess.run(
+            [sys.executable, "-c", CRASHING, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode != 0
+        seen += done.stdout.split()
+        tally = TallyFile(tmp_path / "shift").tally
+        assert (tally.parts, tally.ng, tally.ok) == (7 * run, 3 * run, 4 * run)
+    assert len(set(seen)) == len(seen) == 14
+    assert seen[0] == "P000000"
+
+
+def test_two_stations_on_one_computer_never_issue_the_same_id(tmp_path: Path) -> None:
+    first, second = PartIds(tmp_path), PartIds(tmp_path)
+    issued = [ids.issue() for _ in range(BLOCK + 5) for ids in (first, second)]
+    assert len(set(issued)) == len(issued)
+
+
+@pytest.mark.allow_logs("part ids go on from the clock")
+@pytest.mark.parametrize("content", [b"", b"\0" * 8, b"nonsense", b"-5\n", b"7", b"9" * 40 + b"\n"])
+def test_a_damaged_counter_goes_on_beyond_every_id(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    before = PartIds(tmp_path).issue()
+    assert int(before[1:]) > 10**12
+    assert PartIds(tmp_path).issue() != before
+
+
+@pytest.mark.allow_logs("part ids go on from the clock", "is changed without a lock")
+def test_a_folder_that_cannot_be_written_to_stops_no_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    ids = PartIds(tmp_path / "file" / "deep")
+    assert int(ids.issue()[1:]) > 10**12
+    assert len({ids.issue() for _ in range(2 * BLOCK)}) == 2 * BLOCK
+
+
+@pytest.mark.parametrize("cut", ["newest torn", "newest gone"])
+def test_a_torn_count_leaves_the_one_before(tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "shift"
+    file = TallyFile(path)
+    for _ in range(4):
+        file.add(Verdict.OK)
+    data = bytearray(path.read_bytes())
+    newest = 0  # the fourth entry is in the first place
+    data[newest + 20 : newest + SLOT] = b"x" * (SLOT - 20) if cut == "newest torn" else b"\0" * (SLOT - 20)
+    path.write_bytes(data)
+    again = TallyFile(path)
+    assert again.tally.ok == 3
+    assert again.tally.since == file.tally.since
+    again.add(Verdict.NG)
+    assert TallyFile(path).tally.parts == 4
+
+
+@pytest.mark.allow_logs("is damaged, so counting begins anew")
+def test_a_damaged_count_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "shift").write_bytes(os.urandom(2 * SLOT))
+    assert TallyFile(tmp_path / "shift").tally.parts == 0
+
+
+def test_a_reset_is_kept(tmp_path: Path) -> None:
+    file = TallyFile(tmp_path / "shift")
+    file.add(Verdict.REVIEW)
+    began = file.tally.since
+    file.reset()
+    assert TallyFile(tmp_path / "shift").tally.parts == 0
+    assert TallyFile(tmp_path / "shift").tally.since > began
+    assert file.tally.yield_share is None
+
+
+class SimulatedFake(FakeCamera):
+    simulated = True
+
+
+def test_a_station_names_what_has_no_id_of_its_own_and_what_is_simulated(
+    behaviour: Behaviour, bundle: str, tmp_path: Path
+) -> None:
+    """A simulation gives the same ids at every start; the ids of a real source are its own."""
+    seen: dict[str, list[str]] = {}
+    for kind in ("no id", "own id", "simulated"):
+        part = "" if kind == "no id" else "disc {n}"
+        camera = (SimulatedFake if kind == "simulated" else FakeCamera)("top", steady(3, part=part), live=False)
+        for _ in range(2):
+            recorder = Recorder()
+            ids = PartIds(tmp_path / "station")  # a new one for each start, as after a restart
+            station = Station(recipe_of(bundle), sinks=[recorder], cameras=opener({"top": camera}), ids=ids)
+            station.start()
+            assert station.wait(10)
+            station.stop()
+            seen.setdefault(kind, []).extend(found.part for found in recorder.inspections)
+            assert all(found.is_simulated == (kind == "simulated") for found in recorder.inspections)
+    assert seen["own id"] == ["disc 0", "disc 1", "disc 2"] * 2
+    issued = seen["no id"] + seen["simulated"]
+    assert len(set(issued)) == len(issued) == 12
+    assert seen["no id"][:3] == ["P000000", "P000001", "P000002"]
+
+
+def test_two_simulated_cameras_see_one_part(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+    cameras = {name: SimulatedFake(name, steady(4, part="P{n:06d}"), live=False) for name in ("top", "side")}
+    recorder = Recorder()
+    ids = PartIds(tmp_path / "station")
+    station = Station(recipe_of(bundle, *cameras), sinks=[recorder], cameras=opener(cameras), ids=ids)
+    station.start()
+    assert station.wait(10)
+    station.stop()
+    assert [len(found.frames) for found in recorder.inspections] == [2] * 4
+    assert len({found.part for found in recorder.inspections}) == 4

@@ -1,0 +1,102 @@
+"""Texts fit where they are shown, on the smallest panel and the largest, in both languages and both themes."""
+
+import pytest
+from line_double import Conductor
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QScrollArea, QStackedWidget, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from inspector.core.types import Verdict
+from inspector.ui.shell import strings
+from inspector.ui.shell.main_window import MainWindow
+
+SIZES = [(1024, 700), (1366, 768), (1920, 1080)]
+VIEWS = ("live", "detection", "segmentation", "thermal", "gradcam")
+
+
+def room_for_text(widget: QWidget) -> int:
+    """The pixels of width that a label or button has for its text."""
+    room = widget.contentsRect().width()
+    if isinstance(widget, QAbstractButton) and not widget.icon().isNull():
+        room -= widget.iconSize().width()
+    return room
+
+
+def clipped(root: QWidget) -> list[str]:
+    """Describe the visible texts that are wider than their widget, and the widgets that stick out of their parent."""
+    found = []
+    for widget in root.findChildren(QWidget):
+        if not widget.isVisible() or widget.objectName().startswith("qt_"):
+            continue
+        name = f"{type(widget).__name__} {widget.objectName()} {widget.accessibleName()}"
+        if isinstance(widget, QLabel) and widget.text() and not widget.wordWrap():
+            needed = widget.fontMetrics().horizontalAdvance(widget.text())
+            if needed > room_for_text(widget) + 1 or widget.height() < widget.fontMetrics().ascent():
+                found.append(f"{name}: {widget.text()!r} needs {needed} of {room_for_text(widget)} px")
+        if isinstance(widget, QAbstractButton) and widget.text() and not _icon_only(widget):
+            needed = max(widget.fontMetrics().horizontalAdvance(line) for line in widget.text().splitlines())
+            if needed > room_for_text(widget):
+                found.append(f"{name}: {widget.text()!r} needs {needed} of {room_for_text(widget)} px")
+        parent = widget.parentWidget()
+        if parent is not None and not _scrolls(parent) and parent is not root.window():
+            corner = widget.pos() + QPoint(widget.width() - 1, widget.height() - 1)
+            if not parent.rect().contains(corner) and widget.focusPolicy() is not Qt.FocusPolicy.NoFocus:
+                found.append(f"{name}: sticks out of {type(parent).__name__} {parent.objectName()}")
+    return found
+
+
+def _icon_only(button: QAbstractButton) -> bool:
+    return isinstance(button, QToolButton) and button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonIconOnly
+
+
+def _scrolls(widget: QWidget) -> bool:
+    """Whether the parent moves its children: a viewport, or something inside a scroll area."""
+    above: QWidget | None = widget
+    while above is not None:
+        if isinstance(above, QScrollArea | QStackedWidget) and not isinstance(above, QStackedWidget):
+            return True
+        above = above.parentWidget()
+    return False
+
+
+def settle() -> None:
+    """Let texts arrive and the layouts follow."""
+    for _ in range(3):
+        QApplication.processEvents()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_of_the_line_is_clipped(window: MainWindow, qtbot: QtBot, conductor: Conductor, size: tuple[int, int]) -> None:
+    page = window.inspect
+    page.start()
+    qtbot.waitUntil(lambda: bool(conductor.stations) and page.running)
+    for index in range(3):
+        conductor.station.judge(index, Verdict.NG)
+    qtbot.waitUntil(lambda: page.counters.total.value == "3" and page.status.figures["rate"].text().endswith("4.0/s"))
+    wrong: dict[str, list[str]] = {}
+
+    def look(place: str) -> None:
+        settle()
+        wrong[place] = clipped(window)
+
+    languages: tuple[strings.Language, ...] = ("en", "ja")
+    for language in languages:
+        strings.set_language(language)
+        window.resize(*size)
+        window.show_page("inspect")
+        for view in VIEWS:
+            page.choose_tab(view)
+            look(f"{language} {view}")
+        page.choose_tab("live")
+        page.hold(page.filmstrip.thumbs[0].inspection)
+        look(f"{language} held")
+        page.back_to_live()
+        window.show_page("settings")
+        look(f"{language} settings")
+        window.toggle_operator_view()
+        window.setWindowState(Qt.WindowState.WindowNoState)
+        window.resize(*size)
+        look(f"{language} operator")
+        assert (window.width(), window.height()) == size
+        window.toggle_operator_view()
+    assert {place: texts for place, texts in wrong.items() if texts} == {}
