@@ -2,14 +2,14 @@
 
 The tests run in two environments: with everything installed, and without Qt and torch. What may differ between them runs in
 both: commands, import guards, what asks whether a package is installed, and what starts a process of this program. The tests
-that `runs_once` names do none of this. Their answer is the same in both environments, so `.ci/run` leaves them out of the first
-(`--skip-what-runs-once`) and runs them where Qt and torch cannot be reached at all. There a test of these fails if it looks for
-a package that is missing, or starts such a process: it then belongs to `_IN_BOTH`.
+of the folders in ONCE do none of this, but for the files IN_BOTH. Their answer is the same in both environments, so `.ci/run`
+leaves them out of the first (`--skip-what-runs-once`) and runs them where Qt and torch cannot be reached at all. There a test
+of these fails if it looks for a package that is missing, or starts such a process: its file then belongs to IN_BOTH.
 """
 
 import importlib.util
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -17,14 +17,19 @@ from types import ModuleType
 
 import pytest
 
-_FOLDER = Path(__file__).resolve().parent
-_ONCE = ("bundles", "cameras", "core", "data", "imaging", "inspection", "recipes", "results", "station", "tasks")
-_IN_BOTH = frozenset(
+FOLDER = Path(__file__).resolve().parent
+ONCE = ("archive", "bundles", "cameras", "core", "data", "imaging", "inspection", "recipes", "results", "station", "tasks")
+IN_BOTH = frozenset(
     {
+        "archive/test_command.py",
+        "archive/test_kill.py",
         "bundles/test_bundle.py",
+        "cameras/test_http.py",
+        "core/test_durable.py",
         "core/test_locks.py",
         "core/test_untrusted.py",
         "imaging/test_pages.py",
+        "station/test_counting.py",
         "station/test_supervisor.py",
         "tasks/test_detection.py",
         "tasks/test_losses.py",
@@ -33,8 +38,9 @@ _IN_BOTH = frozenset(
     }
 )
 # What the environment with everything has and the other lacks: the extras `train` and `oracles`, Qt, and what draws with it.
-_MISSING = frozenset({"PySide6", "shiboken6", "pyqtgraph", "pytestqt", "torch", "torchvision", "torchmetrics", "timm"})
-_MISSING |= {"nncf", "onnx", "onnxscript", "tensorboardX"}
+MISSING = frozenset({"PySide6", "shiboken6", "pyqtgraph", "pytestqt", "torch", "torchvision", "torchmetrics", "timm"})
+MISSING |= {"nncf", "onnx", "onnxscript", "tensorboardX"}
+
 _COUNT = pytest.StashKey[int]()
 Collecting = Generator[None, pytest.CollectReport, pytest.CollectReport]
 
@@ -42,55 +48,52 @@ Collecting = Generator[None, pytest.CollectReport, pytest.CollectReport]
 class _Watch(MetaPathFinder):
     """Notes who looks for a missing package, or starts a process of this program; finds nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, missing: Collection[str]) -> None:
         self.seen: list[str] = []
+        self._missing = missing
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname.partition(".")[0] in _MISSING:
+        if fullname.partition(".")[0] in self._missing:
             self.seen.append(f"looks for {fullname}")
         return None
 
     def find_distributions(self, context: object) -> Iterator[object]:
         name = getattr(context, "name", None)
-        if name and name.partition("-")[0] in _MISSING:
+        if name and name.partition("-")[0] in self._missing:
             self.seen.append(f"looks for the version of {name}")
         return iter(())
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Take an audit event of the interpreter."""
-        if event == "subprocess.Popen" and sys.executable in (arguments[0], *_first(arguments[1])):
-            self.seen.append("starts a process of this program")
-
-
-def _first(arguments: object) -> Sequence[object]:
-    return arguments[:1] if isinstance(arguments, list | tuple) else ()
-
-
-def runs_once(path: Path) -> bool:
-    """Return whether the tests of a file need no run where everything is installed."""
-    if not path.is_relative_to(_FOLDER):
-        return False
-    inside = path.relative_to(_FOLDER)
-    return inside.parts[:1] != () and inside.parts[0] in _ONCE and inside.as_posix() not in _IN_BOTH
-
-
-def _bare() -> bool:
-    return not any(importlib.util.find_spec(name) for name in ("PySide6", "torch"))
+        if event == "subprocess.Popen":
+            executable, command = arguments[:2]
+            if sys.executable in (executable, *(command if isinstance(command, list | tuple) else ())):
+                self.seen.append("starts a process of this program")
 
 
 class Environments:
     """The plugin: leaves tests out in one environment, and watches them in the other."""
 
-    def __init__(self) -> None:
-        self._watch = _Watch()
-        if _bare():
+    def __init__(self, folder: Path = FOLDER, *, missing: Collection[str] = MISSING) -> None:
+        """`folder`: of the tests. `missing`: what one environment lacks; the plugin watches where none of it is installed."""
+        self._folder = folder
+        self._watch = _Watch(missing)
+        if not any(importlib.util.find_spec(name) for name in missing):
             sys.meta_path.insert(0, self._watch)
             sys.addaudithook(self._watch.hear)
 
+    def runs_once(self, path: Path) -> bool:
+        """Return whether the tests of a file need no run where everything is installed."""
+        if not path.is_relative_to(self._folder):
+            return False
+        name = path.relative_to(self._folder).as_posix()
+        return name.partition("/")[0] in ONCE and name not in IN_BOTH
+
     @pytest.hookimpl
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
-        skips = config.getoption("--skip-what-runs-once") and collection_path.suffix == ".py" and runs_once(collection_path)
-        return True if skips and collection_path.name.startswith("test_") else None
+        is_test = collection_path.suffix == ".py" and collection_path.name.startswith("test_")
+        skips = config.getoption("--skip-what-runs-once") and is_test and self.runs_once(collection_path)
+        return True if skips else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Collecting:
@@ -111,11 +114,11 @@ class Environments:
             pytest.fail(blame, pytrace=False)
 
     def _blame(self, path: Path, before: int) -> str:
-        """Return why a file must run in both environments, although it is said to run once; "" if it need not."""
+        """Return why a file must run in both environments although it is said to run once; "" if it need not."""
         news = sorted(set(self._watch.seen[before:]))
-        if not news or not runs_once(path):
+        if not news or not self.runs_once(path):
             return ""
-        return f"It {', '.join(news)}, so its file belongs to _IN_BOTH of tests/environments.py."
+        return f"It {', '.join(news)}, so its file belongs to IN_BOTH of tests/environments.py."
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -123,4 +126,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Environments(), "environments")
+    if not config.pluginmanager.has_plugin("environments"):
+        config.pluginmanager.register(Environments(), "environments")

@@ -3,15 +3,20 @@
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
 from inspector import __version__
+from inspector.archive.segment import NOTICE, JournalRecord, read_header, scan
+from inspector.archive.segments import segment_files
+from inspector.cameras.ledger import RecordKey
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
 from inspector.core.types import Frame, Inspection, Judgement, Verdict
@@ -21,7 +26,7 @@ from inspector.results.records import bundle_name, record, summary
 
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
-_SIMULATED = "simulated"
+_SEARCHED = 3  # newest segments that are searched for a part
 _ROWS = 16  # rows of a frame that its brightness is taken from
 
 
@@ -140,7 +145,7 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "kind": "result",
         "result_state": FAILED if inspection.verdict is Verdict.NOT_INSPECTED else COMPLETED,
         "is_partial": False,
-        "is_simulated": inspection.source.partition(":")[0] == _SIMULATED,
+        "is_simulated": inspection.is_simulated,
         "creation_time": _local(inspection.utc),
         "monotonic": time.monotonic(),
         "part_id": inspection.part,
@@ -216,6 +221,22 @@ def _brightness(frame: Frame) -> float | None:
 
 def _now() -> dict[str, Any]:
     return {"creation_time": _local(datetime.now(UTC)), "monotonic": time.monotonic()}
+
+
+def recorded_in(folder: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+    """Return which of these parts are among the last records of a journal, which may be one that is open elsewhere."""
+    wanted = {(key.sequence, datetime.fromisoformat(key.utc)): key for key in keys}
+    found: set[RecordKey] = set()
+    for path in segment_files(folder)[-_SEARCHED:]:
+        with suppress(OSError, ValueError, KeyError):
+            data = path.read_bytes()
+            for item in scan(data, read_header(data)[1]):
+                if isinstance(item, JournalRecord) and item.sequence != NOTICE and b"run_sequence" in item.payload:
+                    content = item.content
+                    if content["kind"] == "result":
+                        key = wanted.get((content["run_sequence"], datetime.fromisoformat(content["creation_time"])))
+                        found |= set() if key is None else {key}
+    return found
 
 
 def _local(utc: datetime) -> str:

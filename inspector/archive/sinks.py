@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from inspector.archive.contents import (
     interrupted_content,
     interrupted_run_content,
     opened_content,
+    recorded_in,
     result_content,
     run_content,
     run_end_content,
@@ -25,6 +26,7 @@ from inspector.archive.feeding import FeederThread
 from inspector.archive.images import write_image
 from inspector.archive.journal import Journal, open_journal, problem_of
 from inspector.archive.keys import StationKey
+from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.message import message
 from inspector.core.paths import user_data
@@ -114,8 +116,11 @@ class JournalSink(Sink):
         except BaseException:
             _close_quietly(journal)
             raise
-        self.journal, self._users = journal, 1
+        self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
         self.feeder = FeederThread(self.archive, self._url)
+
+    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+        return recorded_in(place, keys) if place.is_dir() else set()
 
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:

@@ -115,6 +115,7 @@ class BenchCamera(Camera):
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         while not stop.is_set():
+            self.alive()
             with self._changed:
                 self._changed.wait_for(lambda: self._asked[0] > 0, 0.1)
                 (count, rate), self._asked = self._asked, (0, 0.0)

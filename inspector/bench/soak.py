@@ -1,5 +1,6 @@
 """A working day of the line in minutes: whether memory grows and parts get lost."""
 
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from inspector.bench.pipeline import Progress, silent
 from inspector.bench.sides import Ours
 from inspector.core.errors import ConfigError
 from inspector.recipes.automatic import recipe_for
+from inspector.results.saving import PictureSink, RecordSink, RunFolder
+from inspector.results.sink import Sink
 
 LINE = 10.0  # parts a second of the simulated line
 _STEPS, _WARM = 100, 10  # number of steps, and of warm-up steps among them
@@ -37,18 +40,28 @@ class Soak:
     growth: float
 
 
-def bench_soak(bundle: Path, *, parts: int = 100_000, engine: str = "openvino", progress: Progress = silent) -> Soak:
-    """Let the station inspect `parts` frames at full speed through all its stages. Raises ConfigError for fewer than 100."""
+def bench_soak(
+    bundle: Path, *, parts: int = 100_000, engine: str = "openvino", save: bool = False, progress: Progress = silent
+) -> Soak:
+    """Let the station inspect `parts` frames at full speed through all its stages. Raises ConfigError for fewer than 100.
+
+    `save`: with records and pictures in a temporary folder; the pictures are deleted as it goes on.
+    """
     if parts < _STEPS:
         raise ConfigError("At least {count} parts are needed.", remedy="Give a larger number.", count=_STEPS)
     process, memory = psutil.Process(), list[float]()
     started = time.monotonic()
-    with Ours(recipe_for([bundle], "bench", engine=engine)) as ours:
-        for step in range(_STEPS):
-            progress(step, _STEPS)
-            ours.round(parts * (step + 1) // _STEPS - parts * step // _STEPS, keep=False)
-            memory.append(process.memory_info().rss / _MB)
-        stats = ours.station.stats()
+    with tempfile.TemporaryDirectory(prefix="inspector-soak-") as place:
+        folder = RunFolder(Path(place)) if save else None
+        sinks: list[Sink] = [] if folder is None else [RecordSink(folder), PictureSink(folder)]
+        with Ours(recipe_for([bundle], "bench", engine=engine), sinks=sinks) as ours:
+            for step in range(_STEPS):
+                progress(step, _STEPS)
+                ours.round(parts * (step + 1) // _STEPS - parts * step // _STEPS, keep=False)
+                memory.append(process.memory_info().rss / _MB)
+                for picture in Path(place).glob("*/overlays/*.png"):
+                    picture.unlink(missing_ok=True)
+            stats = ours.station.stats()
     before, after = median(memory[_WARM : 2 * _WARM]), median(memory[-_WARM:])
     return Soak(
         parts=parts,

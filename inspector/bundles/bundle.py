@@ -62,6 +62,7 @@ class Card(FiniteModel):
     name: str = Field(min_length=1, max_length=80)
     task: Annotated[TaskName, AfterValidator(known_task)]
     network: str
+    family: str = Field("", description="of an imported graph, which has no weights file; empty: trained here")
     network_options: Mapping[str, Option] = {}
     classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")
     ok_classes: tuple[str, ...] = Field((), description="classes of a good part; empty where no class is good")
@@ -134,8 +135,7 @@ class Bundle:
 
     def variant(self, engine: str, precision: str) -> Variant | None:
         """Return the variant for this engine and precision, whether it may be used or not; None if there is none."""
-        found = self._listed(engine, precision)
-        return found if isinstance(found, Variant) else None
+        return found if isinstance(found := self._listed(engine, precision), Variant) else None
 
     def later_variant(self, engine: str, precision: str) -> LaterVariant | None:
         """Return a variant written by a newer program version that this version does not understand; None if there is none."""
@@ -300,7 +300,7 @@ class Bundle:
                     remedy="Copy the bundle again from where it was trained.",
                     file=file,
                 )
-        for needed in (WEIGHTS, GRAPH):
+        for needed in (GRAPH,) if card.family else (WEIGHTS, GRAPH):
             if needed not in card.files:
                 raise ConfigError(
                     "The card of the bundle {bundle} does not list {file}.",

@@ -34,6 +34,7 @@ def is_own(bundle: Bundle, engine: str, precision: Precision) -> bool:
     """Return whether this is the bundle's own graph, which was compared with the trained network when it was written."""
     return (
         precision == "fp32"
+        and not _needs_weights(bundle, engine)
         and not ENGINES[engine].gated
         and not any(one.kind == (engine, precision) for one in bundle.card.variants)
     )
@@ -43,10 +44,21 @@ def barred(bundle: Bundle, engine: str, precision: Precision) -> Message | None:
     """Return why the variant must not judge parts, according to the bundle's lists; None if it may. No file is read."""
     if is_own(bundle, engine, precision):
         return None
+    if _needs_weights(bundle, engine):
+        return message(
+            "The bundle {bundle} was imported as a graph: it has no weights for {engine}.",
+            bundle=bundle.name,
+            engine=ENGINES[engine].label,
+        )
     if bundle.later_variant(engine, precision) is not None:
         return _of_later(bundle, engine, precision)
     variant = bundle.variant(engine, precision)
     return why_not(variant, bundle.card.files, bundle=bundle.name, engine=engine, precision=precision)
+
+
+def _needs_weights(bundle: Bundle, engine: str) -> bool:
+    """Return whether the engine runs a network's weights, and the bundle is a graph from elsewhere."""
+    return bool(bundle.card.family) and ENGINES[engine].weights
 
 
 def _of_later(bundle: Bundle, engine: str, precision: str) -> Message:
@@ -83,6 +95,8 @@ def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
         return Standing("later", barred(bundle, engine, precision))
     variant = bundle.variant(engine, precision)
     reason = barred(bundle, engine, precision)
+    if _needs_weights(bundle, engine):
+        return Standing("missing", reason)
     if variant is not None and reason is None:
         try:
             bundle.verify_variant(variant)
@@ -102,6 +116,8 @@ def worth_making(bundle: Bundle, engine: str, precision: Precision) -> bool:
     False for a variant that was refused or failed with the current software versions, and for a variant made by a newer program
     version.
     """
+    if _needs_weights(bundle, engine):
+        return False
     state, variant = standing(bundle, engine, precision).state, bundle.variant(engine, precision)
     if variant is None or state in ("missing", "changed", "damaged"):
         return state not in ("own", "later")

@@ -106,6 +106,14 @@ class Camera(ABC):
     origin: Origin | None = None
     """The watched file of the frame or problem that is being delivered. Set on the thread of `frames`."""
 
+    on_alive: Callable[[], None] | None = None
+    """Called on the thread of `frames` while it waits for the source without hanging. Set by whoever supervises the thread."""
+
+    def alive(self) -> None:
+        """Show a sign of life, at least once a second while a source that is not live has no frame to give."""
+        if self.on_alive is not None:
+            self.on_alive()
+
     @property
     def remembers(self) -> Path | None:
         """The folder whose judged files should be kept in a ledger; None for any other source."""
@@ -209,17 +217,19 @@ def stamp(
 
 
 class Pace:
-    """Spaces frames evenly: `rate` per second, or without waiting if 0."""
+    """Spaces frames evenly: `rate` per second, or without waiting if 0. `alive` is called while it waits."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, alive: Callable[[], None] = lambda: None) -> None:
         self._period = 1.0 / rate if rate > 0 else 0.0
         self._due = time.monotonic()
+        self._alive = alive
 
     def wait(self, stop: Event) -> bool:
         """Wait until the next frame is due; return False if `stop` was set. A consumer that fell behind gets no burst."""
         now = time.monotonic()
         self._due = max(self._due, now - self._period)
-        stop.wait(max(0.0, self._due - now))
+        while (left := self._due - time.monotonic()) > 0 and not stop.wait(min(left, 1.0)):
+            self._alive()
         self._due += self._period
         return not stop.is_set()
 

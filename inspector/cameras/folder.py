@@ -69,7 +69,7 @@ class FolderCamera(Camera):
         return self._watched(stop) if self._options.watch else self._listed(stop)
 
     def _listed(self, stop: Event) -> Iterator[Frame]:
-        pace, rounds = Pace(self._options.rate), 0
+        pace, rounds = Pace(self._options.rate, self.alive), 0
         while True:
             files = self._files()
             if not files:
@@ -99,7 +99,7 @@ class FolderCamera(Camera):
         return self._options.watch
 
     def _watched(self, stop: Event) -> Iterator[Frame]:
-        pace = Pace(self._options.rate)
+        pace = Pace(self._options.rate, self.alive)
         try:
             watch = self._watch = self._watch or self._new_watch()
             watch.open()
@@ -122,6 +122,7 @@ class FolderCamera(Camera):
             recursive=options.recursive,
             settle=options.settle,
             known={} if ledger is None else ledger.known(),
+            alive=self.alive,
         )
         if ledger is None or ledger.fresh:
             present = {} if options.existing else watch.files()

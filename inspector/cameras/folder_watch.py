@@ -48,12 +48,13 @@ class Arrival:
 
 @dataclass(slots=True)
 class _Scan:
-    """A scan under way, or the last one. `files`: names that it has found so far."""
+    """A scan under way, or the last one. `files`: names that it has found so far; `known`: how many of them were judged."""
 
     began: float = float("-inf")
     ended: float = float("-inf")
     walk: Iterator[Path | os.DirEntry[str]] | None = None
     files: set[str] = field(default_factory=set)
+    known: int = 0
     new: list[Path] = field(default_factory=list)
     worked: float = 0.0  # seconds
 
@@ -61,10 +62,20 @@ class _Scan:
 class FolderWatch:
     """The files of one folder, and which of them wait to be read. Used by one thread; kept while a share is disconnected.
 
-    `known`: what has been judged, by name relative to the folder.
+    `known`: what has been judged, by name relative to the folder. `alive` is called whenever the folder has answered.
     """
 
-    def __init__(self, folder: Path, *, pattern: str, recursive: bool, settle: float, known: Mapping[str, KnownFile]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        pattern: str,
+        recursive: bool,
+        settle: float,
+        known: Mapping[str, KnownFile],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._alive = alive
         self.known = dict(known)
         self._folder = folder
         self._pattern = pattern
@@ -107,13 +118,14 @@ class FolderWatch:
         while not stop.is_set():
             self._hear()
             self._look()
+            self._alive()
             now = time.monotonic()
             arrival = self._pop(now)
             if arrival is not None:
                 return arrival
-            if self._scan.walk is None and self._notifier is not None:
+            if self._notifier is not None and (self._scan.walk is None or self._trusted):
                 turn = self._turns[0][0] - now if self._turns else _POLL
-                self._notifier.wait(min(_POLL, max(0.0, turn)))
+                self._notifier.wait(min(_POLL if self._scan.walk is None else _SLICE, max(0.0, turn)))
         return None
 
     def again(self, arrival: Arrival, at: float) -> None:
@@ -145,6 +157,8 @@ class FolderWatch:
     def _name(self, file: Path | os.DirEntry[str]) -> str:
         if isinstance(file, Path):
             return file.relative_to(self._folder).as_posix()
+        if not self._recursive:
+            return file.name
         name = file.path[len(os.fspath(self._folder)) :].lstrip(os.sep)
         return name if os.sep == "/" else name.replace(os.sep, "/")
 
@@ -198,27 +212,31 @@ class FolderWatch:
             name = self._name(file)
             scan.files.add(name)
             known = self.known.get(name)
+            scan.known += known is not None
             state = state_of(file)
             if state is not None and (known is None or known.state != state or not known.complete):
                 waiting = self._waiting.get(name)
                 if waiting is None or waiting.state != state:
                     scan.new.append(Path(file))
-            if number % 64 == 63 and time.monotonic() >= until:
-                return False
+            if number % 64 == 63:
+                self._alive()
+                if time.monotonic() >= until:
+                    return False
         return True
 
     def _end(self, scan: _Scan) -> None:
         """Take over what a scan has found. An empty folder may be a disconnected share, so nothing counts as deleted then."""
         scan.walk = None
-        if scan.files:
+        for name in scan.files - self._present:
+            self._stems[_stem(name)] += 1
+            self._present.add(name)
+        if scan.files and len(scan.files) < len(self._present):
             gone = self._present - scan.files
             for name in gone:
                 self._stems[_stem(name)] -= 1
             self._present -= gone
+        if scan.files and (scan.known < len(self.known) or self._missing):
             self._forget(self.known.keys() - scan.files)
-        for name in scan.files - self._present:
-            self._stems[_stem(name)] += 1
-        self._present |= scan.files
         now, notifier = time.monotonic(), self._notifier
         notified = notifier is not None and notifier.since < self._changed_after
         for path in sorted(scan.new, key=natural_order):

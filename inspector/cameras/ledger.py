@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from inspector.core.errors import ConfigError, StorageError
 from inspector.core.types import FileState, Origin
 
 _VERSION: Final = 1
-_TAIL: Final = 32 << 20  # bytes of a record file that are searched for interrupted parts: far more than can be under way
 
 Entry = tuple[str, int]  # file and page
 _Statement = tuple[str, tuple[object, ...]]
@@ -42,23 +41,28 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class RecordKey:
-    """Identifies the record of a part. `place`: the file of one-line records that it is written to; "" if there is none."""
+    """Identifies the record of a part. `place`: file or folder that it is written to; "" if there is none."""
 
     place: str
     sequence: int
     utc: str
 
 
+Recorded = Callable[[Path, Collection[RecordKey]], set[RecordKey]]
+
+
 class Ledger:
     """An open ledger. Only one process can hold it. Every method may be called from any thread."""
 
-    def __init__(self, file: Path, folder: Path) -> None:
+    def __init__(self, file: Path, folder: Path, recorded: Recorded) -> None:
         """Open or create the ledger of `folder` and clear up what an interrupted process left.
 
-        Raises ConfigError if another process holds it, StorageError if it cannot be used.
+        `recorded(place, keys)` returns which of the parts have a record there. Raises ConfigError if another process holds the
+        ledger, StorageError if it cannot be used.
         """
         self.file = file
         self._folder = folder
+        self._recorded = recorded
         self._lock = threading.Lock()
         self._claimed: dict[Entry, Origin] = {}  # judged parts whose entry is not written yet
         self._waiting: list[_Statement] = []  # statements that a full disk has refused
@@ -171,9 +175,9 @@ class Ledger:
         """Settle the entries that a killed process left begun: keep those with a record, drop the others."""
         rows = self._base.execute("SELECT path, page, begun FROM pages WHERE begun IS NOT NULL").fetchall()
         keys = {(path, page): RecordKey(*json.loads(begun)) for path, page, begun in rows}
-        written: dict[str, set[RecordKey]] = {
-            place: _records(Path(place)) for place in {key.place for key in keys.values()} if place
-        }
+        written: dict[str, set[RecordKey]] = {}
+        for place in {key.place for key in keys.values()} - {""}:
+            written[place] = self._recorded(Path(place), {key for key in keys.values() if key.place == place})
         self._base.execute("BEGIN")
         for (path, page), key in keys.items():
             if not key.place or key in written[key.place]:
@@ -233,24 +237,6 @@ def _add(known: dict[str, KnownFile], path: str, page: int, file: KnownFile) -> 
         file = before
     file.done.add(page)
     known[path] = file
-
-
-def _records(place: Path) -> set[RecordKey]:
-    """Return the keys of the last records of a file. A line without its end was never written."""
-    found: set[RecordKey] = set()
-    try:
-        with place.open("rb") as stream:
-            stream.seek(max(0, place.stat().st_size - _TAIL))
-            lines = stream.read().split(b"\n")[:-1]
-    except OSError:
-        return found
-    for line in lines:
-        try:
-            data = json.loads(line)
-            found.add(RecordKey(str(place), data["sequence"], data["utc"]))
-        except (ValueError, KeyError, TypeError):
-            continue  # the first one may be cut, and the last one is the summary
-    return found
 
 
 def _blob(path: str) -> bytes:

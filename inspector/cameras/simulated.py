@@ -46,7 +46,7 @@ class SimulatedCamera(Camera):
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         options = self._options
-        line, pace = DemoLine(options.seed, good=options.good), Pace(options.rate)
+        line, pace = DemoLine(options.seed, good=options.good), Pace(options.rate, self.alive)
         source = f"simulated:{self.address}"
         for index in range(options.parts) if options.parts else count():
             if not pace.wait(stop):

@@ -1,8 +1,11 @@
 """A USB or built-in camera through the operating system's video driver."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import cv2
 from pydantic import Field
@@ -13,6 +16,7 @@ from inspector.core.config import FormField, Option
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.types import Frame
 
+_NODES: Final = Path("/sys/class/video4linux")
 _OPEN_S = 20.0  # some Windows drivers open slowly
 
 
@@ -82,3 +86,31 @@ class UsbDevice(VideoCapture):
         if int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"Y16 "):
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         return capture
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCamera:
+    """A camera that the operating system lists. `source`: as in a recipe; `name`: as its maker calls it, "" if unknown."""
+
+    source: str
+    name: str = ""
+
+
+def found_cameras() -> tuple[FoundCamera, ...]:
+    """Return the cameras that Linux lists, without opening any; elsewhere the numbers that a few cameras would have."""
+    if sys.platform != "linux":
+        return tuple(FoundCamera(f"usb:{number}") for number in range(4))
+    nodes = sorted(_NODES.glob("video*"), key=lambda node: int(node.name.removeprefix("video") or 0))
+    found: dict[str, FoundCamera] = {}
+    for node in nodes:
+        name, index = _said(node / "name"), _said(node / "index")
+        if index in ("", "0"):  # further nodes of a camera carry data about its frames
+            found[node.name] = FoundCamera(f"usb:/dev/{node.name}", name)
+    return tuple(found.values())
+
+
+def _said(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

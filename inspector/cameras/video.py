@@ -280,7 +280,7 @@ class VideoCamera(Camera):
         self._path = Path(address).expanduser()
 
     def frames(self, stop: Event) -> Iterator[Frame]:
-        pace = Pace(self._options.rate)
+        pace = Pace(self._options.rate, self.alive)
         while True:
             try:
                 video = VideoFile(self._path)

@@ -138,13 +138,14 @@ def latency(
 @click.option("--model", default="window-state", show_default=True, metavar="BUNDLE", help="A small one makes the day short.")
 @_ENGINE
 @click.option("--parts", type=click.IntRange(100), default=100_000, show_default=True, help="10 a second of a line's time.")
+@click.option("--save", is_flag=True, help="With records and pictures.")
 @_AS_JSON
-def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
+def soak(*, model: str, engine: str, parts: int, save: bool, as_json: bool) -> None:
     """Run a line's day in minutes: whether memory grows, and whether parts get lost."""
     from inspector.bench.soak import bench_soak
 
     with _progress(f"{parts} parts") as tell:
-        result = bench_soak(find_bundle(model), parts=parts, engine=engine, progress=tell)
+        result = bench_soak(find_bundle(model), parts=parts, engine=engine, save=save, progress=tell)
     if as_json:
         click.echo(json.dumps(rounded(asdict(result), 5)))
         return

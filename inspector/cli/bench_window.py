@@ -18,6 +18,7 @@ from rich.progress import Progress
 
 from inspector.cli.gui import no_display
 from inspector.core.errors import JobError
+from inspector.recipes.locate import demo_recipe
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 _PATIENCE = 240.0  # seconds
@@ -94,7 +95,8 @@ def start(*, rounds: int, as_json: bool) -> None:
         _write_picture(picture)
         started = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         started["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "bytecode")
-        command = ("-m", "inspector", "gui", "--open", str(picture), "--settings", str(settings), "--timed")
+        judge = ("--recipe", str(demo_recipe()))
+        command = ("-m", "inspector", "gui", "--open", str(picture), *judge, "--settings", str(settings), "--timed")
         for _ in range(rounds + 1):
             began = time.monotonic()
             bare.append(

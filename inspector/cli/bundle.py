@@ -1,4 +1,4 @@
-"""`inspector bundle`: which bundles a station may use."""
+"""`inspector bundle`: which bundles a station may use, and foreign networks as bundles."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import click
 
 from inspector.bundles import acceptance
 from inspector.bundles.bundle import Bundle
+from inspector.cli.bundle_import import import_
 from inspector.cli.support.lines import say
 from inspector.core.errors import ConfigError
 from inspector.recipes.locate import find_bundle
@@ -15,7 +16,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def bundle() -> None:
-    """Accept changed bundles, and sign bundles with the plant's key."""
+    """Import networks from elsewhere, accept changed bundles, and sign bundles with the plant's key."""
+
+
+bundle.add_command(import_)
 
 
 @bundle.command()

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,16 +21,23 @@ import numpy as np
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle
+from inspector.bundles.reference import read_reference
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.installed import installation
 from inspector.core.paths import models, resources, user_data
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
 from inspector.core.text import one_line
+from inspector.engines.base import open_engine
 from inspector.recipes.locate import find_bundles
+from inspector.tasks.parity import limits_for
+from inspector.tasks.parity_check import Gate
 
 PACKAGES = ("numpy", "opencv-python-headless", "pydantic", "PySide6-Essentials", "pyqtgraph")
 TRAIN_HINT = "For training, Grad-CAM and the torch engines install the extra `train` (./packaging/run.sh --with train)."
+PACK_HINT = "For training, Grad-CAM and the torch engines install the training pack, {file}."
 GPU_HINT = "For an NVIDIA card install the extra `gpu` (./packaging/run.sh --with gpu)."
+RESTARTS = "restarts.log"  # written by the service that keeps the station running, a line for each restart
 LOW_DISK = 2 * 1024**3
 FULL_DISK = 200 * 1024**2
 CHILD_TIMEOUT_S = 60.0
@@ -83,6 +90,10 @@ def program() -> Iterator[Finding]:
     """Yield this program, Python, the operating system and the required packages."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processor cores"
     yield _ok("program", f"inspector {__version__}, Python {platform.python_version()}, {system}")
+    installed = installation()
+    if installed is not None:
+        licenses = installed.folder / "licenses"
+        yield _ok("installation", f"{installed.folder}, commit {installed.commit[:12]}; licences of what it brings: {licenses}")
     missing = [name for name in PACKAGES if not _version(name)]
     yield _ok("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES if name not in missing))
     for name in missing:
@@ -91,7 +102,23 @@ def program() -> Iterator[Finding]:
     if torch:
         yield _ok("training", f"torch {torch}, torchvision {_version('torchvision') or 'is missing'}; {len(NETWORKS)} networks")
     else:
-        yield _note("training", "torch is not installed; inspecting works without it.", TRAIN_HINT)
+        yield _note("training", "torch is not installed; inspecting works without it.", _train_hint())
+
+
+def _train_hint() -> str:
+    installed = installation()
+    return TRAIN_HINT if installed is None else PACK_HINT.format(file=installed.training_pack)
+
+
+def restarts() -> Iterator[Finding]:
+    """Yield how often the service manager had to start the station again, and why the last time."""
+    try:
+        lines = (user_data() / RESTARTS).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    if lines:
+        when, _, reason = lines[-1].partition(" ")
+        yield _note("restarts", f"The station was started again {len(lines)} times, the last time on {when} ({reason}).")
 
 
 def bundles() -> Iterator[Finding]:
@@ -133,31 +160,40 @@ def _smallest_bundle() -> Bundle | None:
 
 
 def engines() -> Iterator[Finding]:
-    """Yield the result of running the smallest shipped bundle on every engine."""
-    from inspector.engines.base import open_engine
+    """Yield the result of running the smallest shipped bundle on every engine, on its own reference images.
 
+    Its exported graph was compared with the trained network when it was made. Engines that answer it differently are a problem.
+    """
     try:
         bundle = _smallest_bundle()
+        reference = None if bundle is None else read_reference(bundle)
     except ConfigError as error:
         yield _error("engine", error)
         return
+    gate: Gate | None = None
     for name, entry in ENGINES.items():
         check = f"engine {name}"
         package = entry.software[0]
         if not _version(package):
-            remedy = {"train": TRAIN_HINT, "gpu": GPU_HINT}.get(entry.extra, f"Install {package}.")
+            remedy = {"train": _train_hint(), "gpu": GPU_HINT}.get(entry.extra, f"Install {package}.")
             yield Finding(check, Status.NOTE if entry.extra else Status.PROBLEM, f"{package} is not installed.", remedy)
-        elif bundle is None or entry.gated:
-            why = "there is no bundle to run" if bundle is None else "a bundle is exported for it first"
+        elif bundle is None or reference is None or entry.gated:
+            why = "a bundle is exported for it first" if bundle else "there is no bundle to run"
             yield _note(check, f"{package} {_version(package)}, not tried: {why}")
         else:
             try:
                 with open_engine(name, bundle) as engine:
-                    milliseconds = _time(engine.infer, np.zeros((1, *bundle.card.input.shape), bundle.card.input.dtype))
+                    milliseconds = _time(engine.infer, reference.frames[:1])
+                    gate = gate or Gate(bundle, reference, engine.infer)
+                    parity = gate.judge(engine.infer, limits=limits_for("fp32"), files={})
             except InspectorError as error:
                 yield _error(check, error)
+                continue
+            text = f"{package} {_version(package)} runs {bundle.name} in {milliseconds:.1f} ms"
+            if parity.refused is None:
+                yield _ok(check, f"{text}; {parity.images} reference images agree")
             else:
-                yield _ok(check, f"{package} {_version(package)} runs {bundle.name} in {milliseconds:.1f} ms")
+                yield _problem(check, f"{text}, but {parity.refused.text}", "Install the program again, or use another engine.")
 
 
 def _time(infer: Callable[[Any], Any], batch: Any) -> float:  # noqa: ANN401 - any engine's input
@@ -253,9 +289,6 @@ def window() -> Iterator[Finding]:
     """Yield whether Qt starts, the screens it sees, and the fonts."""
     if not _version("PySide6-Essentials"):
         return
-    if getattr(sys, "frozen", False):
-        yield _note("window", "not tried in the packaged program: start it without a command to see")
-        return
     headless = sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     environment = {"QT_QPA_PLATFORM": "offscreen"} if headless else {}
     code, output = _child([sys.executable, "-P", "-m", "inspector.ui.shell.probe"], environment)
@@ -313,12 +346,13 @@ def disk() -> Iterator[Finding]:
         yield _ok("disk", text)
 
 
-CHECKS: tuple[Check, ...] = (program, bundles, recipes, engines, gpus, cameras, window, disk)
+CHECKS: tuple[Check, ...] = (program, bundles, recipes, engines, gpus, cameras, window, disk, restarts)
+SELF_TEST: tuple[Check, ...] = (program, bundles, recipes, engines)
 
 
-def findings() -> Iterator[Finding]:
-    """Yield every finding of every check. A check that raises is reported as a problem, and the others still run."""
-    for check in CHECKS:
+def findings(checks: Sequence[Check]) -> Iterator[Finding]:
+    """Yield every finding of these checks. A check that raises is reported as a problem, and the others still run."""
+    for check in checks:
         try:
             yield from check()
         except InspectorError as error:
@@ -336,13 +370,14 @@ _MARKS = {
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line and nothing else.")
-def doctor(as_json: bool) -> int:
+@click.option("--self-test", is_flag=True, help="Only what an installer asks: packages, bundles, recipes and engines.")
+def doctor(as_json: bool, self_test: bool) -> int:
     """Say what works on this machine: engines, bundles, cameras, GPUs, displays.
 
     Exit code 1 if something is broken that the demo line needs.
     """
     counts = dict.fromkeys(Status, 0)
-    for finding in findings():
+    for finding in findings(SELF_TEST if self_test else CHECKS):
         counts[finding.status] += 1
         if as_json:
             say_json(asdict(finding))

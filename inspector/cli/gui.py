@@ -13,6 +13,8 @@ import click
 from inspector.cli.main import stop_with
 from inspector.cli.support.signals import stop_requests
 
+_PAGES = ("inspect", "review", "train", "recipes", "settings")
+
 
 class _Size(click.ParamType[tuple[int, int]]):
     name = "WxH"
@@ -35,7 +37,7 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of this run.")
 @click.option("--theme", type=click.Choice(["light", "dark", "system"]), help="Colours of this run.")
 @click.option("--screenshot", type=click.Path(path_type=Path), help="Save a picture of the window and end.")
-@click.option("--page", type=click.Choice(["inspect", "review", "train", "settings"]), default="inspect", show_default=True)
+@click.option("--page", type=click.Choice(_PAGES), default="inspect", show_default=True)
 @click.option("--tab", default="live", show_default=True, help="live, detection, segmentation, thermal or gradcam.")
 @click.option("--size", type=_Size(), default=(1920, 1080), help="Size of the picture, for example 1366x768.")
 @click.option("--hold", default="", metavar="PART", help="Picture: pick this NG part from the filmstrip first.")

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from inspector.cli.support.lines import prepare_streams, say
+from inspector.core.data_format import claim_user_data
 from inspector.core.errors import ConfigError, InspectorError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -34,6 +35,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "worker": "inspector.cli.worker:worker",
     }
 )
+
+
+_WITHOUT_DATA = ("doctor", "worker", "bench")
 
 
 class _LazyGroup(click.Group):
@@ -66,6 +70,8 @@ def _say_version(context: click.Context, _option: click.Parameter, asked: bool) 
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Visual inspection station. Without a command it opens the window."""
+    if ctx.invoked_subcommand not in _WITHOUT_DATA:
+        claim_user_data()
     if ctx.invoked_subcommand is None:
         command = cli.get_command(ctx, "gui")
         if command is not None:
@@ -76,7 +82,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line with these arguments (default: those of the process) and return the exit code."""
     prepare_streams()
     try:
-        result = cli.main(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        result = cli.main(args=given, prog_name="inspector", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

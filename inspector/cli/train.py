@@ -23,7 +23,9 @@ from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
+from inspector.core.types import TaskName
 from inspector.data.annotations import LAYOUTS, read_dataset
+from inspector.data.good_classes import guess_good_classes
 from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
@@ -116,6 +118,8 @@ def _settings(values: Mapping[str, Any], out: Path, *, as_json: bool) -> TrainSe
             layout=settings.layout,
             backgrounds=settings.backgrounds,
         )
+        values = _with_good_classes(values, settings.task, dataset.classes)
+        settings = train_settings({**values, "out": out})
     if values.keys() & OWN_CHOICE:
         problem = None if rank() else time_problem(settings, len(dataset.samples))
         if problem is not None:
@@ -133,6 +137,18 @@ def _settings(values: Mapping[str, Any], out: Path, *, as_json: bool) -> TrainSe
         if as_json:
             say_json({"name": settings.bundle_name, "advice": advice_json(settings.task, advice)})
     return train_settings({**advice.settings, **values, "out": out})
+
+
+def _with_good_classes(values: Mapping[str, Any], task: TaskName, classes: Sequence[str]) -> Mapping[str, Any]:
+    """Return the values with the good classes guessed from their names, where the verdict needs them and none is named."""
+    if "ok_classes" in values or TASKS[task].labels != "label":
+        return values
+    good = guess_good_classes(classes)
+    if good:
+        say(f"Good parts: {', '.join(good)} (guessed from the name; --ok names others)", err=True)
+    else:
+        say(f"No class counts as good, so every part will be NG. Name the good ones with --ok: {', '.join(classes)}", err=True)
+    return {**values, "ok_classes": good}
 
 
 def _beside(settings: TrainSettings) -> int:

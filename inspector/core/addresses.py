@@ -5,7 +5,7 @@ window show addresses, so every address that is shown goes through `hide_secrets
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 # A file path reduces two slashes to one.
@@ -57,6 +57,23 @@ class Address:
             return f"{self.origin}{self.path}"
         scheme, _, host = self.origin.partition("://")
         return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{host}{self.path}"
+
+
+def without_login(text: str) -> tuple[str, str, str]:
+    """Split an address into the address without its login, the user and the password.
+
+    A text that is no network address is returned unchanged, without a login.
+    """
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return text, "", ""
+    return replace(address, user="", password="").url, address.user, address.password
+
+
+def with_login(text: str, user: str, password: str) -> str:
+    """Return the address with this login; one that it holds already is replaced. Raises ValueError if it is no address."""
+    return replace(parse_address(text), user=user, password=password).url
 
 
 def parse_address(text: str) -> Address:

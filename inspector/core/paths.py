@@ -1,6 +1,5 @@
-"""Where shipped files and a user's own files lie: in a source tree, an installed wheel or a frozen program."""
+"""Where shipped files and a user's own files lie: in a source tree or an installed wheel."""
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,11 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def _shipped(name: str) -> Path:
-    frozen = getattr(sys, "_MEIPASS", None)
-    candidates = [_PACKAGE / f"_{name}", _PACKAGE.parent / name]
-    if frozen is not None:
-        candidates.insert(0, Path(frozen) / name)
-    for candidate in candidates:
+    for candidate in (_PACKAGE / f"_{name}", _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate
     raise ConfigError(

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from inspector.core.errors import ConfigError
+from inspector.core.installed import training_pack
 from inspector.core.types import LabelKind, Precision, TaskName
 
 
@@ -44,14 +45,18 @@ class Entry:
             missing = (error.name or "").partition(".")[0]
             if missing in ("", "inspector"):
                 raise
+            pack = training_pack() if self.extra == "train" else ""
             raise ConfigError(
                 "{label} needs the Python package {package}, which is not installed.",
-                remedy="Install it from the program's folder: packaging/run.sh --with {extra} (Windows: run.ps1)."
+                remedy="Install the training pack, {pack}."
+                if pack
+                else "Install it from the program's folder: packaging/run.sh --with {extra} (Windows: run.ps1)."
                 if self.extra
                 else "Install {package}.",
                 label=self.label,
                 package=missing,
                 extra=self.extra,
+                pack=pack,
             ) from error
 
 
@@ -135,7 +140,7 @@ class EngineEntry(Entry):
 
     `software`: the packages whose versions decide its behaviour, the one that runs it first. `isolate`: it must run in a worker
     process, away from the window. `gated`: even its fp32 variant must agree with the trained network before use. `files`: its
-    variants have files of their own.
+    variants have files of their own. `weights`: it runs a network's weights, not a graph.
     """
 
     software: tuple[str, ...] = ()
@@ -143,6 +148,7 @@ class EngineEntry(Entry):
     precisions: tuple[Precision, ...] = ("fp32",)
     gated: bool = False
     files: bool = False
+    weights: bool = False
 
 
 def known_task(name: str) -> str:
@@ -364,7 +370,12 @@ ENGINES: dict[str, EngineEntry] = {
         files=True,
     ),
     "torch": EngineEntry(
-        "inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", software=("torch",), isolate=True
+        "inspector.engines.torch_eager:TorchEagerEngine",
+        "PyTorch",
+        extra="train",
+        software=("torch",),
+        isolate=True,
+        weights=True,
     ),
     "torchscript": EngineEntry(
         "inspector.engines.torch_script:TorchScriptEngine",
@@ -373,6 +384,7 @@ ENGINES: dict[str, EngineEntry] = {
         software=("torch",),
         isolate=True,
         precisions=("fp32", "bf16"),
+        weights=True,
     ),
 }
 
@@ -388,6 +400,8 @@ CAMERAS: Mapping[str, Entry] = MappingProxyType(
 
 TABS: Mapping[str, Entry] = MappingProxyType(
     {
+        "picture": Entry("inspector.ui.tabs.picture:PictureTab", "Picture"),
+        "classification": Entry("inspector.ui.tabs.classification:ClassificationTab", "Classification"),
         "detection": Entry("inspector.ui.tabs.detection:DetectionTab", "Detection"),
         "segmentation": Entry("inspector.ui.tabs.segmentation:SegmentationTab", "Segmentation"),
         "thermal": Entry("inspector.ui.tabs.thermal:ThermalTab", "Thermal"),

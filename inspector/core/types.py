@@ -65,6 +65,12 @@ class Scores:
         """The index of the most likely class."""
         return int(self.values.argmax())
 
+    @property
+    def margin(self) -> float:
+        """The score of the most likely class minus that of the next."""
+        first, second, *_ = (*sorted(self.values.tolist(), reverse=True), 0.0, 0.0)
+        return float(first - second)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:

@@ -87,6 +87,7 @@ _LABEL_FILES = (
     ".h5",
     ".jsonl",
     ".ndjson",
+    ".manifest",
     ".xlsx",
 )
 

@@ -99,7 +99,7 @@ class _Found:
     def __init__(self) -> None:
         self._shares: list[float] = []
         self._spans: dict[int, list[float]] = {}  # by class
-        self._widths: dict[int, list[float]] = {}
+        self._widths: dict[int, list[float | None]] = {}
         self._most = 0
 
     def add_boxes(self, xyxy: NDArray[np.float32], classes: Sequence[int], width: int, height: int) -> None:
@@ -110,15 +110,18 @@ class _Found:
             self._spans.setdefault(kind, []).append(span)
         self._most = max(self._most, len(xyxy))
 
-    def add_width(self, kind: int, width: float, side: int) -> None:
-        """Add a width in pixels in an image whose longer side is `side`."""
-        self._widths.setdefault(kind, []).append(width / side)
+    def add_width(self, kind: int, width: float | None, side: int) -> None:
+        """Add a width in pixels in an image whose longer side is `side`; None if it could not be measured."""
+        self._widths.setdefault(kind, []).append(None if width is None else width / side)
 
     def sizes(self) -> ObjectSizes | None:
         if not self._spans:
             return None
         largest = float(np.percentile([span for spans in self._spans.values() for span in spans], 95))
-        width = _small(self._widths) if self._widths else None
+        # Where most objects of a class do not stand out from their surroundings, the others are chance.
+        known = {kind: [one for one in found if one is not None] for kind, found in self._widths.items()}
+        known = {kind: widths for kind, widths in known.items() if 2 * len(widths) > len(self._widths[kind])}
+        width = _small(known) if known else None
         return ObjectSizes(float(np.median(self._shares)), _small(self._spans), largest, width, self._most)
 
 
@@ -142,9 +145,7 @@ def _measure(sample: Sample, found: _Found) -> None:
     elif boxes is not None:
         grey = np.asarray(pixels, np.float32) if pixels.ndim == 2 else np.asarray(pixels, np.float32).mean(axis=2)
         for box, kind in spread(list(zip(boxes.xyxy.tolist(), boxes.classes.tolist(), strict=True)), _BOXES):
-            thin = thinnest(grey, box)
-            if thin is not None:
-                found.add_width(kind, thin, side)
+            found.add_width(kind, thinnest(grey, box), side)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Explainer:
         content = geometry.content(spec)
         values = link.output[content.y : content.bottom, content.x : content.right].copy()
         name = "" if reply.class_index is None else self._bundle.card.classes[reply.class_index]
-        return HeatMap(values, region, reply.layer, name, reply.target or 0.0)
+        return HeatMap(values, geometry.region, reply.layer, name, reply.target or 0.0)
 
     def close(self) -> None:
         """End the worker. May be called twice; a later request starts a new worker."""

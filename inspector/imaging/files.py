@@ -286,7 +286,7 @@ def walk_images(folder: Path, *, pattern: str = "*", recursive: bool = False) ->
 
 def is_image_name(name: str, pattern: str = "*") -> bool:
     """Return whether a file of this name is an image to be read or to be refused by name, and matches `pattern`."""
-    return os.path.splitext(name)[1].lower() in _PICTURES and (pattern == "*" or fnmatch.fnmatch(name, pattern))  # noqa: PTH122
+    return name[name.rfind(".") :].lower() in _PICTURES and (pattern == "*" or fnmatch.fnmatch(name, pattern))
 
 
 def label_masks(files: Iterable[Path]) -> list[Path]:

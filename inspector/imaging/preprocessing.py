@@ -7,6 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ConfigDict, Field, model_validator
 
 from inspector.core.config import FiniteModel
@@ -16,6 +17,8 @@ from inspector.imaging.temperature import may_be_hundredths
 
 Prepared = NDArray[np.uint8 | np.float32]
 Places = NDArray[np.float64]
+Fit = Literal["stretch", "letterbox", "crop"]
+Resample = Literal["average", "linear", "antialias"]
 
 _LINEAR = 1.5  # largest reduction by interpolation
 _KEPT = 0.49  # share of a line's contrast: half, allowing for rounding
@@ -36,7 +39,9 @@ class InputSpec(FiniteModel):
     (grey levels or kelvin), to 0..255. The default levels are the whole range of the dtype. `kind="float"`: the same as float32
     without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `unit`: the unit of the frames that the
     network was trained on; None in cards of earlier versions (see `reads`). `fit="stretch"` resizes to the input size;
-    `"letterbox"` keeps the aspect ratio and pads with the value 114.
+    `"letterbox"` keeps the aspect ratio and pads with the value 114; `"crop"` keeps it and leaves out what exceeds the input on
+    both sides of the middle. `resample="average"` keeps thin lines where a picture shrinks (see `resize`). Imported networks
+    may have learnt from others: `"linear"` interpolates between four pixels, `"antialias"` is Pillow's bilinear filter.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +50,8 @@ class InputSpec(FiniteModel):
     height: int = Field(gt=0, le=4096)
     channels: Literal[1, 3] = 3
     kind: Literal["uint8", "float"] = "uint8"
-    fit: Literal["stretch", "letterbox"] = "stretch"
+    fit: Fit = "stretch"
+    resample: Resample = "average"
     levels: tuple[float, float] | None = None
     unit: Unit | None = None
 
@@ -103,6 +109,8 @@ class View:
 
     def content(self, spec: InputSpec) -> Region:
         """Return the part of the input that shows the region, in input pixels. Without letterboxing this is the whole input."""
+        if spec.fit != "letterbox":
+            return Region(0, 0, spec.width, spec.height)
         x = round(self.region.x * self.scale_x + self.offset_x)
         y = round(self.region.y * self.scale_y + self.offset_y)
         width = min(max(1, round(self.region.width * self.scale_x)), spec.width - x)
@@ -116,7 +124,9 @@ def whole(pixels: Pixels) -> Region:
 
 
 def view(region: Region, spec: InputSpec, camera: str = "") -> View:
-    """Return the geometry that `prepare` uses for this region and input."""
+    """Return the geometry that `prepare` uses for this region and input. Its region is the part of `region` that is seen."""
+    if spec.fit == "crop":
+        return _cropped(region, spec, camera)
     scale_x, scale_y = spec.width / region.width, spec.height / region.height
     pad_x = pad_y = 0
     if spec.fit == "letterbox":
@@ -126,6 +136,22 @@ def view(region: Region, spec: InputSpec, camera: str = "") -> View:
         scale_x, scale_y = inner_width / region.width, inner_height / region.height
         pad_x, pad_y = (spec.width - inner_width) // 2, (spec.height - inner_height) // 2
     return View(camera, region, scale_x, scale_y, pad_x - region.x * scale_x, pad_y - region.y * scale_y)
+
+
+def _covering(region: Region, spec: InputSpec) -> tuple[int, int, int, int]:
+    """Return width and height of the resized region, and left and top of the input in it, for `fit="crop"`."""
+    scale = max(spec.width / region.width, spec.height / region.height)
+    width, height = max(spec.width, int(region.width * scale)), max(spec.height, int(region.height * scale))
+    return width, height, round((width - spec.width) / 2), round((height - spec.height) / 2)
+
+
+def _cropped(region: Region, spec: InputSpec, camera: str) -> View:
+    width, height, left, top = _covering(region, spec)
+    scale_x, scale_y = width / region.width, height / region.height
+    x, y = round(left / scale_x), round(top / scale_y)
+    seen_width, seen_height = max(1, round(spec.width / scale_x)), max(1, round(spec.height / scale_y))
+    seen = Region(region.x + x, region.y + y, min(seen_width, region.width - x), min(seen_height, region.height - y))
+    return View(camera, seen, scale_x, scale_y, -left - region.x * scale_x, -top - region.y * scale_y)
 
 
 def prepare(
@@ -144,20 +170,24 @@ def prepare(
     region = region or whole(pixels)
     patch = _without_gaps(pixels[region.y : region.bottom, region.x : region.right])
     levelled = _levels(patch, spec, bits)
-    geometry = view(region, spec)
-    content = geometry.content(spec)
+    content = view(region, spec).content(spec)
     result = np.empty(spec.shape, spec.dtype) if out is None else out
     if content.width != spec.width or content.height != spec.height:
         result[...] = 114
     target = result[content.y : content.bottom, content.x : content.right]
+    if spec.fit == "crop":
+        width, height, left, top = _covering(region, spec)
+        large = np.empty((height, width, *levelled.shape[2:]), levelled.dtype)
+        _resampled(levelled, large, spec)
+        levelled = large[top : top + spec.height, left : left + spec.width]
     if levelled.ndim == 2:
-        resize(levelled, target[..., 0])
+        _resampled(levelled, target[..., 0], spec)
         target[..., 1:] = target[..., :1]
     elif spec.channels == 3:
-        resize(levelled, target)
+        _resampled(levelled, target, spec)
     else:  # grey is ITU-R BT.601 luma
         small = np.empty((content.height, content.width, 3), levelled.dtype)
-        resize(levelled, small)
+        _resampled(levelled, small, spec)
         target[..., 0] = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     return result
 
@@ -224,6 +254,20 @@ def resize(patch: Prepared, target: Prepared) -> None:
     for _ in range(halvings):
         source = _halved(source)
     _scale(source, target, method)
+
+
+def _resampled(patch: Prepared, target: Prepared, spec: InputSpec) -> None:
+    """Resize `patch` into `target` as the spec says."""
+    if spec.resample == "average" or patch.shape == target.shape:
+        resize(patch, target)
+    elif spec.resample == "linear":
+        _scale(_readable(patch), target, cv2.INTER_LINEAR)
+    else:
+        layers = patch[..., None] if patch.ndim == 2 else patch
+        size, made = (target.shape[1], target.shape[0]), target[..., None] if target.ndim == 2 else target
+        for channel in range(layers.shape[2]):
+            layer = Image.fromarray(np.ascontiguousarray(layers[..., channel]))
+            made[..., channel] = np.asarray(layer.resize(size, Image.Resampling.BILINEAR), patch.dtype)
 
 
 @functools.lru_cache(maxsize=4096)

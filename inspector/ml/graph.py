@@ -104,6 +104,11 @@ def load_network(bundle: Bundle) -> nn.Module:
 
     Raises ConfigError if the weights are not a safetensors file or belong to another network.
     """
+    if bundle.card.family:
+        raise ConfigError(
+            "The bundle {bundle} was imported as a graph: it has no weights to train, or to write another graph from.",
+            bundle=bundle.folder,
+        )
     weights = bundle.weights()
     shapes = {name: tuple(array.shape) for name, array in weights.items()}
     # Build on the meta device first: a card that describes a huge network must not be able to fill the memory.

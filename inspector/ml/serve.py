@@ -5,6 +5,7 @@ process makes the shared output as soon as the size of an answer is known. Only 
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,25 +58,46 @@ def serve_engine(job: InferJob, channel: "Channel") -> None:
 def serve_explain(job: ExplainJob, channel: "Channel") -> None:
     """Serve explanations of a bundle's predictions; the frame is the first in the input."""
     bundle = Bundle.open(job.bundle)
-    from inspector.ml.explain import cam_layers, explain
-    from inspector.ml.graph import as_tensor, load_graph
-
-    graph = load_graph(bundle)
     frames = _map_input(job.folder, bundle, job.batch)
     heat: NDArray[np.float32] = make_map(job.folder / OUTPUT, (bundle.card.input.height, bundle.card.input.width), np.float32)
-    channel.send(Ready(shape=heat.shape, layers=tuple(cam_layers(graph))))
+    layers, explained = _explainer(bundle)
+    channel.send(Ready(shape=heat.shape, layers=layers))
     for request in channel.requests():
         if not isinstance(request, ExplainRequest):
             raise JobError("The worker was asked for {type}, which it does not do.", type=request.type)
         try:
-            answer = explain(graph, as_tensor(frames[:1]), request)
+            values, told = explained(frames[0], request)
         except InspectorError as error:
             # An invalid question does not end the worker.
             remedy = None if error.remedy is None else sentence(error.remedy)
             channel.send(Refused(problem=sentence(error.problem), remedy=remedy))
             continue
-        heat[...] = answer.heat
-        channel.send(Explained(layer=answer.layer, class_index=answer.class_index, target=answer.target))
+        heat[...] = values
+        channel.send(told)
+
+
+def _explainer(bundle: Bundle) -> tuple[tuple[str, ...], Callable[[Prepared, ExplainRequest], tuple[Floats, Explained]]]:
+    """Return the layers that can be explained, and a function from a frame to its heat map and what it explains."""
+    if bundle.card.family:
+        from inspector.ml.occlusion import LAYER, occlusion
+
+        engine: _Engine = find(ENGINES, "onnxruntime", "engine").load()(bundle)
+
+        def covered(frame: Prepared, request: ExplainRequest) -> tuple[Floats, Explained]:
+            values, kind, target = occlusion(engine.infer, bundle.card, frame, request)
+            return values, Explained(layer=LAYER, class_index=kind, target=target)
+
+        return (LAYER,), covered
+    from inspector.ml.explain import cam_layers, explain
+    from inspector.ml.graph import as_tensor, load_graph
+
+    graph = load_graph(bundle)
+
+    def looked_into(frame: Prepared, request: ExplainRequest) -> tuple[Floats, Explained]:
+        answer = explain(graph, as_tensor(frame[None]), request)
+        return answer.heat, Explained(layer=answer.layer, class_index=answer.class_index, target=answer.target)
+
+    return tuple(cam_layers(graph)), looked_into
 
 
 def _map_input(folder: Path, bundle: Bundle, batch: int) -> NDArray[Any]:

@@ -10,9 +10,11 @@ from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import user_data
 from inspector.imaging.preprocessing import fits
 from inspector.recipes.automatic import complete, doubt
-from inspector.recipes.document import save_recipe
+from inspector.recipes.document import recipe_text
 from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles, own_recipes
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
+from inspector.recipes.revisions import keep_revision, previous
+from inspector.recipes.threshold import same_step, with_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,8 @@ def _named(wish: Wish, name: str) -> Wish:
 def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
     """Write the changed recipe to `path`, its own file or another.
 
-    The file's previous content is kept in a backup. Comments and layout are preserved; only changes are written. Raises
-    ConfigError if the file was changed since it was read, StorageError if it cannot be written.
+    The file's previous content and the new one are kept among its revisions. Comments and layout are preserved; only changes
+    are written. Raises ConfigError if the file was changed since it was read, StorageError if it cannot be written.
     """
     before: bytes | None = None
     backup: Path | None = None
@@ -211,11 +213,37 @@ def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
                 file=path,
             )
         before = path.read_bytes()
-        backup = path.with_name(f"{path.name}.r{file.recipe.revision}.bak")
-        write_atomically(backup, before)
+        backup = keep_revision(path, before, file.recipe.revision, noted=False)
     written = changed if same else _moved(changed, file.base, path.resolve().parent)
-    save_recipe(written, path, like=_text(file.path))
+    content = recipe_text(written, like=_text(file.path)).encode()
+    keep_revision(path, content, written.revision)
+    write_atomically(path, content)
     return Written(path, written, _stamp(path), before, backup)
+
+
+def write_threshold(path: Path, step: InspectModel, threshold: float) -> Written:
+    """Write the threshold that decides at a step to the recipe's file, as its next revision.
+
+    `step`: as in the complete recipe. Raises ConfigError if the file has no such step, StorageError if it cannot be written.
+    """
+    file = open_recipe_file(path)
+    own = same_step(file.recipe, step)
+    if own is None:
+        raise ConfigError(
+            "The recipe {file} no longer uses {bundle} at this place.",
+            remedy="Open it again.",
+            file=path,
+            bundle=step.bundle,
+        )
+    changed = with_threshold(file.recipe, own, threshold)
+    return write_changed(file, changed.model_copy(update={"revision": file.recipe.revision + 1}), path)
+
+
+def step_back(path: Path) -> Written:
+    """Write the recipe's previous revision again, as its next one. Raises ConfigError if there is none, or StorageError."""
+    file, earlier = open_recipe_file(path), previous(path)
+    recipe = earlier.load().model_copy(update={"revision": file.recipe.revision + 1})
+    return write_changed(file, recipe, path)
 
 
 def undo(written: Written) -> None:

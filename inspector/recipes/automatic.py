@@ -1,6 +1,6 @@
 """Defaults of a recipe, filled in from the bundles' cards; and a recipe for bundles without a recipe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from inspector.bundles.bundle import Card, read_card
@@ -34,6 +34,13 @@ def recipe_for(
         cameras={CAMERA: CameraModel(source=source)},
         inspect=tuple(InspectModel(bundle=str(bundle), camera=CAMERA) for bundle in bundles),
     )
+
+
+def recipe_with_limit(source: str, celsius: float, *, name: str) -> Recipe:
+    """Return a recipe that measures the temperatures of a radiometric source: NG above this limit. Raises ConfigError."""
+    bundle = shipped_bundles("kelvin")[0].name
+    recipe = recipe_for([bundle], source, name=name)
+    return recipe.model_copy(update={"rules": (Rule(bundle=bundle, quantity="temperature_max", limit=celsius),)})
 
 
 def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
@@ -86,6 +93,24 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
     kept = {step.bundle for step in steps}
     rules = tuple(rule for rule in recipe.rules if rule.bundle in kept)
     return recipe.model_copy(update={"cameras": {camera: recipe.cameras[camera]}, "inspect": steps, "rules": rules})
+
+
+def seen_by(recipe: Recipe, cameras: Collection[str]) -> tuple[Recipe | None, tuple[int, ...]]:
+    """Return the part of a complete recipe that looks at these cameras, and the places of its rules in the whole recipe.
+
+    None if no bundle looks at them.
+    """
+    steps = tuple(step for step in recipe.inspect if step.camera in cameras)
+    kept = {step.bundle for step in steps}
+    places = tuple(place for place, rule in enumerate(recipe.rules) if rule.bundle in kept)
+    if not steps:
+        return None, places
+    seen = {
+        "cameras": {name: camera for name, camera in recipe.cameras.items() if name in cameras},
+        "inspect": steps,
+        "rules": tuple(recipe.rules[place] for place in places),
+    }
+    return recipe.model_copy(update=seen), places
 
 
 def thresholds(step: InspectModel, card: Card) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from inspector.core.message import Message, message
-from inspector.core.types import SEVERITY, Judgement, Prediction, Verdict
+from inspector.core.types import SEVERITY, Boxes, Judgement, Prediction, Scores, Verdict
 from inspector.recipes.history import History
 from inspector.recipes.quantities import QUANTITIES, Limits, Measured, Subject
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
@@ -54,6 +54,29 @@ def judge(
     found.sort(key=lambda item: -SEVERITY[item[0]])
     verdict = found[0][0] if found else Verdict.OK
     return Decision(verdict, tuple(reason for _, reason in found), tuple(judgements))
+
+
+def margin(predictions: Sequence[Prediction], judgements: Sequence[Judgement]) -> float | None:
+    """Return how far, 0..1, the nearest judgement was from another result; None where nothing was judged.
+
+    Classes: the best score minus the next. Boxes: of the scores, the least distance to the threshold. Others: the distance of
+    the value to the limit, as a share of the larger of both.
+    """
+    found = {(one.bundle, one.camera, one.region): one for one in predictions}
+    near = [_nearness(one, found.get((one.bundle, one.camera, one.region))) for one in judgements]
+    return min((value for value in near if value is not None), default=None)
+
+
+def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | None:
+    if prediction is None or not math.isfinite(judgement.value):
+        return None
+    answer = prediction.answer
+    if isinstance(answer, Scores):
+        return answer.margin if judgement.quantity == "class" else abs(judgement.value - judgement.limit)
+    if isinstance(answer, Boxes):
+        return min((abs(float(score) - prediction.threshold) for score in answer.scores), default=1.0)
+    larger = max(abs(judgement.value), abs(judgement.limit))
+    return abs(judgement.value - judgement.limit) / larger if larger else 1.0
 
 
 def learn(recipe: Recipe, decision: Decision, history: History) -> None:

@@ -1,8 +1,9 @@
 """The saved folder of a run: results.jsonl, overlay pictures and a report. A full disk stops the saving, not the line."""
 
 import contextlib
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final
 
 import cv2
 
+from inspector.cameras.ledger import RecordKey
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
 from inspector.core.message import Message, message
@@ -26,6 +28,7 @@ RESULTS = "results.jsonl"
 REPORT = "report.html"
 PICTURES = "overlays"
 _FAST: Final = 1  # PNG compression: three times as fast as the default 6, and files a tenth larger
+_TAIL: Final = 32 << 20  # bytes of records that are searched for a part: far more than can be under way
 _AGAIN_S: Final = 5.0  # interval of checking for room for pictures
 
 
@@ -147,6 +150,9 @@ class RecordSink(Sink):
     def take(self, inspection: Inspection) -> None:
         self._folder.record(inspection)
 
+    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+        return recorded_in(place, keys) if place.name == RESULTS else set()
+
     def close(self, status: StationStatus) -> None:
         self._folder.finish_records(status.stats)
 
@@ -166,6 +172,24 @@ class PictureSink(Sink):
 
     def close(self, status: StationStatus) -> None:
         self.report = self._folder.finish(status.stats, status.recipe.name if status.recipe is not None else "")
+
+
+def recorded_in(file: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+    """Return which of these parts are among the last records of a file. A line without its end was never written."""
+    found: set[RecordKey] = set()
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - _TAIL))
+            lines = stream.read().split(b"\n")[:-1]
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            data = json.loads(line)
+            found.add(RecordKey(str(file), data["sequence"], data["utc"]))
+        except (ValueError, KeyError, TypeError):
+            continue  # the first line may be cut, and the last one is the summary
+    return found & set(keys)
 
 
 def _new_folder(parent: Path) -> Path:

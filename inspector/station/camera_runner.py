@@ -18,12 +18,13 @@ from inspector.core.errors import CameraError, InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Origin
 from inspector.inspection.batch_inference import RESTARTS, Budget
-from inspector.inspection.pulse import Pulse
-from inspector.inspection.status import CameraState, CameraStatus
+from inspector.inspection.pulse import Doing, Pulse
+from inspector.inspection.status import CameraState, CameraStatus, Report
 
 log = logging.getLogger(__name__)
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)
+NAMED_S = 4.0  # seconds without a sign of life after which a source that may take long is named
 MOST_LEFT = 3  # threads of one kind that may hang at the same time; with more, nothing is retried
 
 
@@ -48,23 +49,29 @@ class CameraRunner:
         unreadable: Callable[[str, str, InspectorError, Origin | None], None],
         lost: Callable[[int], None],
         report: Callable[[str, CameraStatus], None],
+        fault: Report,
         silence_s: float = 0.0,
     ) -> None:
         """`wanted(name, stop)` blocks until the next frame is needed; `deliver` takes it; `report` receives changes of state.
 
         `unreadable(name, part, error, origin)` takes a part whose frame cannot be read. `lost(count)` receives the number of
         frames overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as
-        hanging; the camera may ask for more (`Camera.patience_s`).
+        hanging; the camera may ask for more (`Camera.patience_s`). `fault` receives a source without such a limit that
+        does not answer.
         """
         self.camera = camera
         camera.on_problem = self._skipped
         camera.on_lost = lost
+        camera.on_alive = self._alive
         self._unreadable = unreadable
         self._skips = 0
         self._wanted = wanted
         self._deliver = deliver
         self._report = report
+        self._fault = fault
         self._patience_s = None if camera.patience_s is None else max(camera.patience_s, silence_s)
+        self._named_s = max(NAMED_S, silence_s)
+        self._named = False
         self._stopping = False
         self._status = CameraStatus()
         self._told = False
@@ -104,6 +111,9 @@ class CameraRunner:
         """Abandon a thread that hangs and read on another one. Called by the supervising thread."""
         reading = self._reading
         doing = reading.pulse.hangs(now)
+        if self._patience_s is None:
+            self._name(doing, now)
+            return
         if doing is None or self._stopping:
             return
         reading.stop.set()
@@ -122,6 +132,24 @@ class CameraRunner:
         self._failures.spend(now)
         self._change(CameraState.LOST, problem, message("Check its power, cable and network."))
         self._begin(self._pause(now))
+
+    def _name(self, doing: Doing | None, now: float) -> None:
+        """Report a source that may take long (a file, a share) while it shows no sign of life. It cannot be opened twice."""
+        if (doing is not None) == self._named or self._stopping:
+            return
+        self._named = doing is not None
+        if doing is None:
+            self._fault(self.name, None, None)
+            return
+        problem = message(
+            "The camera {camera} has shown no sign of life for {seconds:.0f} s: its disk or share does not answer.",
+            camera=self.name,
+            seconds=now - doing.since,
+        )
+        self._fault(self.name, problem, message("Check the disk, or the network to the share."))
+
+    def _alive(self) -> None:
+        self._reading.pulse.renew()
 
     def _begin(self, pause_s: float) -> None:
         with self._beginning:
@@ -160,11 +188,8 @@ class CameraRunner:
         try:
             while self._wanted(self.name, stop):
                 self._skips = 0
-                if self._patience_s is None:
+                with reading.pulse.during(self.name, self._named_s if self._patience_s is None else self._patience_s):
                     frame = next(frames, None)
-                else:
-                    with reading.pulse.during(self.name, self._patience_s):
-                        frame = next(frames, None)
                 if frame is None or stop.is_set():
                     return
                 origin = self.camera.origin

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from inspector.cameras.base import Camera
@@ -17,7 +18,9 @@ FOLDER = "watched"
 class Ledgers:
     """Opens a ledger for every watched folder and keeps it open to the end of the run. Any thread may call its methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
+        """`sinks`: those that record look up what an interrupted process has recorded."""
+        self._recording = [sink for sink in sinks if sink.records]
         self._open: dict[str, Ledger] = {}
         self._lock = threading.Lock()
 
@@ -29,7 +32,7 @@ class Ledgers:
         file = ledger_file(recipe, camera.name, folder)
         with self._lock:
             if str(file) not in self._open:
-                self._open[str(file)] = Ledger(file, folder)
+                self._open[str(file)] = Ledger(file, folder, self._recorded)
             camera.ledger = self._open[str(file)]
 
     def claim(self, inspection: Inspection) -> None:
@@ -50,6 +53,9 @@ class Ledgers:
         for origin in inspection.origins:
             if origin.ledger in self._open:
                 self._open[origin.ledger].done(origin)
+
+    def _recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+        return {key for sink in self._recording for key in sink.recorded(place, keys)}
 
     def close(self) -> None:
         """Close the ledgers. Raises StorageError for the first one that could not be written to its end."""

@@ -24,7 +24,8 @@ from inspector.station.ledgers import Ledgers, LedgerSink
 log = logging.getLogger(__name__)
 
 CAPACITY = 256 * 1024 * 1024  # most bytes of waiting frames
-PATIENCE = 10.0  # longest time in seconds per inspection before a sink counts as hanging
+NAMED_S = 4.0  # time in seconds per inspection after which a sink is named
+PATIENCE = 10.0  # longest time before a sink counts as hanging, so that nothing waits for it any more
 _TAKEN = 16  # most inspections that a sink's thread takes at once
 
 Report = Callable[[str, Message | None, Message | None], None]
@@ -44,9 +45,10 @@ class Outputs:
             lane = _Lane(sink, counters, report, first)
             records.insert(0, lane)
             first = [lane]
-        place = next((sink.place for sink in recording if sink.place is not None), None)
         if recording:
-            records[0].before = lambda inspection: ledgers.begin(inspection, place)
+            records[0].before = lambda inspection: ledgers.begin(
+                inspection, next((sink.place for sink in recording if sink.place is not None), None)
+            )
         records[-1].after = ledgers.done
         self._first = first if recording else others
         self._ledger_first = first
@@ -119,6 +121,8 @@ class _Lane:
         self._pulse = Pulse()
         self._problem: Message | None = None
         self._hung = False
+        self._named = False
+        self._early: Exception | None = None  # why the ledger could not be written before the last record
         self._status: StationStatus | None = None
         self._thread: threading.Thread | None = None
 
@@ -152,14 +156,17 @@ class _Lane:
         return self._hung or self._edge.idle
 
     def look(self, now: float) -> None:
-        hangs = self._pulse.hangs(now)
-        if (hangs is not None) == self._hung:
+        doing = self._pulse.doing
+        silent = 0.0 if doing is None else now - doing.since
+        self._hung = silent > PATIENCE
+        named = silent > min(NAMED_S, PATIENCE)
+        if named == self._named:
             return
-        self._hung = hangs is not None
-        if hangs is None:
+        self._named = named
+        if doing is None or not self._named:
             self._report(self.sink.name, self._problem, None)
             return
-        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=hangs.what, seconds=PATIENCE)
+        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=doing.what, seconds=silent)
         self._report(self.sink.name, problem, message("Check the disk, or what else it is written to."))
 
     def finish(self, status: StationStatus) -> None:
@@ -174,6 +181,8 @@ class _Lane:
 
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
+            for inspection in inspections:
+                self._prepare(inspection)
             self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
             for inspection in inspections:
                 with self._pulse.during(self.sink.name, PATIENCE):
@@ -187,15 +196,20 @@ class _Lane:
 
     def _take(self, inspection: Inspection) -> Inspection:
         """Give the sink an inspection; return what the lanes after it receive."""
-        began, before, after = time.monotonic(), self.before, self.after
-        early = None if before is None else self._do(lambda: before(inspection))
+        began, after = time.monotonic(), self.after
         error = self._do(lambda: self.sink.take(inspection))
         late = None if after is None or error is not None else self._do(lambda: after(inspection))
-        if early is None and error is None and late is None:
+        if error is None and late is None and self._early is None:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
         return error.instead if isinstance(error, NotRecorded) else inspection
+
+    def _prepare(self, inspection: Inspection) -> None:
+        """Write the ledger before the sink can begin with the record."""
+        if self.before is not None:
+            before = self.before
+            self._early = self._do(lambda: before(inspection))
 
     def _do(self, work: Callable[[], None]) -> Exception | None:
         """Let the sink work; report and return its error."""

@@ -92,6 +92,7 @@ class Pipeline:
             unreadable=self._unreadable,
             lost=self._lost,
             report=self._camera_changed,
+            fault=self._owner.report,
             silence_s=self.program.recipe.silence_s,
         )
 

@@ -89,7 +89,7 @@ class Station:
             if self._status.state is not StationState.STOPPED:
                 return
             self._counters = Counters()
-            self._ledgers = Ledgers()
+            self._ledgers = Ledgers(self._sinks)
             self._outputs = Outputs(self._sinks, self._counters, self.report, self._ledgers)
             self._ended.clear()
             mode = mode or self._given.mode

@@ -75,7 +75,10 @@ class Detection(Task):
         return {"boxes": boxes, "classes": classes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Decode graph output float32 [N, A, 4 + C] into `Boxes` above the card's floor, best first, after suppression."""
+        """Decode graph output float32 [N, A, 4 + C] into `Boxes` above the card's floor, best first, after suppression.
+
+        Boxes are cut at the region only after suppression: those of two objects at its edge become alike.
+        """
         floor, overlap = card.thresholds.get("floor", FLOOR), card.thresholds.get("nms_iou", NMS_IOU)
         frame, xyxy, scores, classes = candidates(raw, floor)
         xyxy *= np.array([card.input.width, card.input.height] * 2, np.float32)
@@ -83,8 +86,10 @@ class Detection(Task):
         result = []
         for index, view in enumerate(views):
             own = slice(ends[index], ends[index + 1])
-            found = Boxes(view.to_frame(xyxy[own]), scores[own], classes[own])
-            boxes = suppress(found, overlap)
+            found = suppress(Boxes(xyxy[own], scores[own], classes[own]), overlap)
+            cut = view.to_frame(found.xyxy)
+            seen = area(cut) > 0
+            boxes = Boxes(cut[seen], found.scores[seen], found.classes[seen])
             result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, boxes))
         return result
 
@@ -127,11 +132,12 @@ class Detection(Task):
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         """Return the largest score difference of the boxes that reach the threshold on either side.
 
-        Boxes match if they have the same class and an IoU of at least one half. A box without a match counts with its whole
-        score.
+        Boxes match if they have the same class and an IoU of at least one half; of several matches the one with the nearest
+        score counts, because networks without suppression answer with boxes that overlap. A box without a match counts with
+        its whole score.
         """
         limit = self.threshold(card)
-        return float(max(np.abs(_gaps(own, others, limit)).max(initial=0.0) for own, others in _both(one, other)))
+        return float(max(_nearest(own, others, limit).max(initial=0.0) for own, others in _both(one, other)))
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
         """Return whether a box of one side has no match on the other side, even at a slightly lower threshold.
@@ -191,11 +197,24 @@ def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
     Without a match the whole score counts.
     """
     seen = own.at_least(limit)
-    same = seen.classes[:, None] == others.classes[None, :]
-    matches = (box_iou(seen.xyxy, others.xyxy) >= _MATCH) & same
-    best = np.where(matches, others.scores[None, :], 0.0).max(axis=1, initial=0.0)
+    best = np.where(_matches(seen, others), others.scores[None, :], 0.0).max(axis=1, initial=0.0)
     gaps: Floats = (seen.scores - best).astype(np.float32)
     return gaps
+
+
+def _nearest(own: Boxes, others: Boxes, limit: float) -> Floats:
+    """Return how far the score of each of `own` that reaches the limit is from that of its nearest match among `others`."""
+    seen = own.at_least(limit)
+    apart = np.abs(seen.scores[:, None] - others.scores[None, :])
+    whole = seen.scores[:, None]
+    nearest: Floats = np.hstack([np.where(_matches(seen, others), apart, whole), whole]).min(axis=1)
+    return nearest
+
+
+def _matches(own: Boxes, others: Boxes) -> NDArray[np.bool_]:
+    """Return which boxes have the same class and overlap, [own, others]."""
+    same: NDArray[np.bool_] = own.classes[:, None] == others.classes[None, :]
+    return (box_iou(own.xyxy, others.xyxy) >= _MATCH) & same
 
 
 def candidates(raw: Floats, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:

@@ -31,28 +31,27 @@ def join_boxes(found: Sequence[tuple[Region, Boxes]], region: Region, *, overlap
     tiles = np.array([[tile.x, tile.y, tile.right, tile.bottom] for tile, _ in found], np.float32).reshape(-1, 4)
     tile = np.repeat(np.arange(len(found)), [len(own) for own in boxes])
     cut = _cut(everything.xyxy, tiles[tile], region)
-    order = np.argsort(-everything.scores, kind="stable")
-    free = np.ones(len(order), bool)
-    rows: list[tuple[Floats, float, int]] = []
-    for best in order.tolist():
+    same = _same(everything, tiles, tile, cut)
+    free, scores = np.ones(len(tile), bool), everything.scores
+    rows: list[tuple[Floats, int]] = []
+    for best in np.argsort(-scores, kind="stable").tolist():
         if not free[best]:
             continue
         free[best] = False
         members, waiting = [best], [best]
         while waiting:
-            for other in _same(waiting.pop(), everything, tiles, tile, cut, free).tolist():
+            for other in same.get(waiting.pop(), ()):
+                if not free[other]:
+                    continue
                 free[other] = False
-                if everything.scores[other] >= _SURE * everything.scores[best]:
+                if scores[other] >= _SURE * scores[best]:
                     # A piece may go on in the next tile, unless the object is whole in this one.
                     if not cut[other] or cut[members].all():
                         waiting.append(other)
                     members.append(other)
-        rows.append((_box_of(members, everything, cut), float(everything.scores[best]), int(everything.classes[best])))
-    joined = Boxes(
-        np.array([row[0] for row in rows], np.float32).reshape(-1, 4),
-        np.array([row[1] for row in rows], np.float32),
-        np.array([row[2] for row in rows], np.int64),
-    )
+        rows.append((_box_of(members, everything, cut), best))
+    kept = [best for _, best in rows]
+    joined = Boxes(np.array([row for row, _ in rows], np.float32).reshape(-1, 4), scores[kept], everything.classes[kept])
     return suppress(joined, overlap)
 
 
@@ -63,28 +62,30 @@ def _cut(xyxy: Floats, tiles: Floats, region: Region) -> NDArray[np.bool_]:
     return result
 
 
-def _same(
-    one: int, boxes: Boxes, tiles: Floats, tile: NDArray[np.int64], cut: NDArray[np.bool_], free: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Return the free boxes of other tiles that show the same object as box `one`."""
-    others = np.flatnonzero(free & (tile != tile[one]) & (boxes.classes == boxes.classes[one]))
-    low = np.maximum(tiles[tile[others], :2], tiles[tile[one], :2])
-    high = np.minimum(tiles[tile[others], 2:], tiles[tile[one], 2:])
-    others, low, high = (part[(high > low).all(axis=1)] for part in (others, low, high))
-    shared = np.concatenate([low, high], axis=1)
-    mine, theirs = (_inside(boxes.xyxy[which], shared) for which in (np.full(len(others), one), others))
-    both = np.concatenate([np.maximum(mine[:, :2], theirs[:, :2]), np.minimum(mine[:, 2:], theirs[:, 2:])], axis=1)
-    meet = area(both)
-    sizes = area(mine), area(theirs)
-    agree = meet >= _SAME * (sizes[0] + sizes[1] - meet)
-    piece = (cut[one] | cut[others]) & (meet >= _PIECE * np.minimum(*sizes))
-    same: NDArray[np.int64] = others[(meet > 0) & (agree | piece)]
-    return same
+def _same(boxes: Boxes, tiles: Floats, tile: NDArray[np.int64], cut: NDArray[np.bool_]) -> dict[int, list[int]]:
+    """Return for each box the boxes of other tiles that show the same object."""
+    low, high = np.maximum(tiles[:, None, :2], tiles[None, :, :2]), np.minimum(tiles[:, None, 2:], tiles[None, :, 2:])
+    links: dict[int, list[int]] = {}
+    for first, second in np.argwhere(np.triu((high > low).all(axis=2), 1)).tolist():
+        shared = np.concatenate([low[first, second], high[first, second]])
+        mine, theirs = (np.flatnonzero(tile == number) for number in (first, second))
+        one, other = _inside(boxes.xyxy[mine], shared), _inside(boxes.xyxy[theirs], shared)
+        corners = np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])
+        meet = np.prod(np.maximum(corners[1] - corners[0], 0), axis=2)
+        sizes = area(one)[:, None], area(other)[None]
+        agree = meet >= _SAME * (sizes[0] + sizes[1] - meet)
+        piece = (cut[mine][:, None] | cut[theirs][None]) & (meet >= _PIECE * np.minimum(*sizes))
+        alike = boxes.classes[mine][:, None] == boxes.classes[theirs][None]
+        for row, column in np.argwhere((meet > 0) & alike & (agree | piece)).tolist():
+            pair = int(mine[row]), int(theirs[column])
+            links.setdefault(pair[0], []).append(pair[1])
+            links.setdefault(pair[1], []).append(pair[0])
+    return links
 
 
 def _inside(xyxy: Floats, limits: Floats) -> Floats:
-    """Return boxes [N, 4] cut at `limits` [N, 4]; a box outside has no area."""
-    cut: Floats = np.concatenate([np.maximum(xyxy[:, :2], limits[:, :2]), np.minimum(xyxy[:, 2:], limits[:, 2:])], axis=1)
+    """Return boxes [N, 4] cut at `limits` [4]; a box outside has no area."""
+    cut: Floats = np.concatenate([np.maximum(xyxy[:, :2], limits[:2]), np.minimum(xyxy[:, 2:], limits[2:])], axis=1)
     return cut
 
 

@@ -32,6 +32,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
+from inspector.core.installed import training_pack
 from inspector.core.message import ClassName, Message, message
 from inspector.core.registry import NETWORKS, TASKS
 from inspector.core.types import TaskName
@@ -224,14 +225,18 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
 
 def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
     found = []
+    pack = training_pack()
     if not hardware.torch:
         found.append(
             message(
-                "Training needs packages that are not installed. Install them from the program's folder: "
-                "packaging/run.sh --with train (Windows: run.ps1)."
+                "Training is not installed. Install the training pack, {pack}."
+                if pack
+                else "Training needs packages that are not installed. Install them from the program's folder: "
+                "packaging/run.sh --with train (Windows: run.ps1).",
+                pack=pack,
             )
         )
-    if not hardware.weights and NETWORKS[networks_for(task, weights=True)[0]].pretrained:
+    if not hardware.weights and not pack and NETWORKS[networks_for(task, weights=True)[0]].pretrained:
         found.append(
             message(
                 "Start weights that need no download are not installed, so it would learn from nothing. Install them from the "

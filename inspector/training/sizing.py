@@ -1,7 +1,7 @@
 """The input size of a network, from what must be seen in the images (rules 2 and 3 of `training.recommend`)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from inspector.core.message import Message, message
@@ -81,6 +81,8 @@ def choose_input(
         return _shape(sizes, usual, stretch=stretch)
     # A larger grid finds small objects better, but an enlarged image shows no thinner lines.
     by_width = min(sizing.thin_px / objects.width, widest) if objects.width else 0.0
+    if TASKS[offered.task].labels == "label":  # any of its objects tells the class of an image, not each of them
+        objects = replace(objects, span=objects.share**0.5)
     side = min(max(usual, ladder(max(sizing.object_px / max(objects.span, 1e-6), by_width))), most)
     free = side if hardware.gpu else min(side, USUAL_LARGEST if freely else usual)
     smaller = (one for one in reversed(SIDES) if free < one <= side)

@@ -11,6 +11,7 @@ from typing import Final
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.status import standing, worth_making
 from inspector.core.errors import InspectorError
+from inspector.core.installed import training_pack
 from inspector.core.message import Message, message
 from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence, sentence
@@ -67,10 +68,14 @@ def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report:
     if not any(wanted.values()):
         return exported
     if importlib.util.find_spec(_PACKAGE) is None:
+        pack = training_pack()
         problem = message(
-            "Only what is there is measured: an export needs the Python package {package}, which is not installed. Install it "
-            "from the program's folder: packaging/run.sh --with train (Windows: run.ps1).",
+            "Only what is there is measured: an export needs the training pack, {pack}, which is not installed."
+            if pack
+            else "Only what is there is measured: an export needs the Python package {package}, which is not installed. "
+            "Install it from the program's folder: packaging/run.sh --with train (Windows: run.ps1).",
             package=_PACKAGE,
+            pack=pack,
         )
         exported.trouble(problem)
         return exported

@@ -17,6 +17,7 @@ from typing import IO, TypeVar
 from pydantic import BaseModel
 
 from inspector.core.errors import JobError
+from inspector.core.installed import installation, program_command
 from inspector.core.message import message
 from inspector.workers.jobs import Job
 from inspector.workers.messages import Command, Done, Failed, ParentMessage, WorkerMessage, worker_message
@@ -41,15 +42,21 @@ _LAST_LINES = 80  # enough for the traceback of a crash
 _ENDING_S = 10.0  # maximum time from a worker's last message to its end
 _SEND_S = 5.0  # after this time without reading, a worker gets no more messages
 R = TypeVar("R", bound=BaseModel)
-__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "usable_cores", "worker_command", "world_size"]
+__all__ = [
+    "Cause",
+    "End",
+    "Outcome",
+    "WorkerProcess",
+    "rank",
+    "usable_cores",
+    "worker_command",
+    "world_size",
+]
 
 
 def worker_command(kind: str) -> list[str]:
-    """Return the command line of a worker: this program again, run from source or frozen."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "worker", kind]
-    # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
-    return [sys.executable, "-P", "-m", "inspector", "worker", kind]
+    """Return the command line of a worker: this program again, run from source or installed."""
+    return program_command("worker", kind)
 
 
 def world_size() -> int:
@@ -76,7 +83,7 @@ def _environment(kind: str) -> dict[str, str]:
     # A worker that infers answers frames one by one: waking its threads would be part of each answer.
     environment = {**({} if kind == "infer" else _PASSIVE), **os.environ}
     environment.update(PYTHONIOENCODING="utf-8", PYTHONUTF8="1", PYTHONUNBUFFERED="1")
-    if not getattr(sys, "frozen", False):
+    if installation() is None:
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment

@@ -2,6 +2,57 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="ja" sourcelanguage="en">
 <context>
+    <name>AboutView</name>
+    <message>
+        <source>Looking at this computer…</source>
+        <translation>このコンピューターを調べています…</translation>
+    </message>
+    <message>
+        <source>Licensed under Apache-2.0. Python {python}, {platform}. The program&apos;s files: {folder}</source>
+        <translation>ライセンス: Apache-2.0。Python {python}、{platform}。プログラムの場所: {folder}</translation>
+    </message>
+    <message>
+        <source>Your files</source>
+        <translation>あなたのファイル</translation>
+    </message>
+    <message>
+        <source>Recipes</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Bundles</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Trainings</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>ログ</translation>
+    </message>
+    <message>
+        <source>Open: {name}</source>
+        <translation>開く: {name}</translation>
+    </message>
+    <message>
+        <source>Check this computer</source>
+        <translation>このコンピューターを調べる</translation>
+    </message>
+    <message>
+        <source>Licences</source>
+        <translation>ライセンス</translation>
+    </message>
+    <message>
+        <source>What the check says</source>
+        <translation>調査の結果</translation>
+    </message>
+</context>
+<context>
     <name>AdvancedPage</name>
     <message>
         <source>Data</source>
@@ -82,6 +133,53 @@
     </message>
 </context>
 <context>
+    <name>BundlesPanel</name>
+    <message>
+        <source>Choose a bundle</source>
+        <translation>バンドルを選ぶ</translation>
+    </message>
+    <message>
+        <source>Browse…</source>
+        <translation>参照…</translation>
+    </message>
+    <message>
+        <source>The whole frame</source>
+        <translation>フレーム全体</translation>
+    </message>
+    <message>
+        <source>Add a bundle: it looks at a camera.</source>
+        <translation>バンドルを追加してください。カメラの画像を調べます。</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Region</source>
+        <translation>領域</translation>
+    </message>
+    <message>
+        <source>Bundles of the recipe</source>
+        <translation>レシピのバンドル</translation>
+    </message>
+    <message>
+        <source>Add a bundle</source>
+        <translation>バンドルを追加</translation>
+    </message>
+    <message>
+        <source>Remove this bundle</source>
+        <translation>このバンドルを外す</translation>
+    </message>
+    <message>
+        <source>Draw the region</source>
+        <translation>領域を描く</translation>
+    </message>
+</context>
+<context>
     <name>CameraChooser</name>
     <message>
         <source>All cameras</source>
@@ -94,6 +192,69 @@
     <message>
         <source>Which camera is shown</source>
         <translation>表示するカメラ</translation>
+    </message>
+</context>
+<context>
+    <name>CamerasPanel</name>
+    <message>
+        <source>{pixels:.1f} px are</source>
+        <translation>{pixels:.1f} px の長さ</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>名前</translation>
+    </message>
+    <message>
+        <source>Name of the camera</source>
+        <translation>カメラの名前</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>入力元</translation>
+    </message>
+    <message>
+        <source>Choose the source…</source>
+        <translation>入力元を選ぶ…</translation>
+    </message>
+    <message>
+        <source>Measure a known length on the picture</source>
+        <translation>画像上で既知の長さを測る</translation>
+    </message>
+    <message>
+        <source>Set</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Add a camera</source>
+        <translation>カメラを追加</translation>
+    </message>
+    <message>
+        <source>Remove this camera</source>
+        <translation>このカメラを外す</translation>
+    </message>
+    <message>
+        <source>Length in millimetres</source>
+        <translation>長さ（ミリメートル）</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Driver</source>
+        <translation>ドライバー</translation>
+    </message>
+    <message>
+        <source>Frames that get no verdict</source>
+        <translation>判定しないフレーム</translation>
     </message>
 </context>
 <context>
@@ -159,8 +320,24 @@
         <translation>クラス</translation>
     </message>
     <message>
-        <source>Tick the classes of good parts: the test report then counts false rejects.</source>
-        <translation>良品のクラスにチェックを入れてください。テストレポートで過検出を数えます。</translation>
+        <source>Which classes show good parts? Tick them, or say that none does.</source>
+        <translation>良品のクラスはどれですか。選択するか、ないことを指定してください。</translation>
+    </message>
+    <message>
+        <source>Ticked classes are good parts, guessed from their names. Correct it here.</source>
+        <translation>選択中のクラスが良品です（名前から推測）。違う場合は直してください。</translation>
+    </message>
+    <message>
+        <source>Ticked classes are good parts; all others are NG.</source>
+        <translation>選択中のクラスが良品で、ほかはすべて NG です。</translation>
+    </message>
+    <message>
+        <source>None: every part will be NG</source>
+        <translation>なし: すべての部品が NG になります</translation>
+    </message>
+    <message>
+        <source>No class shows good parts</source>
+        <translation>良品のクラスはない</translation>
     </message>
     <message>
         <source>{name}: good part</source>
@@ -169,6 +346,21 @@
     <message>
         <source>{name}: {count} images</source>
         <translation>{name}: {count} 枚</translation>
+    </message>
+</context>
+<context>
+    <name>ClassificationTab</name>
+    <message>
+        <source>{margin:.2f} ahead of the next class.</source>
+        <translation>次のクラスとの差は {margin:.2f} です。</translation>
+    </message>
+    <message>
+        <source>This recipe has no bundle that tells classes apart.</source>
+        <translation>このレシピにはクラスを見分けるバンドルがありません。</translation>
+    </message>
+    <message>
+        <source>Scores</source>
+        <translation>スコア</translation>
     </message>
 </context>
 <context>
@@ -829,29 +1021,6 @@
     </message>
 </context>
 <context>
-    <name>HelpOverlay</name>
-    <message>
-        <source>Keys</source>
-        <translation>キー操作</translation>
-    </message>
-    <message>
-        <source>On the review page</source>
-        <translation>レビュー画面</translation>
-    </message>
-    <message>
-        <source>In a picture</source>
-        <translation>画像上</translation>
-    </message>
-    <message>
-        <source>In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.</source>
-        <translation>画像上では、ホイールまたは 2 本指で拡大縮小、ドラッグで移動、ダブルクリックで全体を表示します。</translation>
-    </message>
-    <message>
-        <source>Close</source>
-        <translation>閉じる</translation>
-    </message>
-</context>
-<context>
     <name>HoldStrip</name>
     <message>
         <source>Back to live</source>
@@ -980,10 +1149,84 @@
     </message>
 </context>
 <context>
+    <name>Listing</name>
+    <message>
+        <source>Folders {share:.0f} %</source>
+        <translation>フォルダー {share:.0f} %</translation>
+    </message>
+    <message>
+        <source>Parts</source>
+        <translation>部品</translation>
+    </message>
+    <message>
+        <source>Parts and folders</source>
+        <translation>部品とフォルダー</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>All parts</source>
+        <translation>すべての部品</translation>
+    </message>
+    <message>
+        <source>Least certain first</source>
+        <translation>不確かな順</translation>
+    </message>
+</context>
+<context>
     <name>MainWindow</name>
     <message>
         <source>Inspector</source>
         <translation>Inspector</translation>
+    </message>
+</context>
+<context>
+    <name>Manual</name>
+    <message>
+        <source>Help</source>
+        <translation>ヘルプ</translation>
+    </message>
+    <message>
+        <source>Topics</source>
+        <translation>項目</translation>
+    </message>
+    <message>
+        <source>Show the tour</source>
+        <translation>ツアーを見る</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>About this program</source>
+        <translation>このプログラムについて</translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation>キー操作</translation>
+    </message>
+    <message>
+        <source>On the review page</source>
+        <translation>レビューページ</translation>
+    </message>
+    <message>
+        <source>In a picture</source>
+        <translation>画像の中</translation>
+    </message>
+    <message>
+        <source>In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.</source>
+        <translation>画像の中では、ホイールと2本指で拡大・縮小、ドラッグで移動、ダブルクリックで全体を表示します。</translation>
+    </message>
+    <message>
+        <source>key</source>
+        <translation>キー</translation>
+    </message>
+    <message>
+        <source>effect</source>
+        <translation>動作</translation>
     </message>
 </context>
 <context>
@@ -1063,6 +1306,49 @@
     <message>
         <source>more</source>
         <translation>増やす</translation>
+    </message>
+</context>
+<context>
+    <name>NextStep</name>
+    <message>
+        <source>No limit is set</source>
+        <translation>限界値が設定されていません</translation>
+    </message>
+    <message>
+        <source>Temperatures are measured. A part is NG if its hottest place has more than the limit.</source>
+        <translation>温度は測定されています。最も熱い場所が限界値を超える部品を NG とします。</translation>
+    </message>
+    <message>
+        <source>Nothing judges these pictures yet</source>
+        <translation>この画像を判定するものがまだありません</translation>
+    </message>
+    <message>
+        <source>The shipped networks know only the demo line. Train a bundle on these pictures, or open your recipe.</source>
+        <translation>付属のネットワークはデモラインしか知りません。この画像で学習するか、自分のレシピを開いてください。</translation>
+    </message>
+    <message>
+        <source>NG above</source>
+        <translation>NG とする温度（これを超える）</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Judge with this limit</source>
+        <translation>この限界値で判定</translation>
+    </message>
+    <message>
+        <source>Train on this folder</source>
+        <translation>このフォルダーで学習</translation>
+    </message>
+    <message>
+        <source>Open a recipe…</source>
+        <translation>レシピを開く…</translation>
     </message>
 </context>
 <context>
@@ -1167,6 +1453,10 @@
         <source>Inspecting…</source>
         <translation>検査しています…</translation>
     </message>
+    <message>
+        <source>Not judged</source>
+        <translation>判定なし</translation>
+    </message>
 </context>
 <context>
     <name>Overview</name>
@@ -1214,8 +1504,43 @@
         <translation>判定</translation>
     </message>
     <message>
+        <source>Margin</source>
+        <translation>余裕</translation>
+    </message>
+    <message>
         <source>Reason</source>
         <translation>理由</translation>
+    </message>
+</context>
+<context>
+    <name>PictureTab</name>
+    <message>
+        <source>temperatures</source>
+        <translation>温度</translation>
+    </message>
+    <message>
+        <source>The whole picture</source>
+        <translation>画像全体</translation>
+    </message>
+    <message>
+        <source>Under the cursor</source>
+        <translation>カーソル位置</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>サイズ</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>ビット深度</translation>
+    </message>
+    <message>
+        <source>Darkest, brightest</source>
+        <translation>最暗・最明</translation>
+    </message>
+    <message>
+        <source>Mean</source>
+        <translation>平均</translation>
     </message>
 </context>
 <context>
@@ -1314,6 +1639,10 @@
         <translation>学習</translation>
     </message>
     <message>
+        <source>Recipes</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
         <source>Settings</source>
         <translation>設定</translation>
     </message>
@@ -1361,6 +1690,49 @@
     </message>
 </context>
 <context>
+    <name>RecipeEditor</name>
+    <message>
+        <source>The recipe would run.</source>
+        <translation>このレシピは実行できます。</translation>
+    </message>
+    <message>
+        <source>No frame yet</source>
+        <translation>フレームがまだありません</translation>
+    </message>
+    <message>
+        <source>Add a camera: its picture appears here.</source>
+        <translation>カメラを追加すると、ここに画像が表示されます。</translation>
+    </message>
+    <message>
+        <source>Cameras</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Bundles</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Rules</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Line</source>
+        <translation>ライン</translation>
+    </message>
+    <message>
+        <source>History</source>
+        <translation>履歴</translation>
+    </message>
+    <message>
+        <source>What the recipe sets</source>
+        <translation>レシピの設定内容</translation>
+    </message>
+    <message>
+        <source>Next frame</source>
+        <translation>次のフレーム</translation>
+    </message>
+</context>
+<context>
     <name>RecipePanel</name>
     <message>
         <source>The one that runs now ({name})</source>
@@ -1383,6 +1755,10 @@
         <translation>レシピを選ぶ</translation>
     </message>
     <message>
+        <source>Choose where the frames come from…</source>
+        <translation>入力元を選ぶ…</translation>
+    </message>
+    <message>
         <source>Nothing: it looks beside the others</source>
         <translation>置き換えない：ほかと並べて検査</translation>
     </message>
@@ -1395,8 +1771,12 @@
         <translation>{region}（{bundles} と同じ）</translation>
     </message>
     <message>
-        <source>Another one…</source>
-        <translation>別の領域…</translation>
+        <source>Counts from the score</source>
+        <translation>有効とするスコア</translation>
+    </message>
+    <message>
+        <source>Go to Inspect</source>
+        <translation>検査へ進む</translation>
     </message>
     <message>
         <source>The rules of {bundle} go on ({count})</source>
@@ -1415,8 +1795,12 @@
         <translation>プログラム付属のレシピのため、変更したコピーを {file} に書きます。</translation>
     </message>
     <message>
-        <source>{file} becomes revision {revision}. What it holds now is kept beside it; comments in it are lost.</source>
-        <translation>{file} は改訂 {revision} になります。現在の内容は隣に残します。コメントは失われます。</translation>
+        <source>{file} becomes revision {revision}. What it holds now is kept among its revisions.</source>
+        <translation>{file} は改訂 {revision} になります。現在の内容は改訂の履歴に残ります。</translation>
+    </message>
+    <message>
+        <source>Regions, cameras and further rules are set on the Recipes page.</source>
+        <translation>領域、カメラ、そのほかのルールはレシピページで設定します。</translation>
     </message>
     <message>
         <source>{bundle} takes the place of {other}.</source>
@@ -1463,14 +1847,6 @@
         <translation>領域</translation>
     </message>
     <message>
-        <source>Left, top, width, height</source>
-        <translation>左、上、幅、高さ</translation>
-    </message>
-    <message>
-        <source>Threshold</source>
-        <translation>しきい値</translation>
-    </message>
-    <message>
         <source>Rule</source>
         <translation>ルール</translation>
     </message>
@@ -1504,6 +1880,53 @@
     </message>
 </context>
 <context>
+    <name>RecipesPage</name>
+    <message>
+        <source>New recipe</source>
+        <translation>新しいレシピ</translation>
+    </message>
+    <message>
+        <source>Save them</source>
+        <translation>保存する</translation>
+    </message>
+    <message>
+        <source>Discard them</source>
+        <translation>破棄する</translation>
+    </message>
+    <message>
+        <source>Go on editing</source>
+        <translation>編集を続ける</translation>
+    </message>
+    <message>
+        <source>There are changes that are not saved</source>
+        <translation>保存していない変更があります</translation>
+    </message>
+    <message>
+        <source>Save a copy</source>
+        <translation>コピーを保存</translation>
+    </message>
+    <message>
+        <source>Save revision {number}</source>
+        <translation>改訂 {number} を保存</translation>
+    </message>
+    <message>
+        <source>Save the recipe</source>
+        <translation>レシピを保存</translation>
+    </message>
+    <message>
+        <source>Recipes</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Discard changes</source>
+        <translation>変更を破棄</translation>
+    </message>
+    <message>
+        <source>Go to Inspect</source>
+        <translation>検査へ進む</translation>
+    </message>
+</context>
+<context>
     <name>ResultFacts</name>
     <message>
         <source>{low} to {high} with 95 % confidence</source>
@@ -1512,6 +1935,14 @@
     <message>
         <source>on {count} {part} images</source>
         <translation>{part}画像 {count} 枚</translation>
+    </message>
+    <message>
+        <source>{low} to {high}</source>
+        <translation>{low}～{high}</translation>
+    </message>
+    <message>
+        <source>{count} test images are too few to be sure: the true value may lie anywhere from {low} to {high}.</source>
+        <translation>テスト画像 {count} 枚では確かなことは言えません。真の値は {low}～{high} のどこにもあり得ます。</translation>
     </message>
     <message>
         <source>the usual one</source>
@@ -1641,6 +2072,10 @@
         <translation>結果</translation>
     </message>
     <message>
+        <source>Judge my pictures</source>
+        <translation>自分の画像を判定</translation>
+    </message>
+    <message>
         <source>Use in a recipe</source>
         <translation>レシピで使う</translation>
     </message>
@@ -1723,17 +2158,99 @@
         <source>Review</source>
         <translation>レビュー</translation>
     </message>
+</context>
+<context>
+    <name>RevisionsPanel</name>
     <message>
-        <source>Parts</source>
-        <translation>部品</translation>
+        <source>What revision {number} changed</source>
+        <translation>改訂 {number} の変更点</translation>
     </message>
     <message>
-        <source>Show</source>
-        <translation>表示</translation>
+        <source>Revision {number} changed no value</source>
+        <translation>改訂 {number} で変わった値はありません</translation>
     </message>
     <message>
-        <source>All parts</source>
-        <translation>すべての部品</translation>
+        <source>Revision</source>
+        <translation>改訂</translation>
+    </message>
+    <message>
+        <source>Who</source>
+        <translation>変更者</translation>
+    </message>
+    <message>
+        <source>When</source>
+        <translation>日時</translation>
+    </message>
+    <message>
+        <source>Revisions</source>
+        <translation>改訂の履歴</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>項目</translation>
+    </message>
+    <message>
+        <source>Before</source>
+        <translation>変更前</translation>
+    </message>
+    <message>
+        <source>After</source>
+        <translation>変更後</translation>
+    </message>
+    <message>
+        <source>Differences</source>
+        <translation>変更点</translation>
+    </message>
+    <message>
+        <source>Revisions are kept from the first save on this page.</source>
+        <translation>このページで最初に保存したときから履歴が残ります。</translation>
+    </message>
+    <message>
+        <source>One step back</source>
+        <translation>1つ前に戻す</translation>
+    </message>
+</context>
+<context>
+    <name>RulesPanel</name>
+    <message>
+        <source>The last {count} come with the bundles.</source>
+        <translation>最後の {count} 件はバンドルの標準ルールです。</translation>
+    </message>
+    <message>
+        <source>Rule</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限界値</translation>
+    </message>
+    <message>
+        <source>Here</source>
+        <translation>この画像</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Rules</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Bundle of the rule</source>
+        <translation>ルールのバンドル</translation>
+    </message>
+    <message>
+        <source>Add a rule</source>
+        <translation>ルールを追加</translation>
+    </message>
+    <message>
+        <source>Remove this rule</source>
+        <translation>このルールを外す</translation>
     </message>
 </context>
 <context>
@@ -1760,6 +2277,18 @@
 </context>
 <context>
     <name>RunView</name>
+    <message>
+        <source>Cancelling…</source>
+        <translation>中止しています…</translation>
+    </message>
+    <message>
+        <source>Stopping; the best epoch is being measured…</source>
+        <translation>終了中です。最良のエポックを測定しています…</translation>
+    </message>
+    <message>
+        <source>Pausing…</source>
+        <translation>一時停止しています…</translation>
+    </message>
     <message>
         <source>{rate} images/s</source>
         <translation>{rate} 枚/秒</translation>
@@ -1885,6 +2414,17 @@
     <message>
         <source>Image with its labels</source>
         <translation>ラベル付きの画像</translation>
+    </message>
+</context>
+<context>
+    <name>ScoreBars</name>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
     </message>
 </context>
 <context>
@@ -2113,6 +2653,10 @@
         <translation>最初 / 最後の部品</translation>
     </message>
     <message>
+        <source>Help for this page</source>
+        <translation>このページのヘルプ</translation>
+    </message>
+    <message>
         <source>Hold the next newer NG part</source>
         <translation>一つ新しい NG 部品を固定表示</translation>
     </message>
@@ -2129,8 +2673,8 @@
         <translation>検査ページ</translation>
     </message>
     <message>
-        <source>Leave the full screen, the held part or this help</source>
-        <translation>全画面・固定表示・この一覧を終了</translation>
+        <source>Leave the full screen, the held part or the help</source>
+        <translation>全画面、保持中の部品、ヘルプを閉じる</translation>
     </message>
     <message>
         <source>Move the view</source>
@@ -2173,6 +2717,10 @@
         <translation>終了</translation>
     </message>
     <message>
+        <source>Recipes page</source>
+        <translation>レシピページ</translation>
+    </message>
+    <message>
         <source>Review a folder of images</source>
         <translation>画像フォルダーをレビュー</translation>
     </message>
@@ -2207,10 +2755,6 @@
     <message>
         <source>Train page</source>
         <translation>学習ページ</translation>
-    </message>
-    <message>
-        <source>What the keys do</source>
-        <translation>キー操作の一覧</translation>
     </message>
     <message>
         <source>Zoom in, zoom out</source>
@@ -2309,6 +2853,93 @@
     <message>
         <source>Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter or Start takes them.</source>
         <translation>画像の取得元です。usb:0、rtsp://…、http://… を入力できます。Enter または「開始」で確定します。</translation>
+    </message>
+</context>
+<context>
+    <name>SourceSheet</name>
+    <message>
+        <source>Choose a folder of images</source>
+        <translation>画像フォルダーを選ぶ</translation>
+    </message>
+    <message>
+        <source>Choose a video</source>
+        <translation>動画を選ぶ</translation>
+    </message>
+    <message>
+        <source>Videos ({patterns})</source>
+        <translation>動画 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Opening {source}…</source>
+        <translation>{source} を開いています…</translation>
+    </message>
+    <message>
+        <source>It gives frames of {width} × {height} px.</source>
+        <translation>{width} × {height} px のフレームが得られました。</translation>
+    </message>
+    <message>
+        <source>Where the frames come from</source>
+        <translation>フレームの入力元</translation>
+    </message>
+    <message>
+        <source>The computer lists no camera. Plug one in, and open this again.</source>
+        <translation>カメラが見つかりません。接続してから、もう一度開いてください。</translation>
+    </message>
+    <message>
+        <source>Address</source>
+        <translation>アドレス</translation>
+    </message>
+    <message>
+        <source>User</source>
+        <translation>ユーザー名</translation>
+    </message>
+    <message>
+        <source>Password</source>
+        <translation>パスワード</translation>
+    </message>
+    <message>
+        <source>as before</source>
+        <translation>変更なし</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>フォルダー</translation>
+    </message>
+    <message>
+        <source>Video</source>
+        <translation>動画</translation>
+    </message>
+    <message>
+        <source>Browse…</source>
+        <translation>参照…</translation>
+    </message>
+    <message>
+        <source>Plate and window</source>
+        <translation>プレートとのぞき窓</translation>
+    </message>
+    <message>
+        <source>Pump set (thermal)</source>
+        <translation>ポンプ（サーマル）</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>キャンセル</translation>
+    </message>
+    <message>
+        <source>Test</source>
+        <translation>テスト</translation>
+    </message>
+    <message>
+        <source>Use it</source>
+        <translation>使う</translation>
+    </message>
+    <message>
+        <source>Nothing to show yet</source>
+        <translation>まだ表示するものがありません</translation>
+    </message>
+    <message>
+        <source>Press Test.</source>
+        <translation>テストを押してください。</translation>
     </message>
 </context>
 <context>
@@ -2414,6 +3045,14 @@
     <message>
         <source>Epochs</source>
         <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>Good parts</source>
+        <translation>良品</translation>
+    </message>
+    <message>
+        <source>none: every part will be NG</source>
+        <translation>なし: すべての部品が NG になります</translation>
     </message>
     <message>
         <source>Changed</source>
@@ -2684,6 +3323,10 @@
         <translation>パレット・単位・範囲</translation>
     </message>
     <message>
+        <source>The whole picture</source>
+        <translation>画像全体</translation>
+    </message>
+    <message>
         <source>Under the cursor</source>
         <translation>カーソル位置</translation>
     </message>
@@ -2719,12 +3362,20 @@
 <context>
     <name>ThresholdTab</name>
     <message>
-        <source>Verdict with this threshold</source>
-        <translation>このしきい値での判定</translation>
+        <source>Write {threshold:.2f} to the recipe</source>
+        <translation>{threshold:.2f} をレシピに書き込む</translation>
+    </message>
+    <message>
+        <source>Write the threshold to the recipe</source>
+        <translation>しきい値をレシピに書き込む</translation>
     </message>
     <message>
         <source>Verdict</source>
         <translation>判定</translation>
+    </message>
+    <message>
+        <source>With this threshold</source>
+        <translation>このしきい値では</translation>
     </message>
     <message>
         <source>Threshold</source>
@@ -2736,6 +3387,17 @@
     </message>
 </context>
 <context>
+    <name>ThresholdTrial</name>
+    <message>
+        <source>None of the {count} inspected parts changes.</source>
+        <translation>検査済み {count} 個の判定は変わりません。</translation>
+    </message>
+    <message>
+        <source>{changed} of {count} inspected parts change: {to}</source>
+        <translation>検査済み {count} 個のうち {changed} 個が変わります: {to}</translation>
+    </message>
+</context>
+<context>
     <name>Thumb</name>
     <message>
         <source>Empty place for an NG part</source>
@@ -2744,6 +3406,61 @@
     <message>
         <source>NG part {part}</source>
         <translation>NG 部品 {part}</translation>
+    </message>
+</context>
+<context>
+    <name>Tour</name>
+    <message>
+        <source>Tour</source>
+        <translation>ツアー</translation>
+    </message>
+    <message>
+        <source>The line</source>
+        <translation>ライン</translation>
+    </message>
+    <message>
+        <source>Here parts are inspected. What you see now is the demo line: the program draws its parts, and no verdict is of a real one. Start is F5.</source>
+        <translation>ここで部品を検査します。今見えているのはデモラインで、部品はプログラムが描いたものです。実物の判定ではありません。開始は F5 です。</translation>
+    </message>
+    <message>
+        <source>Your own pictures</source>
+        <translation>自分の画像</translation>
+    </message>
+    <message>
+        <source>Press Folder and open pictures of your own. Nothing judges them yet; the page leads to a training.</source>
+        <translation>フォルダーを押して自分の画像を開きます。まだ判定するものはなく、このページから学習に進めます。</translation>
+    </message>
+    <message>
+        <source>Your own bundle</source>
+        <translation>自分のバンドル</translation>
+    </message>
+    <message>
+        <source>Quick look trains three minutes on your pictures. Judge my pictures then shows what it has learnt.</source>
+        <translation>簡易学習は自分の画像で3分間学習します。「自分の画像を判定」で、学習の成果が分かります。</translation>
+    </message>
+    <message>
+        <source>Your own recipe</source>
+        <translation>自分のレシピ</translation>
+    </message>
+    <message>
+        <source>Cameras, regions and limits of a product are set here, with its picture in view. F1 helps anywhere.</source>
+        <translation>製品のカメラ、領域、限界値を、画像を見ながらここで設定します。F1 でいつでもヘルプが開きます。</translation>
+    </message>
+    <message>
+        <source>{step} of {count}</source>
+        <translation>{step} / {count}</translation>
+    </message>
+    <message>
+        <source>Skip the tour</source>
+        <translation>ツアーを省く</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>完了</translation>
+    </message>
+    <message>
+        <source>Next</source>
+        <translation>次へ</translation>
     </message>
 </context>
 <context>
@@ -2820,6 +3537,10 @@
         <translation>同じ名前の学習が既にあります。</translation>
     </message>
     <message>
+        <source>Say which classes show good parts.</source>
+        <translation>良品のクラスを指定してください。</translation>
+    </message>
+    <message>
         <source>Working out what suits this data…</source>
         <translation>このデータに合うものを調べています…</translation>
     </message>
@@ -2862,6 +3583,14 @@
     <message>
         <source>Next</source>
         <translation>次へ</translation>
+    </message>
+    <message>
+        <source>Quick look (3 min)</source>
+        <translation>簡易学習（3分）</translation>
+    </message>
+    <message>
+        <source>Trains for three minutes with what is recommended: enough to see whether it can work</source>
+        <translation>推奨設定で3分間学習し、見込みがあるかを確かめます</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -3210,8 +3939,12 @@
         <translation>バンドルを開く</translation>
     </message>
     <message>
-        <source>Bundles that fit</source>
-        <translation>合うバンドルを自動で選ぶ</translation>
+        <source>The open recipe: {name}</source>
+        <translation>開いているレシピ: {name}</translation>
+    </message>
+    <message>
+        <source>Nothing: pictures only</source>
+        <translation>なし（画像のみ）</translation>
     </message>
     <message>
         <source>Open a recipe…</source>
@@ -3490,7 +4223,7 @@
     </message>
     <message>
         <source>A lot has a name.</source>
-        <translation type="unfinished"></translation>
+        <translation>ロットには名前が必要です。</translation>
     </message>
     <message>
         <source>A new recipe needs a source of frames.</source>
@@ -3498,11 +4231,7 @@
     </message>
     <message>
         <source>A part is OK or NG, not {verdict}.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>A region is four whole numbers: left, top, width and height in pixels.</source>
-        <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
+        <translation>部品は OK か NG です。{verdict} ではありません。</translation>
     </message>
     <message>
         <source>A tile of {size} px is larger than the image or region of {width} x {height} px.</source>
@@ -3538,7 +4267,7 @@
     </message>
     <message>
         <source>An archive cannot take over itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブは自分自身を取り込めません。</translation>
     </message>
     <message>
         <source>An input of {side} px suits images of {widest} px.</source>
@@ -3554,7 +4283,7 @@
     </message>
     <message>
         <source>Ask for a bundle that is signed with the plant key.</source>
-        <translation type="unfinished"></translation>
+        <translation>工場の鍵で署名されたバンドルを入手してください。</translation>
     </message>
     <message>
         <source>At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).</source>
@@ -4570,11 +5299,11 @@
     </message>
     <message>
         <source>A correction needs the name of the person who made it.</source>
-        <translation type="unfinished"></translation>
+        <translation>訂正には、訂正した人の名前が必要です。</translation>
     </message>
     <message>
         <source>A database server is backed up with its own tools, for example pg_dump.</source>
-        <translation type="unfinished"></translation>
+        <translation>データベースサーバーは pg_dump など、そのサーバーのツールでバックアップしてください。</translation>
     </message>
     <message>
         <source>A file cannot be written or read ({detail}).</source>
@@ -4750,11 +5479,11 @@
     </message>
     <message>
         <source>Use one of: {known}.</source>
-        <translation type="unfinished"></translation>
+        <translation>次のいずれかを使ってください: {known}。</translation>
     </message>
     <message>
         <source>Use the version of this program that wrote it, or a newer one.</source>
-        <translation type="unfinished"></translation>
+        <translation>それを書き込んだバージョン以降のプログラムを使ってください。</translation>
     </message>
     <message>
         <source>VGG Image Annotator</source>
@@ -5002,7 +5731,11 @@
     </message>
     <message>
         <source>Check the disk or the server. Records wait in the journal meanwhile.</source>
-        <translation type="unfinished"></translation>
+        <translation>ディスクまたはサーバーを確認してください。その間、記録はジャーナルで待機します。</translation>
+    </message>
+    <message>
+        <source>Check the disk, or the network to the share.</source>
+        <translation>ディスク、または共有フォルダーへのネットワークを確認してください。</translation>
     </message>
     <message>
         <source>Check the disk, or what else it is written to.</source>
@@ -5010,7 +5743,7 @@
     </message>
     <message>
         <source>Check the disk: free some space on it, or replace it.</source>
-        <translation type="unfinished"></translation>
+        <translation>ディスクを確認してください。空きを増やすか、交換してください。</translation>
     </message>
     <message>
         <source>Check the emissivity, the reflected temperature and the distance.</source>
@@ -5026,7 +5759,7 @@
     </message>
     <message>
         <source>Choose a new file in a folder that this user may write to.</source>
-        <translation type="unfinished"></translation>
+        <translation>このユーザーが書き込めるフォルダーの新しいファイルを選んでください。</translation>
     </message>
     <message>
         <source>Choose a smaller --tile, or leave it out.</source>
@@ -5034,7 +5767,7 @@
     </message>
     <message>
         <source>Choose inspections of one recipe revision.</source>
-        <translation type="unfinished"></translation>
+        <translation>同じレシピ改訂の検査を選んでください。</translation>
     </message>
     <message>
         <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
@@ -5054,7 +5787,7 @@
     </message>
     <message>
         <source>Delete {file}. Files that are in the folder then are inspected again.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} を削除してください。その時点でフォルダーにあるファイルはもう一度検査されます。</translation>
     </message>
     <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
@@ -5067,6 +5800,26 @@
     <message>
         <source>Enter a whole number.</source>
         <translation>整数を入力してください。</translation>
+    </message>
+    <message>
+        <source>Export it again: yolo export format=onnx.</source>
+        <translation>書き出し直してください: yolo export format=onnx</translation>
+    </message>
+    <message>
+        <source>Export it for one picture, or for any number.</source>
+        <translation>1 枚用、または任意の枚数用に書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export it with a post-processor that normalises, after it was validated.</source>
+        <translation>検証の後、正規化する後処理を付けて書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export it with its weights inside the file.</source>
+        <translation>重みをファイルに含めて書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export it with opset=17.</source>
+        <translation>opset=17 で書き出してください。</translation>
     </message>
     <message>
         <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
@@ -5086,11 +5839,11 @@
     </message>
     <message>
         <source>Free some space on that disk, and check that this user may write there.</source>
-        <translation type="unfinished"></translation>
+        <translation>そのディスクの空き容量を増やし、このユーザーに書き込み権限があるか確認してください。</translation>
     </message>
     <message>
         <source>Free some space on that disk, or let the archive delete what is old.</source>
-        <translation type="unfinished"></translation>
+        <translation>そのディスクの空きを増やすか、古いものをアーカイブに削除させてください。</translation>
     </message>
     <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
@@ -5102,7 +5855,7 @@
     </message>
     <message>
         <source>Give a URL like postgresql://user:password@server/archive, and install its driver.</source>
-        <translation type="unfinished"></translation>
+        <translation>postgresql://user:password@server/archive のような URL を指定し、ドライバーをインストールしてください。</translation>
     </message>
     <message>
         <source>Give a folder with images of good and bad parts.</source>
@@ -5113,12 +5866,28 @@
         <translation>良品と不良品の画像が入ったフォルダーを指定してください（--calibration DIR）。</translation>
     </message>
     <message>
+        <source>Give a folder with pictures of parts, good and bad: --images FOLDER.</source>
+        <translation>良品と不良品の画像のフォルダーを指定してください: --images FOLDER</translation>
+    </message>
+    <message>
         <source>Give a frame of the other kind.</source>
         <translation>もう一方の種類のフレームを指定してください。</translation>
     </message>
     <message>
+        <source>Give it: --size WIDTHxHEIGHT.</source>
+        <translation>指定してください: --size WIDTHxHEIGHT</translation>
+    </message>
+    <message>
         <source>Give positions inside it; the first pixel is 0,0.</source>
         <translation>画像内の位置を指定してください。最初のピクセルは 0,0 です。</translation>
+    </message>
+    <message>
+        <source>Give their names, one a line, in the order that the network was trained with: --classes FILE.</source>
+        <translation>学習時の順に、クラス名を 1 行に 1 つ書いて指定してください: --classes FILE</translation>
+    </message>
+    <message>
+        <source>Give their names, one a line: --classes FILE.</source>
+        <translation>クラス名を 1 行に 1 つ書いて指定してください: --classes FILE</translation>
     </message>
     <message>
         <source>Go on from the last epoch; if it happens again, please report it with the details.</source>
@@ -5126,7 +5895,7 @@
     </message>
     <message>
         <source>If the change is meant, accept it: inspector bundle accept {bundle}.</source>
-        <translation type="unfinished"></translation>
+        <translation>意図した変更であれば承認してください: inspector bundle accept {bundle}</translation>
     </message>
     <message>
         <source>Images are learnt and inspected in tiles of {size} px, in which small objects are seen better; the {count} tiles of a part compute {ms:.0f} ms.</source>
@@ -5134,7 +5903,11 @@
     </message>
     <message>
         <source>Images are not kept: the disk of {folder} is nearly full, and what is left is for records.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像は保存されません。{folder} のディスクがほぼ満杯で、残りは記録用です。</translation>
+    </message>
+    <message>
+        <source>Import it again with at least twice as many pictures: --images FOLDER.</source>
+        <translation>その 2 倍以上の画像を付けて取り込み直してください: --images FOLDER</translation>
     </message>
     <message>
         <source>In {count} tiles of {size} px they would be seen better, but a part would compute {ms:.0f} ms, more than half of the takt of {takt:.0f} ms.</source>
@@ -5142,15 +5915,15 @@
     </message>
     <message>
         <source>Inspection {key} is missing in the table of results.</source>
-        <translation type="unfinished"></translation>
+        <translation>検査 {key} が結果の表にありません。</translation>
     </message>
     <message>
         <source>Inspection {key}: {names} differ from its record.</source>
-        <translation type="unfinished"></translation>
+        <translation>検査 {key}: {names} が記録と異なります。</translation>
     </message>
     <message>
         <source>Inspection {name} has no correction to take back.</source>
-        <translation type="unfinished"></translation>
+        <translation>検査 {name} には取り消す訂正がありません。</translation>
     </message>
     <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
@@ -5158,7 +5931,7 @@
     </message>
     <message>
         <source>Install that version again.</source>
-        <translation type="unfinished"></translation>
+        <translation>そのバージョンをもう一度インストールしてください。</translation>
     </message>
     <message>
         <source>Install that version here, or train or export the bundle with this one.</source>
@@ -5173,8 +5946,12 @@
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
     </message>
     <message>
+        <source>Install the training pack, {pack}.</source>
+        <translation>学習パック（{pack}）をインストールしてください。</translation>
+    </message>
+    <message>
         <source>It is made when a line runs: inspector run, or the window.</source>
-        <translation type="unfinished"></translation>
+        <translation>ラインを動かすと作られます(inspector run またはウィンドウ)。</translation>
     </message>
     <message>
         <source>It is not written in the form that is asked for.</source>
@@ -5198,19 +5975,27 @@
     </message>
     <message>
         <source>Journal {journal}: record {sequence} does not follow the one before it: one was changed or inserted.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {journal}: 記録 {sequence} が前の記録につながりません。変更または挿入されています。</translation>
     </message>
     <message>
         <source>Journal {journal}: the records {first} to {last} are missing.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {journal}: 記録 {first} から {last} がありません。</translation>
     </message>
     <message>
         <source>Journal {journal}: the seal of record {sequence} is not the station&apos;s.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {journal}: 記録 {sequence} の署名がこのステーションのものではありません。</translation>
+    </message>
+    <message>
+        <source>Known are: {families}.</source>
+        <translation>知られているもの: {families}。</translation>
     </message>
     <message>
         <source>Leave out --tile.</source>
         <translation>--tile を指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Leave out the layer and the method.</source>
+        <translation>層と手法の指定を外してください。</translation>
     </message>
     <message>
         <source>Leave out the tiles in the recipe, or use a bundle that finds boxes or masks.</source>
@@ -5226,15 +6011,23 @@
     </message>
     <message>
         <source>Make a pair of keys with: inspector bundle make-key FILE.</source>
-        <translation type="unfinished"></translation>
+        <translation>鍵の組を作成してください: inspector bundle make-key FILE</translation>
     </message>
     <message>
         <source>Move it away first.</source>
-        <translation type="unfinished"></translation>
+        <translation>先に移動してください。</translation>
     </message>
     <message>
         <source>Name a new folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>新しいフォルダーを指定してください。</translation>
+    </message>
+    <message>
+        <source>Neither memory nor {folder} has room for more than {count} prepared images; the others are prepared anew in every epoch, which takes longer.</source>
+        <translation>準備済み画像は、メモリにも {folder} にも {count} 枚までしか入りません。残りはエポックごとに準備し直すため、時間が長くかかります。</translation>
+    </message>
+    <message>
+        <source>No bundle looks at the camera {camera}.</source>
+        <translation>カメラ {camera} を調べるバンドルがありません。</translation>
     </message>
     <message>
         <source>No image is as large as a tile of {size} px.</source>
@@ -5261,8 +6054,20 @@
         <translation>1 個につき 1 通り: 計算時間は 4 分の 1 ですが、スコアの安定性は下がります。</translation>
     </message>
     <message>
+        <source>Only the outputs 0, 1 and 2 of a thermal bundle can be explained by number.</source>
+        <translation>番号で説明できるのは、温度バンドルの出力 0、1、2 だけです。</translation>
+    </message>
+    <message>
         <source>Only what is there is measured: an export needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
         <translation>すでにあるものだけを測定します。書き出しには Python パッケージ {package} が必要ですが、インストールされていません。プログラムのフォルダーから packaging/run.sh --with train（Windows では run.ps1）でインストールしてください。</translation>
+    </message>
+    <message>
+        <source>Only what is there is measured: an export needs the training pack, {pack}, which is not installed.</source>
+        <translation>既存のものだけを測定します。書き出しには学習パック（{pack}）が必要ですが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>Open it again.</source>
+        <translation>もう一度開いてください。</translation>
     </message>
     <message>
         <source>Open the recipe of this line, and look through Settings. The damaged file is kept as {kept}.</source>
@@ -5278,23 +6083,23 @@
     </message>
     <message>
         <source>Record {key} cannot be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>記録 {key} を読み込めません。</translation>
     </message>
     <message>
         <source>Restore it from a backup, or move it away: a new key is then made, and named in the records.</source>
-        <translation type="unfinished"></translation>
+        <translation>バックアップから戻すか、移動してください。移動すると新しい鍵が作られ、記録に残ります。</translation>
     </message>
     <message>
         <source>Restore it from a backup.</source>
-        <translation type="unfinished"></translation>
+        <translation>バックアップから戻してください。</translation>
     </message>
     <message>
         <source>Restore it from a backup. If it is deleted, every bundle counts as accepted when it is next used.</source>
-        <translation type="unfinished"></translation>
+        <translation>バックアップから復元してください。削除すると、どのバンドルも次に使用した時点で承認済みとみなされます。</translation>
     </message>
     <message>
         <source>Rule {rule} means {count} different quantities in this selection.</source>
-        <translation type="unfinished"></translation>
+        <translation>規則 {rule} は、この選択の中で {count} 種類の量を意味しています。</translation>
     </message>
     <message>
         <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
@@ -5302,7 +6107,7 @@
     </message>
     <message>
         <source>Say what the part truly is.</source>
-        <translation type="unfinished"></translation>
+        <translation>部品の本当の判定を指定してください。</translation>
     </message>
     <message>
         <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
@@ -5333,8 +6138,12 @@
         <translation>縮小画像（サムネイル）は除外します（{count} 個）。</translation>
     </message>
     <message>
+        <source>Start that version or a newer one. Nothing was changed.</source>
+        <translation>そのバージョンかそれ以降を起動してください。何も変更されていません。</translation>
+    </message>
+    <message>
         <source>Stop it there first, or give one of the two recipes another name.</source>
-        <translation type="unfinished"></translation>
+        <translation>先にそちらを停止するか、どちらかのレシピに別の名前を付けてください。</translation>
     </message>
     <message>
         <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
@@ -5342,27 +6151,27 @@
     </message>
     <message>
         <source>The archive cannot be copied to {folder} ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブを {folder} にコピーできません({detail})。</translation>
     </message>
     <message>
         <source>The archive in {folder} is not sound: {why}</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} のアーカイブは正常ではありません: {why}</translation>
     </message>
     <message>
         <source>The archive {file} cannot be opened ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブ {file} を開けません({detail})。</translation>
     </message>
     <message>
         <source>The archive {name} cannot be used: {detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブ {name} は使えません: {detail}。</translation>
     </message>
     <message>
         <source>The archive {name} has the schema {found}, this program knows {known}.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブ {name} のスキーマは {found} ですが、このプログラムが扱えるのは {known} です。</translation>
     </message>
     <message>
         <source>The back-up in {folder} is damaged: {why}</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} のバックアップは壊れています: {why}</translation>
     </message>
     <message>
         <source>The bundle cannot be quantised ({detail}).</source>
@@ -5378,7 +6187,7 @@
     </message>
     <message>
         <source>The bundle {bundle} has changed since it was accepted, so it is not used.</source>
-        <translation type="unfinished"></translation>
+        <translation>バンドル {bundle} は承認後に変更されたため、使用しません。</translation>
     </message>
     <message>
         <source>The bundle {bundle} has no reference images to judge a variant by.</source>
@@ -5402,11 +6211,23 @@
     </message>
     <message>
         <source>The bundle {bundle} is not signed, and this station has a plant key.</source>
-        <translation type="unfinished"></translation>
+        <translation>バンドル {bundle} には署名がありません。このステーションには工場の鍵が設定されています。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} was imported as a graph: it has no weights for {engine}.</source>
+        <translation>バンドル {bundle} はグラフとして取り込まれたもので、{engine} 用の重みがありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} was imported as a graph: it has no weights to train, or to write another graph from.</source>
+        <translation>バンドル {bundle} はグラフとして取り込まれたもので、学習や別のグラフの書き出しに使う重みがありません。</translation>
     </message>
     <message>
         <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
         <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
+    </message>
+    <message>
+        <source>The camera {camera} has shown no sign of life for {seconds:.0f} s: its disk or share does not answer.</source>
+        <translation>カメラ {camera} は {seconds:.0f} 秒間応答がありません。ディスクまたは共有フォルダーが応答していません。</translation>
     </message>
     <message>
         <source>The choice of {when} was made for another version of {bundle}: tune again.</source>
@@ -5421,16 +6242,20 @@
         <translation>良品との比較には {count} 個が必要です。現在わかっているのは {known} 個です。</translation>
     </message>
     <message>
+        <source>The data in {folder} belong to version {version}, and this version cannot read them.</source>
+        <translation>{folder} のデータはバージョン {version} のもので、このバージョンでは読めません。</translation>
+    </message>
+    <message>
         <source>The database {name} cannot be used: {detail}</source>
-        <translation type="unfinished"></translation>
+        <translation>データベース {name} は使えません: {detail}</translation>
     </message>
     <message>
         <source>The disk of the journal is slow.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナルのディスクが遅くなっています。</translation>
     </message>
     <message>
         <source>The disk of the journal {folder} has not answered for {seconds:.1f} s.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {folder} のディスクが {seconds:.1f} 秒間応答していません。</translation>
     </message>
     <message>
         <source>The engine of {bundle} hangs again and again.</source>
@@ -5446,7 +6271,11 @@
     </message>
     <message>
         <source>The folder {folder} is already watched with this recipe by another process.</source>
-        <translation type="unfinished"></translation>
+        <translation>フォルダー {folder} は、別のプロセスがすでにこのレシピで監視しています。</translation>
+    </message>
+    <message>
+        <source>The frame could not be inspected ({detail}).</source>
+        <translation>フレームを検査できませんでした（{detail}）。</translation>
     </message>
     <message>
         <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
@@ -5462,23 +6291,23 @@
     </message>
     <message>
         <source>The image {file} cannot be decoded ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {file} をデコードできません({detail})。</translation>
     </message>
     <message>
         <source>The image {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The image {file} is not the one that was recorded.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {file} は記録されたものと異なります。</translation>
     </message>
     <message>
         <source>The image {path} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {path} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The image {path} is not the one that was recorded.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {path} は記録されたものと異なります。</translation>
     </message>
     <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
@@ -5490,39 +6319,39 @@
     </message>
     <message>
         <source>The journal is not open.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナルが開かれていません。</translation>
     </message>
     <message>
         <source>The journal {file} was written by a newer version of this program.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {file} は、より新しいバージョンのプログラムで書き込まれました。</translation>
     </message>
     <message>
         <source>The journal {folder} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {folder} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The journal {folder} takes no records.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {folder} に記録を書き込めません。</translation>
     </message>
     <message>
         <source>The key {file} cannot be written ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>鍵 {file} を書き込めません({detail})。</translation>
     </message>
     <message>
         <source>The key {file} of this station cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>このステーションの鍵 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The list of accepted bundles {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>承認済みバンドルの一覧 {file} を読めません({detail})。</translation>
     </message>
     <message>
         <source>The list of inspected files of {folder} cannot be kept in {file} ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} の検査済みファイルの一覧を {file} に保存できません({detail})。</translation>
     </message>
     <message>
         <source>The list of inspected files of {folder} is damaged ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} の検査済みファイルの一覧が壊れています({detail})。</translation>
     </message>
     <message>
         <source>The loss does not fall: the learning rate is too large, or the labels do not belong to the images. Try a learning rate of {rate}, and look at some labelled images in the preview.</source>
@@ -5545,12 +6374,16 @@
         <translation>最も確からしいクラスは、前の部品と比較できません。</translation>
     </message>
     <message>
+        <source>The network takes {channels} channels, and {count} values were given.</source>
+        <translation>ネットワークは {channels} チャンネルを受け取りますが、{count} 個の値が指定されました。</translation>
+    </message>
+    <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
     </message>
     <message>
         <source>The part could not be recorded in time: {why}</source>
-        <translation type="unfinished"></translation>
+        <translation>部品を時間内に記録できませんでした: {why}</translation>
     </message>
     <message>
         <source>The password or key of {source} is not kept.</source>
@@ -5570,11 +6403,11 @@
     </message>
     <message>
         <source>The policy {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>保存方針 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The policy {file} is not valid: {detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>保存方針 {file} が正しくありません: {detail}。</translation>
     </message>
     <message>
         <source>The program that had started the work was closed or ended.</source>
@@ -5583,6 +6416,22 @@
     <message>
         <source>The recipe can be changed when the line has been stopped.</source>
         <translation>レシピはラインを停止してから変更できます。</translation>
+    </message>
+    <message>
+        <source>The recipe has no bundle yet.</source>
+        <translation>レシピにバンドルがまだありません。</translation>
+    </message>
+    <message>
+        <source>The recipe has no camera yet.</source>
+        <translation>レシピにカメラがまだありません。</translation>
+    </message>
+    <message>
+        <source>The recipe is not valid: {detail}.</source>
+        <translation>レシピが正しくありません: {detail}。</translation>
+    </message>
+    <message>
+        <source>The recipe {file} no longer uses {bundle} at this place.</source>
+        <translation>レシピ {file} はこの場所で {bundle} を使わなくなりました。</translation>
     </message>
     <message>
         <source>The recipe {file} was changed by somebody else meanwhile.</source>
@@ -5599,6 +6448,10 @@
     <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
         <translation>参照画像 {file} は使えません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The region of {bundle} reaches beyond the frame of {camera}, which has {width} x {height} px.</source>
+        <translation>{bundle} の領域がカメラ {camera} のフレーム（{width} × {height} px）からはみ出しています。</translation>
     </message>
     <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
@@ -5622,7 +6475,7 @@
     </message>
     <message>
         <source>The signature of the bundle {bundle} is not the plant&apos;s, or the bundle has changed since it was signed.</source>
-        <translation type="unfinished"></translation>
+        <translation>バンドル {bundle} の署名が工場のものではないか、署名後にバンドルが変更されています。</translation>
     </message>
     <message>
         <source>The state of the training cannot be written to {file} ({detail}).</source>
@@ -5630,7 +6483,7 @@
     </message>
     <message>
         <source>The station ended while this part was being inspected (interrupted).</source>
-        <translation type="unfinished"></translation>
+        <translation>この部品の検査中にステーションが終了しました(中断)。</translation>
     </message>
     <message>
         <source>The station is not running any more.</source>
@@ -5822,15 +6675,15 @@
     </message>
     <message>
         <source>There is an archive in {folder} already.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} にはすでにアーカイブがあります。</translation>
     </message>
     <message>
         <source>There is no archive in {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} にアーカイブがありません。</translation>
     </message>
     <message>
         <source>There is no back-up of an archive in {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} にアーカイブのバックアップがありません。</translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -5853,12 +6706,16 @@
         <translation>{folder} にクラス {name!r} はありません。</translation>
     </message>
     <message>
+        <source>There is no earlier revision of {file}.</source>
+        <translation>{file} には前の改訂がありません。</translation>
+    </message>
+    <message>
         <source>There is no file {file}.</source>
         <translation>ファイル {file} がありません。</translation>
     </message>
     <message>
         <source>There is no filter {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>フィルター {name} はありません。</translation>
     </message>
     <message>
         <source>There is no image in the folder {folder}.</source>
@@ -5866,11 +6723,11 @@
     </message>
     <message>
         <source>There is no inspection {key} in the archive.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブに検査 {key} はありません。</translation>
     </message>
     <message>
         <source>There is no inspection {name} in the archive.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブに検査 {name} はありません。</translation>
     </message>
     <message>
         <source>There is no loss called {name!r} for {task}.</source>
@@ -5894,7 +6751,7 @@
     </message>
     <message>
         <source>There is no such inspection in the archive.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブにその検査はありません。</translation>
     </message>
     <message>
         <source>There is no such setting.</source>
@@ -5953,6 +6810,14 @@
         <translation>もう一度学習またはエクスポートしてください。</translation>
     </message>
     <message>
+        <source>Training is not installed. Install the training pack, {pack}.</source>
+        <translation>学習機能がインストールされていません。学習パック（{pack}）をインストールしてください。</translation>
+    </message>
+    <message>
+        <source>Training is not installed. Install the training pack, {pack}. Everything can be prepared here nevertheless.</source>
+        <translation>学習機能がインストールされていません。学習パック（{pack}）をインストールしてください。準備はここですべて行えます。</translation>
+    </message>
+    <message>
         <source>Training needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1). Everything can be prepared here nevertheless.</source>
         <translation>学習に必要な Python パッケージ {package} がインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。準備はここで進められます。</translation>
     </message>
@@ -5979,6 +6844,10 @@
     <message>
         <source>Use a smaller learning rate, and check the labels for impossible values.</source>
         <translation>学習率を小さくし、ラベルにありえない値がないか確認してください。</translation>
+    </message>
+    <message>
+        <source>Use another engine.</source>
+        <translation>別のエンジンを使ってください。</translation>
     </message>
     <message>
         <source>Use another precision; or give more images to calibrate with, or allow a larger drop.</source>
@@ -6067,6 +6936,10 @@
     <message>
         <source>Write it as key=value.</source>
         <translation>キー=値 の形で書いてください。</translation>
+    </message>
+    <message>
+        <source>Write one name on each line.</source>
+        <translation>1 行に 1 つ名前を書いてください。</translation>
     </message>
     <message>
         <source>Write rtsp://HOST/PATH or http://HOST/PATH.</source>
@@ -6233,6 +7106,10 @@
         <translation>{bundle} は温度用ですが、カメラ {camera} は画像を出力します。</translation>
     </message>
     <message>
+        <source>{bundle} was imported as a graph: it has no layers, and is explained by covering pieces of the frame.</source>
+        <translation>{bundle} はグラフとして取り込まれたため層がなく、画像の一部を隠して説明します。</translation>
+    </message>
+    <message>
         <source>{camera} gave no frame for this part in time.</source>
         <translation>{camera} の画像が時間内に届きませんでした。</translation>
     </message>
@@ -6314,7 +7191,7 @@
     </message>
     <message>
         <source>{count} inspections in the table of results have no record.</source>
-        <translation type="unfinished"></translation>
+        <translation>結果の表の検査 {count} 件に記録がありません。</translation>
     </message>
     <message>
         <source>{count} masks are JPEG files, whose values are not exact; save masks as .png.</source>
@@ -6334,7 +7211,7 @@
     </message>
     <message>
         <source>{count} records could not be written to the journal {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{count} 件の記録をジャーナル {folder} に書き込めませんでした。</translation>
     </message>
     <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
@@ -6342,7 +7219,7 @@
     </message>
     <message>
         <source>{detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{detail}。</translation>
     </message>
     <message>
         <source>{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.</source>
@@ -6377,6 +7254,54 @@
         <translation>{file} を削除できません（{detail}）。</translation>
     </message>
     <message>
+        <source>{file} cannot be imported: ONNX Runtime does not run it ({detail}); {found}.</source>
+        <translation>{file} は取り込めません: ONNX Runtime で動きません ({detail})。{found}。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it has more than 2 GB, the most that an ONNX file can have.</source>
+        <translation>{file} は取り込めません: ONNX ファイルの上限である 2 GB を超えています。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it is not an ONNX graph, or only a part of one.</source>
+        <translation>{file} は取り込めません: ONNX グラフではないか、途中で切れています。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it takes {count} pictures at once.</source>
+        <translation>{file} は取り込めません: 一度に {count} 枚の画像を受け取ります。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it uses operator set {opset} and format {format}, and this program reads up to {newest} and {known}.</source>
+        <translation>{file} は取り込めません: 演算子セット {opset}・形式 {format} を使っていますが、このプログラムが読めるのは {newest}・{known} までです。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it uses operator set {opset}, which cannot be converted to {oldest}.</source>
+        <translation>{file} は取り込めません: 演算子セット {opset} を {oldest} に変換できません。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: its weights lie in other files ({names}).</source>
+        <translation>{file} は取り込めません: 重みが別のファイル ({names}) にあります。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: no input takes pictures; {found}.</source>
+        <translation>{file} は取り込めません: 画像を受け取る入力がありません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: pictures are float32, float16 or uint8; {found}.</source>
+        <translation>{file} は取り込めません: 画像は float32、float16、uint8 のいずれかです ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: pictures have 1 or 3 channels; {found}.</source>
+        <translation>{file} は取り込めません: 画像は 1 または 3 チャンネルです ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: the graph is not valid ({detail}).</source>
+        <translation>{file} は取り込めません: グラフが正しくありません ({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: {name} is no tensor.</source>
+        <translation>{file} は取り込めません: {name} はテンソルではありません。</translation>
+    </message>
+    <message>
         <source>{file} cannot be read ({detail}).</source>
         <translation>{file} を読み取れません（{detail}）。</translation>
     </message>
@@ -6386,7 +7311,15 @@
     </message>
     <message>
         <source>{file} cannot be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} を読み込めません。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be used for {task}: it is an Ultralytics network for {kind}.</source>
+        <translation>{file} は {task} には使えません: Ultralytics の {kind} 用ネットワークです。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be used for {task}; {found}.</source>
+        <translation>{file} は {task} には使えません ({found})。</translation>
     </message>
     <message>
         <source>{file} cannot be written ({detail}).</source>
@@ -6405,6 +7338,18 @@
         <translation>{file} にはテンソルの表がありません。</translation>
     </message>
     <message>
+        <source>{file} gives each class a score of its own; a classifier names one class for each picture.</source>
+        <translation>{file} はクラスごとに独立したスコアを出しますが、分類器は画像ごとに 1 つのクラスを選びます。</translation>
+    </message>
+    <message>
+        <source>{file} gives values from {low:.3g} to {high:.3g} where 0 to 1 is expected: nothing says where the limit is.</source>
+        <translation>{file} の値は {low:.3g}～{high:.3g} で、0～1 ではありません。限度がどこか分かりません。</translation>
+    </message>
+    <message>
+        <source>{file} has no class {name!r}.</source>
+        <translation>{file} にクラス {name!r} はありません。</translation>
+    </message>
+    <message>
         <source>{file} has no image.</source>
         <translation>{file} に対応する画像がありません。</translation>
     </message>
@@ -6415,6 +7360,10 @@
     <message>
         <source>{file} has no mask (a .png of the same name).</source>
         <translation>{file} にはマスク (同じ名前の .png) がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has one output value, and a classifier has one for each class.</source>
+        <translation>{file} の出力は 1 個ですが、分類器にはクラスごとに 1 個必要です。</translation>
     </message>
     <message>
         <source>{file} has only regions of which it is not known what they show; it is not used.</source>
@@ -6435,10 +7384,6 @@
     <message>
         <source>{file} has too many shades of grey for a mask in black and white; it is not used.</source>
         <translation>{file} は白黒のマスクとしては中間の灰色が多すぎます。使いません。</translation>
-    </message>
-    <message>
-        <source>{file} has tracks of a video, which are not read; export it as images.</source>
-        <translation>{file} には動画のトラックがあり、読み込めません。画像として出力してください。</translation>
     </message>
     <message>
         <source>{file} has values above 0, but no white (128 or more); it is not used.</source>
@@ -6479,6 +7424,14 @@
     <message>
         <source>{file} is a picture of the kind {kind}, which is not read.</source>
         <translation>{file} は {kind} 形式の画像で、読み込めません。</translation>
+    </message>
+    <message>
+        <source>{file} is an Ultralytics network for {kind}, with an output that is not known; {found}.</source>
+        <translation>{file} は Ultralytics の {kind} 用ネットワークですが、出力の形が知られていません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} is an Ultralytics network for {kind}; it can be imported for {kinds}.</source>
+        <translation>{file} は Ultralytics の {kind} 用ネットワークです。取り込めるのは {kinds} 用です。</translation>
     </message>
     <message>
         <source>{file} is damaged or cut short ({detail}).</source>
@@ -6554,7 +7507,7 @@
     </message>
     <message>
         <source>{file} is not an Ed25519 {kind} key in PEM.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} は PEM 形式の Ed25519 鍵({kind})ではありません。</translation>
     </message>
     <message>
         <source>{file} is not an image that can be read.</source>
@@ -6570,7 +7523,11 @@
     </message>
     <message>
         <source>{file} is not written to its end.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} は最後まで書き込まれていません。</translation>
+    </message>
+    <message>
+        <source>{file} is of no kind that is known; {found}.</source>
+        <translation>{file} は知られている種類のどれでもありません ({found})。</translation>
     </message>
     <message>
         <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
@@ -6605,12 +7562,44 @@
         <translation>{file} に同じクラスが 2 回あります。</translation>
     </message>
     <message>
+        <source>{file} names no class.</source>
+        <translation>{file} にクラス名がありません。</translation>
+    </message>
+    <message>
+        <source>{file} names none of its classes; {found}.</source>
+        <translation>{file} にはクラス名がありません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} names {count} classes, some of them twice or not at all, or more than {most}.</source>
+        <translation>{file} には {count} 個のクラス名があり、重複・欠落があるか、{most} 個を超えています。</translation>
+    </message>
+    <message>
         <source>{file} needs {size} MB once it is decoded; at most {limit} MB are read.</source>
         <translation>{file} はデコードに {size} MB 必要です。読み込めるのは {limit} MB までです。</translation>
     </message>
     <message>
         <source>{file} shows no labelled object, so it has no class.</source>
         <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
+    </message>
+    <message>
+        <source>{file} takes pictures of any size, and nothing says which its network learnt; {found}.</source>
+        <translation>{file} は任意の大きさの画像を受け取り、学習時の大きさが分かりません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} takes pictures of {width} x {height} pixels, and no others.</source>
+        <translation>{file} が受け取るのは {width} x {height} ピクセルの画像だけです。</translation>
+    </message>
+    <message>
+        <source>{file} takes pictures of {width} x {height} pixels; 8 to {most} a side can be used.</source>
+        <translation>{file} は {width} x {height} ピクセルの画像を受け取りますが、使えるのは一辺 8～{most} です。</translation>
+    </message>
+    <message>
+        <source>{file} tells apart what is usual and what is not: {count} names were given, it takes {needed}.</source>
+        <translation>{file} は正常かどうかを区別します: 名前は {needed} 個必要ですが、{count} 個指定されました。</translation>
+    </message>
+    <message>
+        <source>{file} tells {found} classes apart, and {count} are named; {graph}.</source>
+        <translation>{file} は {found} クラスを区別しますが、名前は {count} 個です ({graph})。</translation>
     </message>
     <message>
         <source>{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.</source>
@@ -6662,7 +7651,7 @@
     </message>
     <message>
         <source>{folder} exists already.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} はすでに存在します。</translation>
     </message>
     <message>
         <source>{folder} exists and is not a bundle.</source>
@@ -6679,6 +7668,10 @@
     <message>
         <source>{folder} has {count} images, but its {files} files are in no layout that is understood.</source>
         <translation>{folder} には {count} 枚の画像がありますが、{files} ファイルは対応しているどの形式でもありません。</translation>
+    </message>
+    <message>
+        <source>{folder} holds no picture of 8 bits that the network could be compared on.</source>
+        <translation>{folder} には、ネットワークを比較できる 8 ビットの画像がありません。</translation>
     </message>
     <message>
         <source>{folder} holds nothing labelled for {task}.</source>
@@ -6699,6 +7692,10 @@
     <message>
         <source>{folder} is not an empty folder.</source>
         <translation>{folder} は空のフォルダーではありません。</translation>
+    </message>
+    <message>
+        <source>{folder} is not empty.</source>
+        <translation>{folder} は空ではありません。</translation>
     </message>
     <message>
         <source>{groups} groups of images are too few for {folds} folds.</source>
@@ -7052,6 +8049,10 @@
     <message>
         <source>Broken off</source>
         <translation>中断</translation>
+    </message>
+    <message>
+        <source>Loading the training library (PyTorch); this takes some seconds</source>
+        <translation>学習ライブラリ（PyTorch）を読み込み中です。数秒かかります</translation>
     </message>
     <message>
         <source>Epoch {epoch} of {epochs}</source>
@@ -7494,7 +8495,7 @@
     </message>
     <message>
         <source>Remember</source>
-        <translation type="unfinished"></translation>
+        <translation>記憶</translation>
     </message>
     <message>
         <source>Scale</source>
@@ -8130,7 +9131,7 @@
     </message>
     <message>
         <source>watch: remember over restarts which files were inspected</source>
-        <translation type="unfinished"></translation>
+        <translation>監視:検査済みのファイルを再起動後も記憶する</translation>
     </message>
     <message>
         <source>watch: seconds a file must stay unchanged before it is read</source>
@@ -8180,12 +9181,20 @@
 <context>
     <name>tabs</name>
     <message>
+        <source>Classification</source>
+        <translation>分類</translation>
+    </message>
+    <message>
         <source>Detection</source>
         <translation>検出</translation>
     </message>
     <message>
         <source>Grad-CAM</source>
         <translation>Grad-CAM</translation>
+    </message>
+    <message>
+        <source>Picture</source>
+        <translation>画像</translation>
     </message>
     <message>
         <source>Segmentation</source>

@@ -18,6 +18,7 @@ from inspector.cameras.base import open_camera
 from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.types import FileState, Origin
+from inspector.results.saving import recorded_in
 
 QUIET = 0.6  # seconds without a frame after which none comes
 
@@ -64,7 +65,7 @@ class _Watching:
 
 @contextmanager
 def _watching(folder: Path, *, most: int = 1000, **options: bool | float) -> Iterator[_Watching]:
-    with Ledger(folder.parent / "ledger.sqlite", folder) as ledger:
+    with Ledger(folder.parent / "ledger.sqlite", folder, recorded_in) as ledger:
         watching = _Watching(folder, ledger, most, **options)
         try:
             yield watching
@@ -173,12 +174,12 @@ def test_a_file_whose_end_was_never_written_is_no_part_that_can_be_ok(tmp_path: 
 
 def test_two_holders_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
-    with Ledger(tmp_path / "ledger.sqlite", folder), pytest.raises(ConfigError, match="already watched") as caught:
-        Ledger(tmp_path / "ledger.sqlite", folder)
+    with Ledger(tmp_path / "ledger.sqlite", folder, recorded_in), pytest.raises(ConfigError, match="already watched") as caught:
+        Ledger(tmp_path / "ledger.sqlite", folder, recorded_in)
     assert str(folder) in str(caught.value)
     (tmp_path / "ledger.sqlite").write_bytes(b"no such list" * 1000)
     with pytest.raises(StorageError, match="is damaged"):
-        Ledger(tmp_path / "ledger.sqlite", folder)
+        Ledger(tmp_path / "ledger.sqlite", folder, recorded_in)
 
 
 def _origin(path: str) -> Origin:
@@ -190,12 +191,12 @@ def test_what_a_killed_process_left_open_is_settled_by_the_records(tmp_path: Pat
     folder, records, utc = tmp_path / "parts", tmp_path / "results.jsonl", datetime.now(UTC).isoformat()
     lines = [json.dumps({"part": "x", "sequence": number, "utc": utc}) + "\n" for number in (1, 2)]
     records.write_text(lines[0] + lines[1][:-5])
-    with Ledger(tmp_path / "ledger.sqlite", folder) as ledger:
+    with Ledger(tmp_path / "ledger.sqlite", folder, recorded_in) as ledger:
         ledger.done(_origin("done"))
         for number, name in enumerate(("before", "after", "within")):
             ledger.begin(_origin(name), RecordKey(str(records), number, utc))
         ledger.begin(_origin("unrecorded"), RecordKey("", 3, utc))
         assert ledger.known().keys() == {"done", "before", "after", "within", "unrecorded"}
-    with Ledger(tmp_path / "ledger.sqlite", folder) as ledger:
+    with Ledger(tmp_path / "ledger.sqlite", folder, recorded_in) as ledger:
         assert ledger.known().keys() == {"done", "after", "unrecorded"}
         assert ledger.known()["done"].state == FileState(10, 20, 30, 2**64 - 1)

@@ -459,3 +459,68 @@ def test_polygons_beside_the_boxes_of_pascal_voc(tmp_path: Path) -> None:
     drawn = mask(read_dataset(tmp_path, "segmentation").samples[0])
     assert 20 <= int(drawn.sum()) <= 28  # half of 8 x 6 px
     assert drawn[2, 6:13].all()
+
+
+def test_tracks_of_a_video_of_cvat(tmp_path: Path) -> None:
+    """Frame 0 and 1 show the object, on 2 it is outside; a picture that is no frame of the video is not good for that."""
+    for at in (*range(4), 77):
+        image(tmp_path / "images" / f"frame_{at:06}.png")
+    place = 'xtl="{x}" ytl="2" xbr="{right}" ybr="5" occluded="0"'
+    frames = ((0, 5, 0), (1, 6, 0), (2, 6, 1))
+    shapes = "".join(f'<box frame="{at}" outside="{out}" {place.format(x=x, right=x + 4)}/>' for at, x, out in frames)
+    text = f'<meta><task><size>4</size></task></meta><track id="0" label="dent">{shapes}</track>'
+    write(tmp_path / "annotations.xml", f"<annotations>{text}</annotations>")
+    assert layout_of(tmp_path) == "cvat"
+    found = {Path(name).stem[-1]: values for name, values in boxes(read_dataset(tmp_path, "detection")).items()}
+    assert found == {"0": [BOX], "1": [[6, 2, 10, 5]], "2": [], "3": []}
+
+
+def test_names_of_images_as_in_an_address(tmp_path: Path) -> None:
+    image(tmp_path / "images" / "part 1.png")
+    about = [{"id": 1, "file_name": "part%201.png", "width": 20, "height": 10}]
+    write(tmp_path / "c.json", coco(about, [{"image_id": 1, "category_id": 0, "bbox": [5, 2, 4, 3]}], ["dent"]))
+    assert boxes(read_dataset(tmp_path, "detection")) == {"images/part 1.png": [BOX]}
+
+
+def test_masks_of_camvid(tmp_path: Path) -> None:
+    """As CVAT writes them: default/ and defaultannot/, in colours."""
+    colours = np.array([[0, 0, 0], [0, 128, 0]], np.uint8)
+    for at in range(3):
+        image(tmp_path / "default" / f"{at}.png")
+        save(tmp_path / "defaultannot" / f"{at}.png", colours[spot(1)])
+    write(tmp_path / "label_colors.txt", "0 0 0 background\n0 128 0 dent\n")
+    dataset = read_dataset(tmp_path, "segmentation")
+    assert dataset.classes == ("dent",)
+    np.testing.assert_array_equal(mask(dataset.samples[0]), spot(1))
+
+
+def test_good_parts_without_a_mask_beside_those_with_one(tmp_path: Path) -> None:
+    """Real-IAD: OK and NG, a folder for each part."""
+    for at in range(3):
+        image(tmp_path / "jack" / "OK" / f"S000{at}" / f"jack_OK_{at}.jpg")
+        image(tmp_path / "jack" / "NG" / "AK" / f"S000{at}" / f"jack_NG_{at}.jpg")
+        save(tmp_path / "jack" / "NG" / "AK" / f"S000{at}" / f"jack_NG_{at}.png", spot(255))
+    assert survey(tmp_path).tasks["segmentation"].images == {NO_DEFECT: 3, "NG": 3}
+
+
+@pytest.mark.parametrize(
+    ("folder", "labels"),
+    [
+        ("image_2", {"label_2/{}.txt": "dent 0.00 0 0.0 5 2 9 5 0 0 0 0 0 0 0\n"}),  # KITTI
+        ("img1", {"gt/gt.txt": "1,1,5,2,4,3,1,1,1.0\n"}),  # MOT
+        ("imgsFine/leftImg8bit/default/city", {}),  # Cityscapes
+        ("train_images", {"output.manifest": '{"source-ref": "s3://b/0.png"}\n'}),  # SageMaker
+        ("images", {"masks/dent/{}.png": ""}),  # masks of each class in a folder of its own
+    ],
+)
+def test_places_of_unknown_layouts_are_no_classes(tmp_path: Path, folder: str, labels: Mapping[str, str]) -> None:
+    for at in range(4):
+        image(tmp_path / folder / f"{at}.png")
+        for name, text in labels.items():
+            if name.endswith(".png"):
+                save(tmp_path / name.format(at), spot(255, left=at))
+                save(tmp_path / name.replace("dent", "pore").format(at), spot(255, left=at + 5))
+            else:
+                write(tmp_path / name.format(at), text)
+    with pytest.raises(ConfigError, match=r"understood|what they show"):
+        survey(tmp_path)

@@ -165,6 +165,10 @@ def test_a_disk_without_room_only_makes_it_slower(tmp_path: Path, monkeypatch: p
     inputs = Inputs(dataset.samples, task_of("classification"), card, memory=0, disk=tmp_path)
     inputs.load(lambda: None)
     assert 0 < inputs.kept < 9
+    assert [problem.text for problem in inputs.take_problems()] == [
+        f"Neither memory nor {tmp_path} has room for more than {inputs.kept} prepared images; the others are prepared anew in "
+        "every epoch, which takes longer."
+    ]
     assert same(epoch_of(inputs), epoch_of(load(tmp_path / "b", "classification")))
 
 

@@ -97,7 +97,7 @@ def test_a_camera_of_another_kind_is_refused_and_nothing_changes(recipe: Path, b
     with pytest.raises(ConfigError, match=said):
         applied(recipe, bundle, wished(bundle, camera))
     assert recipe.read_bytes() == before
-    assert not list(recipe.parent.glob("*.bak"))
+    assert not recipe.with_name("line.revisions").exists()
 
 
 def test_another_task_cannot_take_the_place(recipe: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_shipped_recipe_is_copied_and_finds_its_bundles_there() -> None:
 
 
 def test_a_place_that_cannot_be_written_is_said_and_the_recipe_stays(recipe: Path) -> None:
-    recipe.with_name("line.toml.r1.bak").mkdir()  # the backup cannot be kept there
+    recipe.with_name("line.revisions").write_bytes(b"")  # the revisions cannot be kept there
     before = recipe.read_bytes()
     with pytest.raises(StorageError, match="cannot be written"):
         applied(recipe, "window-state", wished("window-state", "visible"))

@@ -5,13 +5,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import psutil
 import pytest
 
-from inspector.bundles import status
-from inspector.core import registry
 from inspector.core.registry import ENGINES, EngineEntry
 from inspector.core.types import Floats, Frame, Inspection, Verdict
 from inspector.engines.openvino_runtime import OpenVinoEngine
@@ -20,7 +17,7 @@ from inspector.inspection.status import CameraState, StationState
 from inspector.recipes.automatic import recipe_for
 from inspector.station import camera_runner, outputs, supervisor
 from inspector.station.station import Station
-from tests.station.fakes import Behaviour, FakeCamera, Recorder, opener, recipe_of, running, states_of, steady
+from tests.station.fakes import Behaviour, FakeCamera, Recorder, faults_of, opener, recipe_of, running, states_of, steady
 
 
 class BlockingEngine(OpenVinoEngine):
@@ -47,8 +44,7 @@ class BlockingEngine(OpenVinoEngine):
 def blocking(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[BlockingEngine]]:
     """Registered as the engine "blocking"."""
     entry = EngineEntry(f"{__name__}:BlockingEngine", "Blocking")
-    for module in (registry, status):
-        monkeypatch.setattr(module, "ENGINES", MappingProxyType({**ENGINES, "blocking": entry}))
+    monkeypatch.setitem(ENGINES, "blocking", entry)
     monkeypatch.setattr(BlockingEngine, "calls", 0)
     monkeypatch.setattr(BlockingEngine, "opened", 0)
     monkeypatch.setattr(BlockingEngine, "release", threading.Event())
@@ -183,6 +179,38 @@ def test_a_camera_that_never_returns_is_left_behind_and_opened_again(
     finally:
         release.set()
     assert len(recorder.inspections) == 2  # the frame that came at last is nobody's
+
+
+def test_a_folder_or_file_that_does_not_answer_is_named_and_goes_on_where_it_was(
+    behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_runner, "NAMED_S", 0.5)
+    release, waiting = threading.Event(), threading.Event()
+
+    def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
+        yield camera.grab()
+        for _ in range(30):  # it waits for three seconds and says so
+            camera.alive()
+            stop.wait(0.1)
+        waiting.set()
+        yield camera.grab()
+        release.wait(60)
+        yield camera.grab()
+
+    camera, recorder = FakeCamera("top", script, live=False), Recorder()
+    station = Station(recipe_of(bundle), sinks=[recorder], listeners=[recorder], cameras=opener({"top": camera}))
+    station.start()
+    try:
+        recorder.wait_for(lambda it: waiting.is_set(), 10.0)
+        assert not faults_of(recorder)
+        recorder.wait_for(lambda it: "top" in it.status.faults, 10.0)
+        assert "top has shown no sign of life for" in recorder.status.faults["top"].problem.text
+        release.set()
+        recorder.wait_for(lambda it: len(it.inspections) == 3 and not it.status.faults)
+        assert camera.opened == 1
+    finally:
+        release.set()
+        station.stop()
 
 
 class _HangingSink(Recorder):

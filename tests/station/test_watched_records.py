@@ -2,16 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from inspector.cameras.ledger import Ledger
+from inspector.archive.sinks import JournalSink
+from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationState
 from inspector.recipes.recipe import CameraModel, Recipe
+from inspector.results.saving import recorded_in
 from inspector.results.sink import Sink
 from inspector.station.ledgers import FOLDER, ledger_file
 from inspector.station.station import Station
@@ -40,6 +45,9 @@ class _Records(Sink):
     def __init__(self, place: Path, ledger: Path, *, fails: str = "") -> None:
         self.place = place
         self._ledger, self._fails = ledger, fails
+
+    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+        return recorded_in(place, keys)
 
     def take(self, inspection: Inspection) -> None:
         left_behind(self._ledger, self.place.parent / f"{inspection.part}-before")
@@ -71,7 +79,7 @@ def left_behind(ledger: Path, copy: Path) -> None:
 
 
 def _known(copy: Path, ledger: Path, folder: Path) -> set[str]:
-    with Ledger(copy / ledger.name, folder) as opened:
+    with Ledger(copy / ledger.name, folder, recorded_in) as opened:
         return set(opened.known())
 
 
@@ -91,7 +99,7 @@ def test_a_part_is_in_the_ledger_exactly_if_it_has_a_record(behaviour: Behaviour
     assert all(inspection.latency_ms > 50 for inspection in recorder.inspections)
     station.stop()
     assert told.parts == ["a", "b"]
-    assert "a.png" in _known(kept / "a-told", ledger, folder)  # b may have been recorded by then
+    assert "a.png" in _known(kept / "a-told", ledger, folder)
     assert _known(kept / "b-after", ledger, folder) == {"a.png", "b.png"}, "the record is there: not judged again"
     lines = place.read_text()
     place.write_text(lines.splitlines(keepends=True)[0])
@@ -145,3 +153,18 @@ def test_a_second_station_on_the_same_folder_is_refused(behaviour: Behaviour, bu
     other.stop()
     station.stop()
     assert not second.inspections
+
+
+def test_the_archive_says_which_parts_of_a_killed_process_it_has(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+    folder, recorder = tmp_path / "parts", Recorder()
+    _save(folder / "a.png")
+    journal = JournalSink(tmp_path / "archive")
+    station = Station(_recipe(bundle, folder), sinks=[journal, recorder], listeners=[recorder])
+    station.start()
+    recorder.wait_for(lambda it: len(it.inspections) == 1)
+    station.stop()
+    (inspection,) = recorder.inspections
+    assert journal.place is not None
+    key = RecordKey(str(journal.place), inspection.sequence, inspection.utc.isoformat())
+    others = {replace(key, sequence=key.sequence + 1), replace(key, utc=datetime.now(UTC).isoformat())}
+    assert journal.recorded(journal.place, {key, *others}) == {key}

@@ -110,6 +110,7 @@ def test_a_run_outlives_its_window_and_listens_to_the_next(
     ended = later.run(folder)
     assert (ended.state, ended.bundle) == (RunState.CANCELLED, None)
     assert not (folder / "bundle").exists()
+    until(lambda: not info.record.alive())  # the worker has told its end, and is nobody's child any more
 
 
 def test_a_killed_run_is_told_and_can_go_on(

@@ -44,7 +44,7 @@ def conductor() -> Conductor:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light"))
+    return Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light", archive="off"))
 
 
 @pytest.fixture

@@ -69,9 +69,15 @@ def report_of(name: str, accuracy: float, **changes: Any) -> TrainReport:
 
 
 def finished_run(
-    folder: Path, name: str, *, accuracy: float = 0.86, told: dict[str, Any] | None = None, **report: Any
+    folder: Path,
+    name: str,
+    *,
+    accuracy: float = 0.86,
+    told: dict[str, Any] | None = None,
+    bundle: Path | None = None,
+    **report: Any,
 ) -> RunInfo:
-    """A run that is done. `told`: its settings; its bundle is one of the shipped ones."""
+    """A run that is done. `told`: its settings; `bundle`: by default one of the shipped ones."""
     run = folder / name
     settings = train_settings(
         {"task": "classification", "data": folder / "line", "out": run / "bundle", "run": run, "name": name, **(told or {})}
@@ -86,5 +92,5 @@ def finished_run(
     (run / REPORT).write_text(made.model_dump_json(), "utf-8")
     (run / REPORT_HTML).write_text("<html></html>", "utf-8")
     (run / "split.json").write_text(json.dumps({"train": ["a"], "val": ["b"], "test": ["c"]}), "utf-8")
-    append_packet(run / MESSAGES, Done(status="ok", bundle=str(models() / "window-state")))
+    append_packet(run / MESSAGES, Done(status="ok", bundle=str(bundle or models() / "window-state")))
     return run_info(run)

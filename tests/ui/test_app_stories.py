@@ -234,9 +234,9 @@ def test_keys_reach_every_page_view_and_command(window: MainWindow, qtbot: QtBot
         window.actions_by_name["next_tab"].trigger()
     assert seen == ["live", "detection", "segmentation", "thermal", "gradcam"]
     qtbot.keyClick(window, Qt.Key.Key_F1)
-    assert window.help.isVisible()
+    assert window.help.manual.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.help.isVisible()
+    assert not window.help.manual.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_F5)
     qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
     qtbot.keyClick(window, Qt.Key.Key_F5, Qt.KeyboardModifier.ShiftModifier)

@@ -11,7 +11,7 @@ from inspector.ui.shell import strings
 from inspector.ui.shell.main_window import MainWindow
 
 SIZES = [(1024, 700), (1366, 768), (1920, 1080)]
-VIEWS = ("live", "detection", "segmentation", "thermal", "gradcam")
+VIEWS = ("live", "classification", "detection", "segmentation", "thermal", "gradcam")
 
 
 def room_for_text(widget: QWidget) -> int:
@@ -99,4 +99,38 @@ def test_no_text_of_the_line_is_clipped(window: MainWindow, qtbot: QtBot, conduc
         look(f"{language} operator")
         assert (window.width(), window.height()) == size
         window.toggle_operator_view()
+    assert {place: texts for place, texts in wrong.items() if texts} == {}
+
+
+@pytest.mark.parametrize("size", SIZES[:2])
+def test_no_text_of_the_engineer_s_pages_is_clipped(window: MainWindow, qtbot: QtBot, size: tuple[int, int]) -> None:
+    window.open_first()
+    window.show_page("recipes")
+    editor = window.recipes.editor
+    qtbot.waitUntil(lambda: editor.canvas.frame is not None, timeout=20_000)
+    wrong: dict[str, list[str]] = {}
+    languages: tuple[strings.Language, ...] = ("en", "ja")
+    for language in languages:
+        strings.set_language(language)
+        window.resize(*size)
+        window.show_page("recipes")
+        for tab in range(editor.tabs.count()):
+            editor.tabs.setCurrentIndex(tab)
+            settle()
+            wrong[f"{language} recipes {tab}"] = clipped(window)
+        editor.sheet.open("rtsp://127.0.0.1:9/stream")
+        settle()
+        wrong[f"{language} source"] = clipped(editor.sheet)
+        editor.sheet.close_sheet()
+        window.help.manual.open("about")
+        settle()
+        wrong[f"{language} about"] = clipped(window.help.manual)
+        window.help.manual.hide()
+        window.help.tour.open()
+        settle()
+        wrong[f"{language} tour"] = clipped(window.help.tour)
+        window.help.tour.end()
+        window.show_page("review")
+        settle()
+        wrong[f"{language} review"] = clipped(window.review)
     assert {place: texts for place, texts in wrong.items() if texts} == {}

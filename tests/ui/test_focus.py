@@ -10,7 +10,7 @@ from inspector.core.types import Verdict
 from inspector.ui.shell.main_window import PAGES, MainWindow
 from inspector.ui.widgets.inputs import CarefulButton
 
-VIEWS = ("live", "detection", "segmentation", "thermal", "gradcam")
+VIEWS = ("live", "classification", "detection", "segmentation", "thermal", "gradcam")
 MOST = 150  # steps
 
 

@@ -271,7 +271,7 @@ def test_the_page_of_the_last_time_opens_first(
     assert window.page == page
     assert window.pages.currentWidget() is window.pages.opening
     qtbot.waitUntil(lambda: window.pages.currentWidget() is not window.pages.opening, timeout=20_000)
-    widgets = {"inspect": "inspect", "review": "review", "train": "train", "settings": "settings_page"}
+    widgets = {name: name for name in PAGES} | {"settings": "settings_page"}
     assert window.pages.currentWidget() is getattr(window, widgets[page])
     window.close()
     assert Settings(tmp_path / "window.toml").layout.tab == "thermal"  # also where its page was never made
@@ -301,9 +301,9 @@ def test_keys_and_commands_work_while_it_loads(starting: MainWindow, qtbot: QtBo
     starting.load(lambda: None)
     starting.show()
     starting.actions_by_name["help"].trigger()
-    assert starting.help.isVisible()
+    assert starting.help.manual.isVisible()
     starting.actions_by_name["leave"].trigger()
-    assert not starting.help.isVisible()
+    assert not starting.help.manual.isVisible()
     starting.actions_by_name["page_train"].trigger()
     assert starting.page == "train"
     starting.actions_by_name["fullscreen"].trigger()

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
-from results_making import finished_run
+from results_making import finished_run, interval
 
 from inspector.bundles.bundle import Bundle, write_card
 from inspector.core.paths import models, user_data
@@ -37,6 +37,10 @@ def test_the_result_in_numbers_and_words(qtbot: QtBot, view: ResultsView, tmp_pa
     view.show_run(finished_run(tmp_path, "first"))
     assert view._headline.text() == "Accuracy 0.860"
     assert view._measured.text() == "first  ·  0.810 to 0.910 with 95 % confidence, on 30 test images"
+    numbers = [(value, caption) for value, caption, _ in view.numbers.texts]
+    assert numbers == [("0.860", "Accuracy"), ("2.0 %", "Good parts rejected"), ("0.840", "Macro F1")]
+    assert view.sentence.text() == "The weakest class is scratch: F1 0.80, with 30 tested."
+    assert not view._doubt.isVisible()
     words = view.overview._words.text()
     assert "The weakest class is scratch: F1 0.80" in words
     assert "Good parts rejected: 2.0 % (0.0 to 7.0 %) of 10 images" in words
@@ -50,6 +54,15 @@ def test_the_result_in_numbers_and_words(qtbot: QtBot, view: ResultsView, tmp_pa
     facts = dict(view.settings._facts)
     assert facts["Epochs"] == "30"
     assert facts["Fingerprint of the data"] == "f1"
+
+
+def test_a_wide_interval_warns(view: ResultsView, tmp_path: Path) -> None:
+    view.show_run(
+        finished_run(tmp_path, "few", metrics={"accuracy": interval(0.8, 0.15), "macro_f1": interval(0.8)}, images=12)
+    )
+    assert view._doubt.isVisible()
+    assert "12 test images are too few to be sure" in view._doubt.text()
+    assert "0.650" in view._doubt.text()
 
 
 def test_a_cell_of_the_table_leads_to_its_images(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> None:
@@ -312,30 +325,27 @@ def test_a_recipe_changed_meanwhile_is_shown_anew(qtbot: QtBot, panel: RecipePan
 
 def test_a_new_recipe_for_a_source(qtbot: QtBot, panel: RecipePanel) -> None:
     panel.show_bundle(models() / "window-state", None)
-    panel.source.clear()
-    qtbot.keyClicks(panel.source, "usb:0")
+    assert not panel.apply.isEnabled()  # no source is taken for granted
+    panel.set_source("usb:0")
     with qtbot.waitSignal(panel.applied, timeout=20_000) as told:
         panel.apply.click()
     assert told.args is not None
+    with qtbot.waitSignal(panel.inspect_wanted, timeout=5_000) as wanted:
+        qtbot.mouseClick(panel.go, Qt.MouseButton.LeftButton)
+    assert wanted.args == told.args
     made = load_recipe(told.args[0])
     assert [camera.source for camera in made.cameras.values()] == ["usb:0"]
     assert told.args[0].is_relative_to(user_data())
 
 
-def test_a_region_is_four_numbers(panel: RecipePanel, recipe: Path) -> None:
-    panel.show_bundle(models() / "window-state", recipe)
-    last = panel.region.count() - 1
-    panel.region.setCurrentIndex(last)
-    panel.region.activated.emit(last)
-    assert panel.area.isVisible()
-    panel.area.setText("1, 2, three, 4")
-    panel.area.textEdited.emit("")
-    assert "four whole numbers" in panel.preview.text()
-    panel.area.setText("10, 20, 30, 40")
-    panel.area.textEdited.emit("")
-    region = panel.wish().step.region
-    assert region is not None
-    assert (region.x, region.y, region.width, region.height) == (10, 20, 30, 40)
+def test_pictures_of_one_s_own_do_not_get_the_demo_line_s_regions(panel: RecipePanel, tmp_path: Path) -> None:
+    panel.show_bundle(models() / "window-state", demo_recipe(), source=f"folder:{tmp_path}")
+    assert panel.recipe.currentText() == "A new recipe"
+    assert panel.source.text() == f"folder:{tmp_path}"
+    assert panel.wish().step.region is None
+    assert not panel.region.isVisible()
+    panel.show_bundle(models() / "window-state", demo_recipe())  # learnt from the demo line: there it belongs
+    assert panel.region.currentText() == "(528, 76) 240 × 240 px, as window-state"
 
 
 def test_a_recipe_that_cannot_be_read_is_said(panel: RecipePanel, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_the_bar_stands_beside_the_picture_and_not_on_it(qtbot: QtBot) -> None:
     right = canvas.placement().to_view(2.0, 1.0)[0]
     assert right <= 400 - SCALE_WIDTH
     column = picture_of(canvas)[:, 400 - 12].astype(int).sum(axis=1)
-    assert column[50] > column[250]  # bright above, dark below
+    assert column[60] > column[250]  # bright above, dark below
     canvas.show_frame(make_frame())
     assert canvas.placement().to_view(80.0, 30.0)[0] == pytest.approx(400)  # none beside a colour frame
 

@@ -214,3 +214,25 @@ def test_a_long_run_and_a_long_list_do_not_hold_the_window(qtbot: QtBot, tmp_pat
         assert (time.thread_time() - began) / 10 < 0.1
     finally:
         bridge.end()
+
+
+def test_a_command_is_shown_before_the_run_has_heard_of_it(qtbot: QtBot, tmp_path: Path) -> None:
+    info = run_of(tmp_path, "run")
+    me = {"pid": os.getpid(), "pid_started": started(os.getpid())}
+    write_run(info.folder, read_run(info.folder).model_copy(update=me))
+    info = run_info(info.folder)
+    assert info.state is RunState.RUNNING
+    over = QWidget()
+    qtbot.addWidget(over)
+    view = RunView(over)
+    qtbot.addWidget(view)
+    view.show_run(info, 0)
+    assert view._how.text().startswith("Loading the training library")
+    view.begin("cancel")
+    assert view._state.text() == "Cancelling…"
+    assert not view.buttons["cancel"].isEnabled()
+    view.show_run(run_info(info.folder), 0)  # news that say nothing new
+    assert view._state.text() == "Cancelling…"
+    other = run_of(tmp_path, "other")
+    view.show_run(other, 0)
+    assert view._state.text() != "Cancelling…"

@@ -284,4 +284,5 @@ def changed_recipe(bundle: Path, *, parts: int = 300, changes: int = 6) -> Fault
         station.wait(60.0)
     finally:
         station.stop()
-    return counted([f"P{number:06d}" for number in range(parts)], answers.all)
+    cost = counted({part for part, _ in answers.all}, answers.all)
+    return FaultCost(parts, max(0, parts - cost.parts), cost.doubled)

@@ -1,7 +1,8 @@
 """Class folders: FOLDER/<class>/*.jpg, also with train/, val/ and test/ above or below the classes.
 
 A .png with the stem of another image in the same folder is the mask of this image, white on the defect; so is NAME_mask.png.
-Folders named after their purpose ("images", "masks", "labels") are no classes.
+Folders named after their purpose ("images", "image_2", "masks", "labels") are no classes, nor are folders inside "masks". Where
+other images have masks, images of a class named "good", "ok" or "normal" show no defect without one.
 """
 
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from inspector.core.message import message
-from inspector.data.formats.names import MASK_ENDINGS, PARTS, PLACES, common_folder
+from inspector.data.formats.names import GOOD, MASK_ENDINGS, PARTS, common_folder, is_place, names_no_class
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, without_suffix
 from inspector.data.samples import Part
@@ -39,7 +40,8 @@ class _Kinds:
             self._known[each] = kind, PARTS[path[0 if above else 1].lower()] if kind and (above or below) else None
 
     def _path(self, folder: str) -> list[str]:
-        return [piece for piece in folder[len(self.prefix) :].split("/") if piece and piece.lower() not in PLACES]
+        path = folder[len(self.prefix) :].split("/")
+        return [] if names_no_class(path) else [piece for piece in path if piece and not is_place(piece)]
 
     def of(self, name: str) -> tuple[str, Part | None]:
         """Return (class, part) of a path; ("", None) if its folders name no class."""
@@ -109,7 +111,9 @@ def read(folder: Folder, tick: Tick) -> Listing:
         if mask is not None:
             found.layout = MASKED
         path = folder.files[mask] if mask is not None else None
-        found.records.append(Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=part))
+        good = () if mask is None and images_of and kind.lower() in GOOD else None
+        record = Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=part, shapes=good)
+        found.records.append(record)
     labels: dict[str, set[str | None]] = {}
     for record in found.records:
         labels.setdefault(record.path.stem, set()).add(record.label)

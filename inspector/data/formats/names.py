@@ -44,10 +44,12 @@ PLACES = IMAGES | MASKS | frozenset({"labels", "annotations", "annotation", "ann
 GOOD = frozenset({"good", "ok", "normal"})
 # Behind the name of an image, in that of its mask.
 MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "-label", "_gt", "_seg", "_segmentation", "_masks")
-_FILLERS = frozenset({"obj", "data", "dataset", "set", "split", "all", "ground", "truth"})
+_FILLERS = frozenset({"obj", "data", "dataset", "set", "split", "all", "ground", "truth", "default"})
 _ROLES = IMAGES | MASKS | LABELS | _FILLERS
 # "trainannot", "valmasks": a part and a place in one word.
-_JOINED = re.compile(r"^(train|val|valid|validation|test)(images|imgs?|annot|masks?|labels|gt)$")
+_JOINED = re.compile(r"^(train|val|valid|validation|test|default)(images|imgs?|annot|masks?|labels|gt)$")
+# Cityscapes' folders: gtFine/train/CITY and imgsFine/leftImg8bit/train/CITY.
+_CITIES = frozenset({"gtfine", "gtcoarse", "imgsfine", "imgscoarse", "leftimg8bit"})
 _WORDS = re.compile(r"[\W_]+|(?<=\D)(?=\d)|(?<=\d)(?=\D)")
 
 
@@ -79,6 +81,19 @@ def _words(piece: str) -> list[str]:
 def _is_role(piece: str) -> bool:
     words = _words(piece)
     return bool(words) and all(word in _ROLES for word in words)
+
+
+def names_no_class(path: Iterable[str]) -> bool:
+    """Return whether the folders of a path say that its images are masks, or pictures of one of Cityscapes' places."""
+    return any(piece.lower() in MASKS or piece.lower() in _CITIES or _JOINED.match(piece.lower()) for piece in path)
+
+
+def is_place(piece: str) -> bool:
+    """Return whether a folder's name says where files lie and never what they show: "images", "image_2", "train_imgs"."""
+    words = _words(piece)
+    return bool(PLACES.intersection((piece.lower(), *words))) and all(
+        word in PLACES or word in PARTS or word.isdecimal() for word in (words if len(words) > 1 else [piece.lower()])
+    )
 
 
 def part_of_folder(piece: str) -> Part | None:

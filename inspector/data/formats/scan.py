@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import PIL.Image
 
@@ -207,6 +208,11 @@ class Folder:
         return self.exact(without_suffix(name) + suffix)
 
     def find(self, said: str, *near: str) -> str | None:
+        """Return the image that an annotation refers to as `said`, also written as in an address ("part%201.png")."""
+        found = self._found(said, *near)
+        return self._found(unquote(said), *near) if found is None and "%" in said else found
+
+    def _found(self, said: str, *near: str) -> str | None:
         """Return the image that an annotation refers to as `said`.
 
         Tried in order: relative to a folder of `near` or to this folder; the image whose path ends in it; the only image of

@@ -68,10 +68,23 @@ class Exporter:
         precision), EngineError (not on this machine, refused), StorageError, Cancelled.
         """
         ensure_possible(order.engine, order.precision)
+        if self.bundle.card.family and ENGINES[order.engine].weights:
+            raise EngineError(
+                "The bundle {bundle} was imported as a graph: it has no weights for {engine}.",
+                remedy="Use another engine.",
+                bundle=self.bundle.name,
+                engine=ENGINES[order.engine].label,
+            )
         reference, gate = self._opened()
         limits = limits_for(order.precision, max_drop=order.max_drop)
         try:
-            if not order.check and order.precision == "fp32" and order.engine in ("openvino", "onnxruntime", "tensorrt"):
+            own = not self.bundle.card.family  # of an imported bundle nothing else is known than its graph
+            if (
+                own
+                and not order.check
+                and order.precision == "fp32"
+                and order.engine in ("openvino", "onnxruntime", "tensorrt")
+            ):
                 self.bundle = _with_sound_graph(self.bundle, gate, limits, order)
             with _making(self.bundle) as made:
                 if order.check:
@@ -117,7 +130,9 @@ def _reference(bundle: Bundle) -> Reference:
     if reference is None or len(reference.judged) < FEWEST:
         raise ConfigError(
             "The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.",
-            remedy="Train it again with this version; a training keeps them in the bundle.",
+            remedy="Import it again with at least twice as many pictures: --images FOLDER."
+            if bundle.card.family
+            else "Train it again with this version; a training keeps them in the bundle.",
             bundle=bundle.folder,
             count=0 if reference is None else len(reference.judged),
             fewest=FEWEST,
@@ -152,7 +167,7 @@ def _settle(
 ) -> tuple[Bundle, Variant]:
     """Judge a variant whose files lie in `made` or in the bundle, and record the result."""
     report.progress(Progress(phase="judge", steps=len(gate)))
-    known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH)}
+    known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH) if name in bundle.card.files}
     candidate = Bundle(bundle.folder, bundle.card.with_variant(variant), made)
     engine = ENGINES[order.engine].load()(candidate, precision=order.precision, threads=order.threads)
     try:

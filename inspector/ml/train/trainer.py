@@ -52,6 +52,7 @@ _HEAVIEST_CLASS = 10.0
 # Boxes with lower scores are dropped. The precision-recall curve ends there: 0.05 cost 1.5 points of mAP on faint defects.
 # Much lower, all the thousands of boxes of an untrained network would be compared.
 _FLOOR = 0.02
+_INPUT = ("width", "height", "channels", "fit")  # settings that the card has as its input
 _TELL_S = 0.5
 
 
@@ -343,7 +344,7 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
             seconds=fit.seconds + tried.seconds,
             epochs=fit.epochs_done,
             best_epoch=fit.best.epoch,
-            settings=card.training,
+            settings={name: getattr(card.input, name) for name in _INPUT} | dict(card.training),
             history=read_curves(fit.folder.path),
             problems=problems,
             folds=tried.folds,

@@ -1,5 +1,6 @@
 """Layout of the inspect page: its widgets and their places."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QPoint, QSize, Qt, QTimer
@@ -54,10 +55,12 @@ class InspectLayout(Themed, QWidget):
         self.tab_bar.setDrawBase(False)
         self.tab_bar.setExpanding(False)
         self.tab_bar.setUsesScrollButtons(False)
+        self.tab_bar.setElideMode(Qt.TextElideMode.ElideRight)  # on a narrow screen
         for name in (LIVE, *TABS):
             self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
         self.analysis = AnalysisTabs(apart=True)
         self.analysis.tabBar().hide()
+        self.offer_views(self.analysis.offered)
         self.analysis.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # else the focus would go to its hidden bar and stop there
         self.feed = Feed(self.analysis.link)
         self.views = QStackedWidget()
@@ -80,6 +83,11 @@ class InspectLayout(Themed, QWidget):
         self.banners = Banners(self)
         self._watch = QTimer(self)
         self._watch.setInterval(1000)
+
+    def offer_views(self, names: Sequence[str]) -> None:
+        """Offer the live view and these tabs."""
+        for index in range(1, self.tab_bar.count()):
+            self.tab_bar.setTabVisible(index, self.tab_bar.tabData(index) in names)
 
     def _lay_out(self) -> None:
         space = theme.SPACING

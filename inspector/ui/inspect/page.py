@@ -16,6 +16,8 @@ from inspector.inspection.run_request import RunRequest, on_source, resolve_reci
 from inspector.inspection.status import Mode, StationState, StationStatus
 from inspector.recipes.locate import demo_recipe
 from inspector.station.load_shedding import Shed
+from inspector.ui.inspect import last_line
+from inspector.ui.inspect.last_line import LastLine
 from inspector.ui.inspect.layout import LIVE, InspectLayout
 from inspector.ui.inspect.shift_change import ShiftChange
 from inspector.ui.inspect.situation import problems, shown
@@ -46,6 +48,7 @@ class InspectPage(InspectLayout):
         self._worker = worker
         self._file: Path | None = None
         self._source = ""  # inspected instead of the recipe's own; with its secrets
+        self._kept = False  # what runs is written down for the next start
         self._written: RunRequest | None = None  # the recipe as written in its file
         self._choice: RunRequest | None = None  # the recipe that Start runs, or that runs now
         self._snapshot = Snapshot()  # the snapshot shown last
@@ -86,6 +89,7 @@ class InspectPage(InspectLayout):
         self.trigger_button.clicked.connect(self.trigger)
         self.filmstrip.chosen.connect(self.hold)
         self.analysis.hold_wanted.connect(self.hold)
+        self.analysis.offered_changed.connect(self.offer_views)
         self.hold_strip.released.connect(self.back_to_live)
         self.banners.retry.connect(self._on_retry)
         self.banners.resized.connect(self._place_banners)
@@ -165,12 +169,14 @@ class InspectPage(InspectLayout):
         self._choice = choice
         if choice.note is not None:
             self.banners.show_problem(_FILE, choice.note, retryable=False)
+        self.analysis.offer_for(choice.recipe, choice.base)
         cameras = tuple(choice.recipe.cameras)
         self.feed.set_cameras(cameras)
         self.camera_chooser.set_cameras(cameras)
         self.choose_camera(self._camera)
         if self.running:
             self._worker.apply(choice)
+            self._keep(self._worker.status.mode)
         else:
             self._worker.forget()  # problems of the last run do not concern this recipe
         self._on_news()
@@ -179,6 +185,23 @@ class InspectPage(InspectLayout):
     def start(self) -> None:
         """Start inspecting."""
         self._start(None)
+
+    def go_on(self, line: LastLine) -> None:
+        """Start the line that ran when the program was killed: the same recipe, source and mode."""
+        self.open_recipe(Path(line.recipe))
+        if self._file == Path(line.recipe) and (not line.source or self.use_source(line.source)):
+            self._start(line.mode)
+
+    def _keep(self, mode: Mode) -> None:
+        """Write down what runs, for a start after a crash."""
+        if self._file is not None:
+            last_line.keep(LastLine(str(self._file.absolute()), self._source, mode))
+            self._kept = True
+
+    def _forget(self) -> None:
+        if self._kept:
+            self._kept = False
+            last_line.forget()
 
     def _start(self, mode: Mode | None) -> None:
         """Start with the source in the source field, or report why it cannot be used."""
@@ -189,6 +212,7 @@ class InspectPage(InspectLayout):
         if self._choice is not None:
             self.back_to_live()
             self._worker.begin(self._choice, mode)
+            self._keep(mode or self._choice.recipe.mode)
             self._on_news()
 
     def stop(self) -> None:
@@ -330,6 +354,7 @@ class InspectPage(InspectLayout):
         if self.variants is not None:
             self.variants.close_workers()
         self.analysis.close_workers()
+        self._forget()
 
     # ---- news of the line --------------------
 
@@ -351,6 +376,8 @@ class InspectPage(InspectLayout):
             self.takt.set_stats(stats)
             self.status.set_stats(stats)
         self._settle()
+        if not self.running:
+            self._forget()
         self.parts_seen.emit(stats.parts)
 
     def _on_strip_time(self) -> None:

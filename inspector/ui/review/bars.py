@@ -124,6 +124,11 @@ class Player(_Bar):
         self._playing = playing
         self.retranslate()
 
+    def set_judged(self, judged: bool) -> None:
+        """Set whether parts get verdicts, so that there may be NG parts to look for."""
+        for name in ("previous_ng", "next_ng"):
+            self.buttons[name].setEnabled(judged)
+
     def set_position(self, index: int, count: int) -> None:
         self.position.setText(f"{index + 1} / {count}" if count else "")
 
@@ -153,6 +158,7 @@ class OutcomeBar(_Bar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: tuple[Inspection, bool] | None = None
+        self._judged = True
         self._note = ""
         self._judge: tuple[str, Message | None] = ("", None)
         self.badge = Badge(Verdict.OK)
@@ -178,9 +184,9 @@ class OutcomeBar(_Bar):
         """The inspection on display."""
         return self._shown[0] if self._shown is not None else None
 
-    def show_outcome(self, inspection: Inspection, *, final: bool) -> None:
-        """Show an outcome. `final` False: the verdict is pending."""
-        self._shown = (inspection, final)
+    def show_outcome(self, inspection: Inspection, *, final: bool, judged: bool) -> None:
+        """Show an outcome. `final` False: the verdict is pending; `judged` False: there will be none."""
+        self._shown, self._judged = (inspection, final and judged), judged
         self.retranslate()
 
     def set_note(self, note: str) -> None:
@@ -202,9 +208,10 @@ class OutcomeBar(_Bar):
             return
         inspection, final = self._shown
         self.badge.set_verdict(inspection.verdict)
-        self.word.setText(verdict_word(inspection.verdict) if final else self.tr("Inspecting…"))
+        waiting = self.tr("Inspecting…") if self._judged else self.tr("Not judged")
+        self.word.setText(verdict_word(inspection.verdict) if final else waiting)
         self.part.setText(inspection.part)
-        reasons = "; ".join(translate(reason) for reason in inspection.reasons) if final else ""
+        reasons = "; ".join(translate(reason) for reason in inspection.reasons) if final or not self._judged else ""
         self.reason.setText(reasons)
         self.reason.setToolTip(reasons)
         self.setAccessibleName(f"{self.word.text()} {inspection.part} {reasons}")

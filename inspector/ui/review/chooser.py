@@ -1,4 +1,4 @@
-"""The chooser of what inspects the reviewed frames: the matching bundles, a recipe, or a single bundle."""
+"""The chooser of what inspects the reviewed frames: the open recipe, another recipe, or a single bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Final, Literal
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.automatic import recipe_for
 from inspector.recipes.locate import bundle_roots, find_bundles, known_recipes
 from inspector.recipes.recipe import Recipe, load_recipe
@@ -18,14 +19,22 @@ from inspector.ui.widgets.themed import Themed
 
 
 @dataclass(frozen=True, slots=True)
-class With:
-    """A choice: the shipped bundles that match, a recipe file, or a bundle's folder."""
+class OpenRecipe:
+    """The recipe that is open on the Inspect page, and its file, if it has one."""
 
-    kind: Literal["automatic", "recipe", "bundle"]
+    request: RunRequest
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class With:
+    """A choice: the recipe that is open on the Inspect page, a recipe file, or a bundle's folder."""
+
+    kind: Literal["open", "recipe", "bundle"]
     path: Path | None = None
 
     def load(self) -> tuple[Recipe | None, Path | None]:
-        """Return the recipe (None: chosen by the unit of the frames) and the folder of its bundles. Raises ConfigError."""
+        """Return the recipe (None for the open one) and the folder of its bundles. Raises ConfigError."""
         if self.kind == "recipe" and self.path is not None:
             return load_recipe(self.path), self.path.parent
         if self.kind == "bundle" and self.path is not None:
@@ -33,7 +42,7 @@ class With:
         return None, None
 
 
-AUTOMATIC: Final = With("automatic")
+OPEN: Final = With("open")
 _BROWSE_RECIPE: Final = "browse recipe"
 _BROWSE_BUNDLE: Final = "browse bundle"
 
@@ -48,9 +57,10 @@ class WithChooser(Themed, ComboBox):
         self.setObjectName("review_with")
         self.setMinimumHeight(theme.TOUCH)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(14)
-        self._current = AUTOMATIC
-        self.addItem("", AUTOMATIC)
+        self.setMinimumContentsLength(6)
+        self._current = OPEN
+        self._open_name = ""
+        self.addItem("", OPEN)
         for path in known_recipes():
             self.addItem(recipe_name(path), With("recipe", path))
         for root in bundle_roots():
@@ -63,6 +73,12 @@ class WithChooser(Themed, ComboBox):
 
     def current(self) -> With:
         return self._current
+
+    def name_open(self, name: str) -> None:
+        """Set the name of the open recipe; "": there is none that may judge other pictures."""
+        if name != self._open_name:
+            self._open_name = name
+            self.retranslate()
 
     def show_choice(self, choice: With) -> None:
         """Show a choice without a signal; an unlisted choice is added."""
@@ -86,12 +102,17 @@ class WithChooser(Themed, ComboBox):
         else:
             ask_folder(self, self.tr("Open a bundle"), lambda path: self._take(With("bundle", path)))
 
+    def browse_recipe(self) -> None:
+        """Ask for a recipe to inspect with."""
+        self._activate(self.findData(_BROWSE_RECIPE))
+
     def _take(self, choice: With) -> None:
         self.show_choice(choice)
         self.chosen.emit(choice)
 
     def retranslate(self) -> None:
-        self.setItemText(0, self.tr("Bundles that fit"))
+        name = self._open_name
+        self.setItemText(0, self.tr("The open recipe: {name}").format(name=name) if name else self.tr("Nothing: pictures only"))
         self.setItemText(self.count() - 2, self.tr("Open a recipe…"))
         self.setItemText(self.count() - 1, self.tr("Open a bundle…"))
         self.setAccessibleName(self.tr("Inspect with"))

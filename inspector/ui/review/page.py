@@ -2,56 +2,65 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QHideEvent,
+    QImageWriter,
+    QKeyEvent,
+    QShowEvent,
 )
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.types import Verdict
+from inspector.recipes import adopt
+from inspector.recipes.automatic import recipe_with_limit
+from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe
 from inspector.ui.inspect.choosers import IMAGES, VIDEOS
 from inspector.ui.review.bars import EmptyPage, OpenBar, OutcomeBar, Player
-from inspector.ui.review.chooser import With
+from inspector.ui.review.chooser import OpenRecipe, With
+from inspector.ui.review.listing import Listing
+from inspector.ui.review.next_step import NextStep
 from inspector.ui.review.source import Material
-from inspector.ui.review.table import Column, PartsFilter, PartsModel, PartsTable
 from inspector.ui.review.thread import Judge, Line, Opened, ReviewThread, Shown, Trouble
+from inspector.ui.review.trial import ThresholdTrial
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import verdict_word
 from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.file_dialogs import ask_file, ask_folder, ask_new_file
-from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
-
-FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.OK)
 
 
 class ReviewPage(Themed, QWidget):
     """Opens, steps, plays and jumps; the thread inspects.
 
     `opened` carries the number of parts. `settled`: the requested part is shown, or the reason for its absence (True: final,
-    the part has its verdict).
+    the part has its verdict, or will have none). `train_wanted` carries the folder to train on,
+    `recipe_written` the file of a recipe that got another threshold.
     """
 
     opened = Signal(int)
     settled = Signal(bool)
+    train_wanted = Signal(object)
+    recipe_written = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, judge: Callable[[], OpenRecipe | None] = lambda: None) -> None:
+        """Create the page. `judge`: returns the open recipe, None if it may not judge other pictures. May raise ConfigError."""
         super().__init__(parent)
+        self._judge = judge
+        self._follows: OpenRecipe | None = None  # what `judge` returned when the parts were opened
         self.setObjectName("review")
         self.setAcceptDrops(True)
         self._path: Path | None = None
+        self._opened_from: tuple[Path | None, bool] | None = None
         self._is_demo = False
         self._job = 0
         self._count = 0
@@ -72,41 +81,16 @@ class ReviewPage(Themed, QWidget):
         self.open_bar, self.player, self.outcome, self.empty = OpenBar(), Player(), OutcomeBar(), EmptyPage()
         self.analysis = AnalysisTabs()
         self.analysis.set_frozen(True)
-        self.model = PartsModel(self)
-        self.shown_parts = PartsFilter(self)
-        self.shown_parts.setSourceModel(self.model)
-        self.table = PartsTable()
-        self.table.setModel(self.shown_parts)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setAlternatingRowColors(True)
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
-        self.table.setTabKeyNavigation(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.table.verticalHeader().setDefaultSectionSize(theme.TOUCH)
-        self.table.horizontalHeader().setMinimumHeight(theme.TOUCH)
-        self.table.horizontalHeader().setStretchLastSection(True)
-        self.table.setColumnWidth(Column.NUMBER, theme.SPACING * 8)
-        self.table.setColumnWidth(Column.VERDICT, theme.SPACING * 16)
-        self.filter = ComboBox()
-        self.filter.setMinimumHeight(theme.TOUCH)
-        self.filter.addItems([""] * len(FILTERS))
+        self.trial = ThresholdTrial(self.analysis, self.thread_.judged, self)
+        self.listing, self.next_step = Listing(), NextStep()
+        self.model, self.shown_parts = self.listing.model, self.listing.shown_parts
+        self.table, self.filter = self.listing.table, self.listing.filter
+        self.next_step.hide()
         self.banners = Banners(self)
 
     def _lay_out(self) -> None:
-        listing = QWidget()
-        column = QVBoxLayout(listing)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(theme.SPACING)
-        column.addWidget(self.filter)
-        column.addWidget(self.table, 1)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(listing)
+        self.splitter.addWidget(self.listing)
         self.splitter.addWidget(self.analysis)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setSizes([theme.SPACING * 30, theme.SPACING * 120])
@@ -114,6 +98,7 @@ class ReviewPage(Themed, QWidget):
         rows = QVBoxLayout(player)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(theme.SPACING)
+        rows.addWidget(self.next_step)
         rows.addWidget(self.splitter, 1)
         rows.addWidget(self.outcome)
         rows.addWidget(self.player)
@@ -135,9 +120,12 @@ class ReviewPage(Themed, QWidget):
         self.player.time_line.valueChanged.connect(self.go_to)
         self.player.speed.currentIndexChanged.connect(self._set_pace)
         self._clock.timeout.connect(self._on_tick)
-        self.filter.currentIndexChanged.connect(lambda index: self.shown_parts.show_only(FILTERS[index]))
-        self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        self.listing.chosen.connect(self._on_chosen)
+        self.next_step.wanted.connect(self._on_next_step)
+        self.next_step.limit_wanted.connect(self._set_limit)
         self.banners.retry.connect(lambda _key: self._open_again())
+        self.trial.written.connect(self._on_written)
+        self.trial.failed.connect(lambda error: self._say("write", error))
         self.thread_.opened.connect(self._on_opened)
         self.thread_.lined.connect(self._on_line)
         self.thread_.shown.connect(self._on_shown)
@@ -154,7 +142,7 @@ class ReviewPage(Themed, QWidget):
     def open_demo(self) -> None:
         """Review parts of the demo line."""
         self._path, self._is_demo = None, True
-        if self.open_bar.chooser.current().kind == "automatic":
+        if self.open_bar.chooser.current().kind == "open":
             self.open_bar.chooser.show_choice(With("recipe", demo_recipe()))
         self._open_again()
 
@@ -178,26 +166,49 @@ class ReviewPage(Themed, QWidget):
         self.banners.clear_all()
         choice = self.open_bar.chooser.current()
         try:
-            recipe, self._base = choice.load()
+            recipe, self._base = self._opened_recipe() if choice.kind == "open" else choice.load()
         except InspectorError as error:
             self.banners.show_problem("open", error.problem, error.remedy)
             self.settled.emit(True)
             return
         self._seeking, self._hopeless = 0, False
-        self._job = self.thread_.open(Material(self._path, recipe, self._base))
+        again = (self._path, self._is_demo) == self._opened_from
+        self._opened_from = self._path, self._is_demo
+        self._job = self.thread_.open(Material(self._path, recipe, self._base), first=self._index if again else 0)
+        self.trial.open(self._recipe_file())
         self.outcome.set_note(self.tr("Opening…"))
+
+    def _opened_recipe(self) -> tuple[Recipe | None, Path | None]:
+        self._follows = opened = self._judge()
+        self.open_bar.chooser.name_open("" if opened is None else opened.request.recipe.name)
+        return (None, None) if opened is None else (opened.request.recipe, opened.request.base)
+
+    def follow(self) -> None:
+        """Judge again if the open recipe is another one by now."""
+        before, opened, failed = self._follows, None, False
+        try:
+            opened = self._judge()
+            self.open_bar.chooser.name_open("" if opened is None else opened.request.recipe.name)
+        except InspectorError:
+            failed = True  # opening it says why
+        if (failed or opened != before) and self.open_bar.chooser.current().kind == "open":
+            self._open_again()
 
     def _on_opened(self, opened: Opened) -> None:
         if opened.job != self._job:
             return
-        self._count, self._index, self._recipe = len(opened.names), 0, opened.recipe
-        self.model.set_names(opened.names)
+        self._count, self._index, self._recipe = len(opened.names), opened.first, opened.recipe
+        self.listing.open(opened.names, opened.truths)
+        judged = opened.recipe is not None
+        self.next_step.setVisible(not judged)
+        self.player.set_judged(judged)
+        self.outcome.set_judge("", None)
         with QSignalBlocker(self.player.time_line):
             self.player.time_line.set_count(self._count)
-            self.player.time_line.setValue(0)
+            self.player.time_line.setValue(self._index)
         self.stack.setCurrentIndex(1)
         self.open_bar.set_opened(True)
-        self._select_row()
+        self.listing.select(self._index)
         self._show_progress()
         self.analysis.current().canvas.setFocus()
         self.opened.emit(self._count)
@@ -213,7 +224,7 @@ class ReviewPage(Themed, QWidget):
             self._pause()
             self._hopeless = True
             if self.outcome.inspection is not None:
-                self.outcome.show_outcome(self.outcome.inspection, final=True)
+                self.outcome.show_outcome(self.outcome.inspection, final=True, judged=True)
             self.banners.show_problem("open", trouble.problem, trouble.remedy)
             self.outcome.set_note("")
             self.settled.emit(True)
@@ -229,12 +240,12 @@ class ReviewPage(Themed, QWidget):
             self.player.time_line.setValue(index)
         self.player.time_line.update()
         self.player.set_position(index, self._count)
-        self._select_row()
+        self.listing.select(index)
         kept, line = self.thread_.kept(index), self.model.line(index)
         self._delivered = kept is not None
         self.thread_.want(index, shown=self._delivered)
         if kept is not None and line is not None:
-            self._show(Shown(self._job, index, kept, self._judged_by(), final=True))
+            self._show(Shown(self._job, index, kept, self._recipe, final=True))
 
     def step(self, by: int) -> None:
         """Go to the next or previous part."""
@@ -299,6 +310,7 @@ class ReviewPage(Themed, QWidget):
             return
         self.model.set_line(line)
         self.player.time_line.set_verdict(line.index, line.verdict)
+        self.listing.compare_later()
         if self._seeking:
             self._seek_on()
         else:
@@ -306,25 +318,38 @@ class ReviewPage(Themed, QWidget):
 
     def _on_shown(self, shown: Shown) -> None:
         if shown.job == self._job and shown.index == self._index:
-            self._delivered = shown.final or self._hopeless or self._delivered
+            judged = shown.recipe is not None
+            self._delivered = shown.final or self._hopeless or self._delivered or not judged
             self._recipe = shown.recipe
             self._show(shown)
-            self.settled.emit(shown.final)
+            self.next_step.show_for(temperatures=any(one.unit == "kelvin" for one in shown.inspection.frames.values()))
+            self.settled.emit(shown.final or not judged)
 
     def _show(self, shown: Shown) -> None:
         self.player.set_position(shown.index, self._count)
-        self.outcome.show_outcome(shown.inspection, final=shown.final or self._hopeless)
+        self.outcome.show_outcome(shown.inspection, final=shown.final or self._hopeless, judged=shown.recipe is not None)
         self.analysis.set_inspection(shown.inspection, shown.recipe, base=self._base)
 
-    def _judged_by(self) -> Recipe:
-        if self._recipe is None:
-            raise RuntimeError("nothing is opened")
-        return self._recipe
-
     def _show_progress(self) -> None:
+        if self._recipe is None:
+            self.outcome.set_note("")
+            return
         done = self.model.count_inspected()
         text = self.tr("{done} of {count} inspected").format(done=done, count=self._count)
         self.outcome.set_note(text if done < self._count else "")
+
+    # Another threshold
+
+    def _recipe_file(self) -> Path | None:
+        """Return the file of the recipe that judges, if it has one."""
+        choice = self.open_bar.chooser.current()
+        if choice.kind == "open":
+            return self._follows.path if self._follows is not None else None
+        return choice.path if choice.kind == "recipe" else None
+
+    def _on_written(self, path: Path) -> None:
+        self.recipe_written.emit(path)
+        self.follow() if self.open_bar.chooser.current().kind == "open" else self._open_again()
 
     # Saving
 
@@ -353,7 +378,10 @@ class ReviewPage(Themed, QWidget):
         try:
             (self.save_table if what == "table" else self.save_picture)(path)
         except StorageError as error:
-            self.banners.show_problem("save", error.problem, error.remedy, retryable=False)
+            self._say("save", error)
+
+    def _say(self, key: str, error: InspectorError) -> None:
+        self.banners.show_problem(key, error.problem, error.remedy, retryable=False)
 
     # Buttons, keys, drops
 
@@ -366,6 +394,26 @@ class ReviewPage(Themed, QWidget):
             self.open_demo()
         else:
             self.browse(what)
+
+    def _on_next_step(self, what: str) -> None:
+        if what == "recipe":
+            self.open_bar.chooser.browse_recipe()
+        elif self._path is not None:
+            self.train_wanted.emit(self._path if self._path.is_dir() else self._path.parent)
+
+    def _set_limit(self, celsius: float) -> None:
+        """Write a recipe that judges the temperatures of this folder by a limit, and use it from now on."""
+        if self._path is None:
+            return
+        source = f"{'folder' if self._path.is_dir() else 'video'}:{self._path}"
+        path = adopt.own_path(self._path.stem)
+        try:
+            save_recipe(recipe_with_limit(source, celsius, name=self._path.stem), path)
+        except InspectorError as error:
+            self._say("write", error)
+            return
+        self.use(With("recipe", path))
+        self.recipe_written.emit(path)
 
     def browse(self, what: str, chosen: Callable[[Path], object] | None = None) -> None:
         """Ask for an "image", a "folder" or a "video", and review it or call `chosen` with it."""
@@ -416,29 +464,23 @@ class ReviewPage(Themed, QWidget):
             self.open_path(files[0] if len(files) == 1 else files[0].parent)
             event.acceptProposedAction()
 
-    def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        row = self.shown_parts.mapToSource(current).row()
-        if row >= 0 and row != self._index:
+    def _on_chosen(self, index: int) -> None:
+        if index != self._index:
             self._seeking = 0
-            self.go_to(row)
-
-    def _select_row(self) -> None:
-        where = self.shown_parts.mapFromSource(self.model.index(self._index, 0))
-        selection = self.table.selectionModel()
-        with QSignalBlocker(selection):
-            mode = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
-            selection.setCurrentIndex(where, mode)
-        if where.isValid():
-            self.table.scrollTo(where)
-        self.table.viewport().update()
+            self.go_to(index)
 
     # Show, hide and close
 
     def close_workers(self) -> None:
         """End the threads; wait for their work in progress."""
         self._pause()
+        self.trial.end()
         self.thread_.end()
         self.analysis.close_workers()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.follow()
 
     def hideEvent(self, event: QHideEvent) -> None:
         self._pause()
@@ -450,9 +492,5 @@ class ReviewPage(Themed, QWidget):
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Review"))
-        self.table.setAccessibleName(self.tr("Parts"))
-        self.filter.setAccessibleName(self.tr("Show"))
-        for index, verdict in enumerate(FILTERS):
-            self.filter.setItemText(index, self.tr("All parts") if verdict is None else verdict_word(verdict))
         if self._count:
             self._show_progress()

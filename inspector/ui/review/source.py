@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 from inspector.cameras.base import reading_of, stamp
@@ -10,8 +10,9 @@ from inspector.cameras.demo.line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
 from inspector.core.types import Annotation, Frame, Pixels, Unit
+from inspector.imaging.files import image_files
 from inspector.inspection.run_request import camera_for
-from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
+from inspector.recipes.automatic import CAMERA, only_camera
 from inspector.recipes.recipe import Recipe
 
 DEMO_PARTS: Final = 200
@@ -22,7 +23,7 @@ PROBED: Final = 8  # number of first frames tried to find out whether they are t
 class Material:
     """A source and its recipe.
 
-    `path` None: the demo line. `recipe` None: chosen by the unit of the frames. `base`: the recipe's folder.
+    `path` None: the demo line. `recipe` None: the parts are shown and not judged. `base`: the recipe's folder.
     """
 
     path: Path | None
@@ -36,6 +37,10 @@ class Parts(Protocol):
     def __len__(self) -> int: ...
     def name(self, index: int) -> str: ...
     def source(self, index: int) -> str: ...
+    def truth(self, index: int) -> str:
+        """Return what the part is, by the name of the folder it lies in; "" if unknown."""
+        ...
+
     def frames(self, index: int) -> Mapping[str, Frame]:
         """Return the frames of a part by camera name. Raises ConfigError if they cannot be read."""
         ...
@@ -58,6 +63,9 @@ class FileParts:
 
     def source(self, index: int) -> str:
         return self._sequence.name(index)
+
+    def truth(self, index: int) -> str:
+        return PurePosixPath(self._sequence.name(index)).parent.name
 
     def frames(self, index: int) -> Mapping[str, Frame]:
         return {self._camera: self._sequence.frame(index)}
@@ -84,6 +92,9 @@ class DemoParts:
     def source(self, index: int) -> str:
         return "simulated"
 
+    def truth(self, index: int) -> str:
+        return ""
+
     def frames(self, index: int) -> Mapping[str, Frame]:
         return {camera: self._frame(camera, index, thermal) for camera, thermal in self._cameras.items()}
 
@@ -105,28 +116,33 @@ class DemoParts:
         )
 
 
-def open_parts(material: Material) -> tuple[Parts, Recipe]:
-    """Return the parts, and the recipe reduced to the camera they can come from. Raises ConfigError."""
+def open_parts(material: Material) -> tuple[Parts, Recipe | None]:
+    """Return the parts, and the recipe reduced to the camera they can come from. Raises ConfigError.
+
+    A folder without images of its own is read with its subfolders.
+    """
     if material.path is None:
         if material.recipe is None:
             raise ConfigError("The demo line needs a recipe.", remedy="Choose one.")
         return DemoParts(material.recipe), material.recipe
-    sequence = open_sequence(material.path)
+    deep = _has_only_subfolders(material.path)
     recipe = material.recipe
-    if recipe is None or len(recipe.cameras) > 1:
-        unit = _unit(sequence)
-        recipe = (
-            _automatic(material.path, unit) if recipe is None else only_camera(recipe, camera_for(recipe, material.base, unit))
-        )
+    if recipe is None:
+        return FileParts(open_sequence(material.path, camera=CAMERA, recursive=deep), CAMERA), None
+    if len(recipe.cameras) > 1:
+        sequence = open_sequence(material.path, recursive=deep)
+        recipe = only_camera(recipe, camera_for(recipe, material.base, _unit(sequence)))
+        sequence.close()
     (camera,) = recipe.cameras
-    sequence.close()
     how = reading_of(camera, recipe.cameras[camera].options)
-    return FileParts(open_sequence(material.path, camera=camera, how=how), camera), recipe
+    return FileParts(open_sequence(material.path, camera=camera, recursive=deep, how=how), camera), recipe
 
 
-def _automatic(path: Path, unit: Unit) -> Recipe:
-    source = f"{'folder' if path.is_dir() else 'video'}:{path}"
-    return recipe_for(shipped_bundles(unit), source)
+def _has_only_subfolders(path: Path) -> bool:
+    try:
+        return path.is_dir() and not image_files(path, masks=False)
+    except OSError:  # said when it is opened
+        return False
 
 
 def _unit(sequence: FrameSequence) -> Unit:

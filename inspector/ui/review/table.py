@@ -1,5 +1,6 @@
 """The list of reviewed parts: name, verdict and reason, with sorting, filter and export."""
 
+import math
 from enum import IntEnum
 from typing import Final
 
@@ -19,6 +20,7 @@ from inspector.core.spreadsheet import table_text
 from inspector.core.types import SEVERITY, Verdict
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.review.thread import Line
+from inspector.ui.review.truth import Comparison, Outcome
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
 
@@ -31,7 +33,8 @@ class Column(IntEnum):
     NUMBER = 0
     NAME = 1
     VERDICT = 2
-    REASON = 3
+    MARGIN = 3
+    REASON = 4
 
 
 class PartsModel(QAbstractTableModel):
@@ -40,13 +43,24 @@ class PartsModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._names: tuple[str, ...] = ()
+        self._truths: tuple[str, ...] = ()
         self._lines: dict[int, Line] = {}
 
-    def set_names(self, names: tuple[str, ...]) -> None:
-        """Replace all rows with these parts."""
+    def set_names(self, names: tuple[str, ...], truths: tuple[str, ...]) -> None:
+        """Replace all rows with these parts; `truths`: what each is, by its folder."""
         self.beginResetModel()
-        self._names, self._lines = names, {}
+        self._names, self._truths, self._lines = names, truths, {}
         self.endResetModel()
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what every inspected part is and was said to be."""
+        return [Outcome(self._truths[row], line.said, line.verdict) for row, line in self._lines.items()]
+
+    def first_in(self, truth: str, said: str) -> int | None:
+        """Return the first part that is this and was said to be that, in the words of the confusion table."""
+        outcomes = self.outcomes()
+        words = Comparison(outcomes).words
+        return min((row for row, one in zip(self._lines, outcomes, strict=True) if words(one) == (truth, said)), default=None)
 
     def set_line(self, line: Line) -> None:
         """Set the outcome of a part."""
@@ -76,6 +90,8 @@ class PartsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.UserRole:  # the sort key
             if column == Column.VERDICT:
                 return SEVERITY[line.verdict] if line is not None else -1
+            if column == Column.MARGIN:
+                return line.margin if line is not None and line.margin is not None else math.inf
             return index.row() if column == Column.NUMBER else self._text(index.row(), column).casefold()
         return None
 
@@ -86,16 +102,21 @@ class PartsModel(QAbstractTableModel):
             Column.NUMBER: "#",
             Column.NAME: self.tr("Name"),
             Column.VERDICT: self.tr("Verdict"),
+            Column.MARGIN: self.tr("Margin"),
             Column.REASON: self.tr("Reason"),
         }[Column(section)]
 
     def as_csv(self) -> str:
-        """Return all parts as CSV: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
-        rows: list[list[object]] = [["number", "name", "verdict", "reasons", "latency_ms"]]
+        """Return all parts as CSV: number, name, verdict, reasons, milliseconds, margin, folder and most likely class.
+
+        Parts not inspected yet have no verdict.
+        """
+        rows: list[list[object]] = [["number", "name", "verdict", "reasons", "latency_ms", "margin", "folder", "class"]]
         for row, name in enumerate(self._names):
             line = self._lines.get(row)
             outcome = [line.verdict.value, self._reasons(line), f"{line.latency_ms:.1f}"] if line else ["", "", ""]
-            rows.append([row + 1, name, *outcome])
+            near = _margin_text(line)
+            rows.append([row + 1, name, *outcome, near, self._truths[row], line.said if line else ""])
         return table_text(rows, end="\r\n")
 
     def _text(self, row: int, column: Column) -> str:
@@ -106,10 +127,16 @@ class PartsModel(QAbstractTableModel):
             return self._names[row]
         if line is None:
             return ""
+        if column == Column.MARGIN:
+            return _margin_text(line)
         return verdict_word(line.verdict) if column == Column.VERDICT else self._reasons(line)
 
     def _reasons(self, line: Line) -> str:
         return "; ".join(translate(reason) for reason in line.reasons)
+
+
+def _margin_text(line: Line | None) -> str:
+    return "" if line is None or line.margin is None else f"{line.margin:.2f}"
 
 
 class PartsFilter(QSortFilterProxyModel):

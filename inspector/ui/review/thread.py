@@ -11,36 +11,49 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection, Masks, Verdict
+from inspector.core.types import Frame, Inspection, Masks, Scores, Verdict
 from inspector.recipes.recipe import Recipe
+from inspector.recipes.verdict import margin
 from inspector.station.part_inspector import PartInspector
+from inspector.ui.review.effect import Judged
 from inspector.ui.review.source import Material, Parts, open_parts
 from inspector.ui.widgets.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
 KEPT_BYTES: Final = 256 * 1024 * 1024  # size of the cache of inspected frames, for instant steps back
+ANSWER_BYTES: Final = 128 * 1024 * 1024  # of the answers that are kept longer than their frames, to be judged again
 NOT_YET: Final = message("Not inspected yet.")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The parts are ready. `job` numbers the opened source; messages of older jobs are ignored."""
+    """The parts are ready, and part `first` is shown. `job` numbers the opened source; messages of older jobs are ignored.
+
+    `truths`: what each part is, by its folder; "" if unknown. `recipe` None: the parts are not judged.
+    """
 
     job: int
     names: tuple[str, ...]
-    recipe: Recipe
+    truths: tuple[str, ...]
+    recipe: Recipe | None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Summary of a part's outcome."""
+    """Summary of a part's outcome.
+
+    `said`: the most likely class, if a single classifier looked at the part. `margin`: see `recipes.verdict.margin`.
+    """
 
     job: int
     index: int
     verdict: Verdict
     reasons: tuple[Message, ...]
     latency_ms: float
+    said: str = ""
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +63,7 @@ class Shown:
     job: int
     index: int
     inspection: Inspection
-    recipe: Recipe
+    recipe: Recipe | None
     final: bool
 
 
@@ -93,11 +106,13 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         self._fresh = False  # True: the requested part is not shown yet
         self._kept: OrderedDict[int, Inspection] = OrderedDict()
         self._kept_bytes = 0
+        self._judged: dict[int, Judged] = {}
+        self._judged_bytes = 0
 
-    def open(self, material: Material) -> int:
-        """Review this source from its first part on. Returns the job's number."""
+    def open(self, material: Material, *, first: int = 0) -> int:
+        """Review this source, this part first. Returns the job's number."""
         with self._telling():
-            self._material, self._wanted, self._fresh = material, 0, True
+            self._material, self._wanted, self._fresh = material, first, True
             self._job += 1
             self._forget()
             return self._job
@@ -111,6 +126,11 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         """Return the inspection of a part, if it is still in memory."""
         with self._wake:
             return self._kept.get(index)
+
+    def judged(self) -> list[Judged]:
+        """Return the answers for the inspected parts, as many as are kept."""
+        with self._wake:
+            return list(self._judged.values())
 
     # On the thread
 
@@ -133,8 +153,14 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         parts, recipe = open_parts(material)
         try:
             names = tuple(parts.name(index) for index in range(len(parts)))
-            self.opened.emit(Opened(job, names, recipe))
-            self._preview(parts, recipe, job, verdict_follows=True)
+            with self._wake:
+                first = self._wanted = min(self._wanted, len(names) - 1)
+            truths = tuple(parts.truth(index) for index in range(len(parts)))
+            self.opened.emit(Opened(job, names, truths, recipe, first))
+            self._preview(parts, recipe, job, verdict_follows=recipe is not None)
+            if recipe is None:
+                self._step_only(parts, recipe, job)
+                return
             inspector = self._open_inspector(recipe, material.base, job)
             if inspector is None:
                 self._step_only(parts, recipe, job)
@@ -153,8 +179,8 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             self.troubled.emit(Trouble(job, error.problem, error.remedy))
             return None
 
-    def _step_only(self, parts: Parts, recipe: Recipe, job: int) -> None:
-        """Show frames without inspecting them, because there are no bundles."""
+    def _step_only(self, parts: Parts, recipe: Recipe | None, job: int) -> None:
+        """Show frames without inspecting them, because there is nothing to inspect them with."""
         while self._wait_for_wish(job):
             self._preview(parts, recipe, job)
 
@@ -173,7 +199,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             inspection = self._inspect(parts, inspector, index)
             self._keep(job, index, inspection)
             done[index] = 1
-            self.lined.emit(Line(job, index, inspection.verdict, inspection.reasons, inspection.latency_ms))
+            self.lined.emit(_line(job, index, inspection))
             self._show(job, index, inspection, inspector.recipe, final=True)
 
     def _inspect(self, parts: Parts, inspector: PartInspector, index: int) -> Inspection:
@@ -186,26 +212,25 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             return inspector.uninspected(error.problem, source=parts.source(index), name=parts.name(index))
         return inspector.inspect(frames, name=parts.name(index))
 
-    def _preview(self, parts: Parts, recipe: Recipe, job: int, *, verdict_follows: bool = False) -> None:
+    def _preview(self, parts: Parts, recipe: Recipe | None, job: int, *, verdict_follows: bool = False) -> None:
         """Show the requested part's frames while its verdict is pending."""
         with self._wake:
             index, self._fresh = self._wanted, False
             if job != self._job:
                 return
         frames: Mapping[str, Frame] = {}
-        reason = NOT_YET
+        reasons = (NOT_YET,) if recipe is not None else ()
         try:
             frames = parts.frames(index)
         except ConfigError as error:
-            reason = error.problem
-        inspection = Inspection(
-            parts.name(index), index, Verdict.NOT_INSPECTED, (reason,), frames, (), recipe.name, recipe.revision, 0.0
-        )
+            reasons = (error.problem,)
+        name, revision = ("", 0) if recipe is None else (recipe.name, recipe.revision)
+        inspection = Inspection(parts.name(index), index, Verdict.NOT_INSPECTED, reasons, frames, (), name, revision, 0.0)
         self.shown.emit(Shown(job, index, inspection, recipe, final=False))
         with self._wake:
             self._fresh = self._fresh or (verdict_follows and self._wanted == index)
 
-    def _show(self, job: int, index: int, inspection: Inspection, recipe: Recipe, *, final: bool) -> None:
+    def _show(self, job: int, index: int, inspection: Inspection, recipe: Recipe | None, *, final: bool) -> None:
         with self._wake:
             if index != self._wanted or not self._fresh:
                 return
@@ -223,6 +248,10 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         with self._wake:
             if job != self._job or index in self._kept:
                 return
+            size = sum(one.answer.planes.nbytes for one in inspection.predictions if isinstance(one.answer, Masks))
+            if inspection.verdict is not Verdict.NOT_INSPECTED and self._judged_bytes + size <= ANSWER_BYTES:
+                self._judged_bytes += size if index not in self._judged else 0
+                self._judged[index] = Judged(inspection.verdict, inspection.predictions, inspection.judgements)
             self._kept[index] = inspection
             self._kept_bytes += _size(inspection)
             while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
@@ -230,7 +259,15 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
 
     def _forget(self) -> None:
         self._kept.clear()
-        self._kept_bytes = 0
+        self._judged.clear()
+        self._kept_bytes = self._judged_bytes = 0
+
+
+def _line(job: int, index: int, inspection: Inspection) -> Line:
+    scored = [(one.classes, one.answer) for one in inspection.predictions if isinstance(one.answer, Scores)]
+    said = scored[0][0][scored[0][1].best] if len(scored) == 1 == len(inspection.predictions) else ""
+    near = margin(inspection.predictions, inspection.judgements)
+    return Line(job, index, inspection.verdict, inspection.reasons, inspection.latency_ms, said, near)
 
 
 def _next(done: bytearray, wanted: int) -> int:

@@ -10,17 +10,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from PySide6.QtCore import QCoreApplication, QObject, QSocketNotifier, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
+from inspector.core.service import notify
 from inspector.ui.shell import theme
+from inspector.ui.shell.logfile import begin_log
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
+from inspector.ui.shell.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from inspector.ui.inspect.last_line import LastLine
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +87,19 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         if options.shot is not None:
             shooter = Shooter(window, options.shot)
         prepare(window, options)
+        if options.shot is None and options.open is None and moments is None and not settings.layout.toured:
+            window.help.tour.open()
 
+    log_handler = begin_log()
     stopper = Stopper(window, stop_at)
+    Watchdog(window)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
         window.load(begin)
         window.loaded.connect(_collect)
         if options.open is not None:
-            window.open_path(options.open)
+            window.open_path(options.open, recipe=options.recipe)
         if options.shot is not None:
             window.resize(*options.shot.size)
         if moments is not None:
@@ -101,6 +111,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         else:
             window.show()
         code = app.exec()
+        notify("STOPPING=1")
         if shooter is not None and shooter.error is not None:
             raise shooter.error
         return code
@@ -109,6 +120,9 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         sys.excepthook = previous
         window.close_now()
         stopper.restore()
+        if log_handler is not None:
+            logging.getLogger().removeHandler(log_handler)
+            log_handler.close()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
 
@@ -136,8 +150,13 @@ def prepare(window: MainWindow, options: Options) -> None:
     """Apply the options to the window, once its inspect page can be made."""
     from inspector.inspection.run_request import resolve_recipe
     from inspector.recipes.locate import demo_recipe
+    from inspector.ui.inspect.last_line import interrupted_line
 
     page = window.inspect
+    line = None if options.shot is not None or options.bundles else interrupted_line()
+    if line is not None and _goes_on(options, line):
+        page.go_on(line)
+        return
     try:
         if options.bundles:
             window.open_choice(resolve_recipe(None, [str(path) for path in options.bundles], options.source), None)
@@ -156,6 +175,12 @@ def prepare(window: MainWindow, options: Options) -> None:
         page.takt.set_open(options.shot.takt)
     if options.start or (options.shot is not None and options.shot.parts > 0):
         page.start()
+
+
+def _goes_on(options: Options, line: "LastLine") -> bool:
+    """Return whether the options name nothing else than what ran when the program was killed."""
+    same = options.recipe is None or options.recipe.absolute() == Path(line.recipe)
+    return same and options.source in ("", line.source)
 
 
 class Stopper(QObject):

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
 from inspector.ui.shell.line_closing import LineClosing
 from inspector.ui.shell.pages import Pages
+from inspector.ui.shell.rail import PAGES, Rail
 from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
-from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
+from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
 from inspector.ui.widgets.question import Question
 from inspector.ui.widgets.themed import Themed
@@ -25,58 +26,17 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
+    from inspector.ui.manual.helper import Helper
+    from inspector.ui.recipes.page import RecipesPage
     from inspector.ui.review.page import ReviewPage
+    from inspector.ui.shell.handover import Handover
     from inspector.ui.shell.settings_page import SettingsPage
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
-PAGES: Final = ("inspect", "review", "train", "settings")
 FIRST_SIZE: Final = QSize(1440, 900)  # or the screen, if that is smaller
 SMALLEST_SIZE: Final = QSize(960, 640)
 QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
-
-
-class Rail(Themed, QFrame):
-    """The buttons of the pages."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("rail")
-        self.setFixedWidth(theme.RAIL)
-        self.buttons: dict[str, QToolButton] = {}
-        box = QVBoxLayout(self)
-        box.setContentsMargins(theme.SPACING, theme.SPACING * 2, theme.SPACING, theme.SPACING * 2)
-        box.setSpacing(theme.SPACING)
-        for page in PAGES:
-            button = QToolButton()
-            button.setObjectName(f"page_{page}")
-            button.setCheckable(True)
-            button.setAutoExclusive(True)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-            button.setIconSize(QSize(theme.ICON, theme.ICON))
-            if page == "settings":
-                box.addStretch(1)
-            box.addWidget(button)
-            self.buttons[page] = button
-            button.toggled.connect(self.restyle)
-        self.retranslate()
-
-    def retranslate(self) -> None:
-        self.setAccessibleName(self.tr("Pages"))
-        texts = {
-            "inspect": self.tr("Inspect"),
-            "review": self.tr("Review"),
-            "train": self.tr("Train"),
-            "settings": self.tr("Settings"),
-        }
-        for page, button in self.buttons.items():
-            button.setText(texts[page])
-            button.setAccessibleName(texts[page])
-        self.restyle()
-
-    def restyle(self) -> None:
-        for page, button in self.buttons.items():
-            button.setIcon(theme.icon(page, "on_accent" if button.isChecked() else "on_rail"))
 
 
 class MainWindow(Themed, QMainWindow):
@@ -99,6 +59,7 @@ class MainWindow(Themed, QMainWindow):
         self._worker, self._runs = worker, runs
         self._resting = False  # the line needs the processor
         self._path: Path | None = None  # to be reviewed as soon as that page is there
+        self._asked: Path | None = None  # the recipe that judges it, if one was named
         self._loading = self._forced = False
         self.rail = Rail()
         self.pages = Pages(
@@ -106,6 +67,7 @@ class MainWindow(Themed, QMainWindow):
                 "inspect": lambda: self.inspect,
                 "review": lambda: self.review,
                 "train": lambda: self.train,
+                "recipes": lambda: self.recipes,
                 "settings": lambda: self.settings_page,
             }
         )
@@ -138,6 +100,7 @@ class MainWindow(Themed, QMainWindow):
             "page_inspect": lambda: self.show_page("inspect"),
             "page_review": lambda: self.show_page("review"),
             "page_train": lambda: self.show_page("train"),
+            "page_recipes": lambda: self.show_page("recipes"),
             "page_settings": lambda: self.show_page("settings"),
             "next_tab": lambda: self._step_tab(1),
             "previous_tab": lambda: self._step_tab(-1),
@@ -147,7 +110,7 @@ class MainWindow(Themed, QMainWindow):
             "open_recipe": lambda: self.inspect.browse_recipe(),
             "fullscreen": self.toggle_operator_view,
             "leave": self.leave,
-            "help": self._toggle_help,
+            "help": lambda: self.help.toggle(),
             "quit": self.close,
         }
         for shortcut in SHORTCUTS:
@@ -201,11 +164,17 @@ class MainWindow(Themed, QMainWindow):
     def review(self) -> "ReviewPage":
         from inspector.ui.review.page import ReviewPage
 
-        page = ReviewPage()
+        page = ReviewPage(judge=self.handover.judge)
         self.pages.addWidget(page)
         page.settled.connect(self.pages.arrived)
+        page.train_wanted.connect(self.handover.train_on)
+        page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.analysis.set_unit(self._settings.preferences.temperature)
         page.analysis.set_resting(self._resting)
+        if self._asked is not None:
+            from inspector.ui.review.chooser import With
+
+            page.use(With("recipe", self._asked))
         if self._path is not None:
             page.open_path(self._path)
         return page
@@ -218,6 +187,18 @@ class MainWindow(Themed, QMainWindow):
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
+        page.inspect_wanted.connect(lambda _path: self.show_page("inspect"))
+        page.review_wanted.connect(self.handover.review_with)
+        return page
+
+    @cached_property
+    def recipes(self) -> "RecipesPage":
+        from inspector.ui.recipes.page import RecipesPage
+
+        page = RecipesPage(current=lambda: self.inspect.recipe_file)
+        self.pages.addWidget(page)
+        page.recipe_written.connect(self.handover.take_recipe)
+        page.inspect_wanted.connect(self.handover.inspect_with)
         return page
 
     @cached_property
@@ -250,8 +231,16 @@ class MainWindow(Themed, QMainWindow):
         return RecipeChange(self.inspect, Question(self), self)
 
     @cached_property
-    def help(self) -> HelpOverlay:
-        return HelpOverlay(self)
+    def handover(self) -> "Handover":
+        from inspector.ui.shell.handover import Handover
+
+        return Handover(self, self._has)
+
+    @cached_property
+    def help(self) -> "Helper":
+        from inspector.ui.manual.helper import Helper
+
+        return Helper(self)
 
     def load(self, then: Callable[[], None]) -> None:
         """Schedule the imports that the pages need for the time after the first paint.
@@ -274,6 +263,10 @@ class MainWindow(Themed, QMainWindow):
     def _look_for_trainings(self) -> None:
         """Look for trainings a little later, so that visible pages are made first."""
         QTimer.singleShot(QUEUE_MS, self, lambda: self.train.bridge.begin() if self.isVisible() else None)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     # ---- pages --------------------
 
@@ -301,6 +294,8 @@ class MainWindow(Themed, QMainWindow):
     def open_choice(self, choice: "RunRequest", path: Path | None) -> None:
         """Inspect with this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
+        if self._has("review"):
+            self.review.follow()
 
     def open_first(self) -> None:
         """Open the initial recipe of the window: the chosen one, else what was open last with its source.
@@ -324,8 +319,9 @@ class MainWindow(Themed, QMainWindow):
             recipe = "" if file == demo_recipe() else str(file.resolve())
             self._settings.remember(replace(self._settings.layout, recipe=recipe, source=self.inspect.source))
 
-    def open_path(self, path: Path) -> None:
-        """Show an image, folder or video on the review page."""
+    def open_path(self, path: Path, *, recipe: Path | None = None) -> None:
+        """Show an image, folder or video on the review page. `recipe`: judged by this one, by default the open one."""
+        self._asked = recipe
         if self.pages.has("review") or self._has("review"):
             self.show_page("review")
             self.review.open_path(path)
@@ -339,7 +335,8 @@ class MainWindow(Themed, QMainWindow):
 
     def _step_tab(self, by: int) -> None:
         bar = self.inspect.tab_bar
-        bar.setCurrentIndex((bar.currentIndex() + by) % bar.count())
+        order = [(bar.currentIndex() + by * step) % bar.count() for step in range(1, bar.count())]
+        bar.setCurrentIndex(next((index for index in order if bar.isTabVisible(index)), bar.currentIndex()))
 
     # ---- operator view, help --------------------
 
@@ -368,20 +365,16 @@ class MainWindow(Themed, QMainWindow):
             self.line_closing.question.escape()
         elif self._has("recipe_change") and self.recipe_change.question.isVisible():
             self.recipe_change.question.escape()
-        elif self._has("help") and self.help.isVisible():
-            self.help.hide()
+        elif self._has("help") and self.help.leave():
+            pass
         elif self.operator_view:
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
             self.train.leave()
+        elif self.page == "recipes" and self._has("recipes"):
+            self.recipes.leave()
         elif self._has("inspect"):
             self.inspect.leave()
-
-    def _toggle_help(self) -> None:
-        if self.help.isVisible():
-            self.help.hide()
-        else:
-            self.help.open()
 
     # ---- settings, errors, layout --------------------
 
@@ -477,12 +470,16 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
+        if self._has("help"):
+            self.help.close_workers()
         if self._has("inspect"):
             self.inspect.close_workers()
         if self._has("review"):
             self.review.close_workers()
         if self._has("train"):
             self.train.close_workers()
+        if self._has("recipes"):
+            self.recipes.close_workers()
         if self._has("worker"):
             self.worker.close()
         super().closeEvent(event)

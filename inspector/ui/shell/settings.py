@@ -47,7 +47,8 @@ class Layout:
 
     `geometry` and `feed` are Qt states in base64. `takt`: whether the takt meter is unfolded. `folders`: data folders chosen
     for training, the newest first. `recipe`: the open recipe's file, empty for the demo line, `NO_RECIPE` for none. `source`:
-    inspected instead of the recipe's own, without its secrets. Raises ValueError.
+    inspected instead of the recipe's own, without its secrets. `toured`: whether the tour of the first start was seen or
+    skipped. Raises ValueError.
     """
 
     geometry: str = ""
@@ -59,6 +60,7 @@ class Layout:
     folders: tuple[str, ...] = ()
     recipe: str = ""
     source: str = ""
+    toured: bool = False
 
     def __post_init__(self) -> None:
         _check(self)

@@ -26,6 +26,11 @@ def system_language() -> Language:
     return "ja" if QLocale.system().language() == QLocale.Language.Japanese else "en"
 
 
+def current_language() -> Language:
+    """Return the language of the window."""
+    return "ja" if _installed else "en"
+
+
 def set_language(language: Language) -> None:
     """Switch the whole program to a language. Every widget then gets an event for which `is_language_change` is true."""
     app = QCoreApplication.instance()

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from PySide6.QtCore import QByteArray, QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from inspector.core.paths import resources
 from inspector.core.verdict import Verdict
@@ -176,6 +176,14 @@ def apply(app: QApplication, choice: Choice) -> None:
 def is_theme_change(event: QEvent) -> bool:
     """Return whether a `changeEvent` says that the colours have changed."""
     return event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Give a widget another role of the style sheet, and its look."""
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
 
 
 def font(size: Size = "body", *, bold: bool = False) -> QFont:

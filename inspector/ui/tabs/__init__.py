@@ -1,1 +1,1 @@
-"""The four analysis tabs: views on the same Inspection."""
+"""The analysis tabs: views on the same Inspection."""

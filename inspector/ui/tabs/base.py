@@ -1,6 +1,7 @@
-"""Base of the four analysis tabs: the canvas, a side panel, and a chooser if several bundles qualify."""
+"""Base of the analysis tabs: the canvas, a side panel, and a chooser if several bundles qualify."""
 
 from abc import abstractmethod
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import ClassVar
 
@@ -102,6 +103,11 @@ class AnalysisTab(Themed, QWidget):
         self.beside.addWidget(tools, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
         row.addLayout(self.beside)
         return side
+
+    def applies(self, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
+        """Return whether there is anything to see here of a part whose bundles give these kinds of answer."""
+        del inspection
+        return bool(answers) if self.answer is None else self.answer in answers
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
         """Show this inspection, judged by this recipe; None empties the tab."""

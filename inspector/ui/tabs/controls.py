@@ -24,17 +24,22 @@ from inspector.ui.widgets.themed import Themed
 
 
 class ShareSlider(Themed, QWidget):
-    """A slider over 0..1 in steps of 0.01, with a title, its value, and optionally a button back to a given value."""
+    """A slider over 0..1 in steps of 0.01, with a title, its value, and optionally a button back to a given value.
+
+    `one_line`: title and value stand beside the slider, not above it.
+    """
 
     moved = Signal(float)
 
-    def __init__(self, parent: QWidget | None = None, *, percent: bool = False, resettable: bool = False) -> None:
+    def __init__(
+        self, parent: QWidget | None = None, *, percent: bool = False, resettable: bool = False, one_line: bool = False
+    ) -> None:
         super().__init__(parent)
         self._percent = percent
         self._origin: float | None = None
         self.title = QLabel()
         self.number = QLabel()
-        self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.slider = Slider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100)
         self.slider.setPageStep(5)
@@ -45,10 +50,10 @@ class ShareSlider(Themed, QWidget):
         self.reset.setVisible(resettable)
         self.reset.setEnabled(False)
         upper, lower, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
-        upper.addWidget(self.title)
-        upper.addWidget(self.number)
         lower.setSpacing(theme.SPACING)
-        lower.addWidget(self.slider)
+        (lower if one_line else upper).addWidget(self.title)
+        lower.addWidget(self.slider, 1)
+        (lower if one_line else upper).addWidget(self.number)
         lower.addWidget(self.reset)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

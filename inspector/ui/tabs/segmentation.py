@@ -26,7 +26,7 @@ class SegmentationTab(ThresholdTab):
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
-        self.opacity = ShareSlider(percent=True)
+        self.opacity = ShareSlider(percent=True, one_line=True)
         self.opacity.set_value(self.canvas.opacity)
         self.opacity.moved.connect(self.canvas.set_opacity)
         self.labels = QCheckBox()
@@ -37,11 +37,12 @@ class SegmentationTab(ThresholdTab):
         self.legend = ValueTable()
         self.copy = CopyButton()
         self.copy.clicked.connect(self.legend.copy)
-        self.panel.addLayout(headed(self.legend_title, self.copy))
-        self.panel.addWidget(self.legend, 1)
-        self.legend.setMinimumHeight(theme.TOUCH * 3)
+        self.findings.addLayout(headed(self.legend_title, self.copy))
+        self.findings.addWidget(self.legend)
+        self.legend.set_whole()
         self.panel.addWidget(self.opacity)
         self.panel.addWidget(self.labels)
+        self.panel.addStretch(1)
         self.retranslate()
 
     def show_found(self, prediction: Prediction | None) -> None:

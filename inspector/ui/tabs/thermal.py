@@ -1,6 +1,7 @@
 """The thermal tab: temperatures as colours, measured if the camera is radiometric, otherwise predicted."""
 
 import math
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
@@ -8,7 +9,7 @@ from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, Temperatures
+from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, Inspection, Temperatures
 from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.overlays import Overlays, RegionMark, spot_marks
@@ -50,7 +51,7 @@ class ThermalTab(AnalysisTab):
         self.histogram: Histogram | None = None  # made when the tab is first shown
         self.cursor_value = QLabel()
         self.cursor_value.setProperty("role", "title")
-        self.headings = {name: caption(QLabel()) for name in ("look", "cursor", "spots")}
+        self.headings = {name: caption(QLabel()) for name in ("look", "whole", "cursor", "spots")}
         self.names = {name: QLabel() for name in ("maximum", "mean", "minimum", "source", "network")}
         self.values = {name: QLabel() for name in self.names}
         self.table = ValueTable()
@@ -64,11 +65,12 @@ class ThermalTab(AnalysisTab):
         self.scale_.setFixedWidth(SCALE_WIDTH)
         QVBoxLayout(self.scale_).setContentsMargins(theme.SPACING // 2, 0, theme.SPACING // 2, 0)
         self.beside.addWidget(self.scale_, 1)
-        self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
+        self.panel.addWidget(self.headings["whole"])
         self.panel.addLayout(self._numbers())
+        self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
         self.panel.addLayout(headed(self.headings["spots"], self.copy))
-        self.panel.addWidget(self.table, 1)
-        self.table.setMinimumHeight(theme.TOUCH * 3)
+        self.panel.addWidget(self.table)
+        self.table.set_whole()
         self.panel.addWidget(self.headings["look"])
         look = QHBoxLayout()
         look.setSpacing(theme.SPACING)
@@ -140,6 +142,11 @@ class ThermalTab(AnalysisTab):
         self.copy.clicked.connect(self.table.copy)
         self.table.picked.connect(self._on_picked)
         self.link.selection_changed.connect(self._on_selection)
+
+    def applies(self, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
+        """Return whether temperatures are predicted or a frame holds them."""
+        frames = inspection.frames.values() if inspection is not None else ()
+        return Temperatures in answers or any(frame.unit == "kelvin" for frame in frames)
 
     def frame(self) -> Frame | None:
         """Return the frame of the thermal prediction, else a frame in kelvin, else None: light is not a temperature."""
@@ -217,6 +224,7 @@ class ThermalTab(AnalysisTab):
         self.table.setAccessibleName(self.tr("Hot spots"))
         headings = {
             "look": self.tr("Palette, unit and range"),
+            "whole": self.tr("The whole picture"),
             "cursor": self.tr("Under the cursor"),
             "spots": self.tr("Hot spots"),
         }

@@ -1,14 +1,14 @@
-"""Base of the tabs with a threshold: the slider, and the verdict that would follow."""
+"""Base of the tabs with a threshold: the slider, the verdict that would follow, and its way into the recipe."""
 
 from abc import abstractmethod
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.types import Prediction, Verdict
-from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import as_then, judge, threshold_of
+from inspector.recipes.recipe import InspectModel, Recipe
+from inspector.recipes.threshold import deciding_threshold, with_threshold
+from inspector.recipes.verdict import as_then, judge
 from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.inspect.readouts import Badge
@@ -16,52 +16,81 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
 from inspector.ui.tabs.base import AnalysisTab, caption, step_of
 from inspector.ui.tabs.controls import ShareSlider
+from inspector.ui.widgets.boxes import plain
 
 
 class ThresholdTab(AnalysisTab):
-    """A tab with a threshold to try out: what would be found, and the resulting verdict. The recipe does not change."""
+    """A tab with a threshold to try out: what would be found, and the resulting verdict.
+
+    `tried_out` carries the recipe with the slider's threshold, None at the recipe's own; `write_wanted` the step and the
+    threshold that a person wants in the recipe. What a subclass found goes into `findings`.
+    """
+
+    tried_out = Signal(object)
+    write_wanted = Signal(object, float)
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
-        self.threshold = ShareSlider(resettable=True)
+        self.threshold = ShareSlider(resettable=True, one_line=True)
         self.threshold.moved.connect(self._on_threshold)
         self.verdict_title = caption(QLabel())
-        self.verdict_title.setWordWrap(True)
         self.badge = Badge(Verdict.OK)
         self.badge.setFixedSize(theme.ICON, theme.ICON)
         self.verdict_word = QLabel()
         self.verdict_word.setProperty("role", "strong")
+        self.effect = QLabel()
+        self.effect.setProperty("role", "small")
+        self.effect.setWordWrap(True)
+        self.effect.hide()
+        self.write = QPushButton()
+        self.write.setObjectName("write_threshold")
+        self.write.setMinimumHeight(theme.TOUCH)
+        self.write.clicked.connect(self._on_write)
+        self.write.hide()
         self.reasons = QLabel()
         self.reasons.setWordWrap(True)
         self.reasons.setTextFormat(Qt.TextFormat.PlainText)
         self.reasons.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.reasons.setMinimumHeight(QFontMetrics(theme.font("body")).lineSpacing() * 2)  # the table below stays in place
+        self.findings = plain(QVBoxLayout())
         self._origin_of: tuple[str, float] | None = None
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACING)
+        self._writable = False
+        row = plain(QHBoxLayout())
         row.addWidget(self.verdict_title, 1)
         row.addWidget(self.badge)
         row.addWidget(self.verdict_word)
         self.panel.addWidget(self.threshold)
         self.panel.addLayout(row)
+        self.panel.addWidget(self.effect)
+        self.panel.addWidget(self.write)
+        self.panel.addLayout(self.findings)
         self.panel.addWidget(self.reasons)
+
+    def set_writable(self, writable: bool) -> None:
+        """Set whether there is a recipe that a threshold can be written to."""
+        self._writable = writable
+        self._show_verdict()
+
+    def show_effect(self, text: str) -> None:
+        """Show what the threshold on trial changes elsewhere; "" for nothing known."""
+        self.effect.setText(text)
+        self.effect.setVisible(bool(text))
+
+    def _step(self) -> InspectModel | None:
+        prediction = self.prediction()
+        return step_of(self.recipe, prediction) if prediction is not None else None
 
     def recipe_threshold(self) -> float:
         """Return the threshold that the station uses."""
-        prediction = self.prediction()
-        step = step_of(self.recipe, prediction) if prediction is not None else None
-        return threshold_of(step) if step is not None else DEFAULT_THRESHOLD
+        step = self._step()
+        return DEFAULT_THRESHOLD if self.recipe is None or step is None else deciding_threshold(self.recipe, step)
 
     def tried(self) -> Recipe | None:
-        """Return the recipe with the slider's threshold."""
-        prediction = self.prediction()
-        step = step_of(self.recipe, prediction) if prediction is not None else None
-        if self.recipe is None or step is None:
+        """Return the recipe with the slider's threshold; None where it is the recipe's own."""
+        step = self._step()
+        if self.recipe is None or step is None or self.threshold.value() == round(self.recipe_threshold(), 2):
             return None
-        changed = step.model_copy(update={"threshold": self.threshold.value()})
-        steps = tuple(changed if other is step else other for other in self.recipe.inspect)
-        return self.recipe.model_copy(update={"inspect": steps})
+        return with_threshold(self.recipe, step, self.threshold.value())
 
     def refresh(self) -> None:
         prediction = self.prediction()
@@ -72,6 +101,7 @@ class ThresholdTab(AnalysisTab):
         if source != self._origin_of:
             self._origin_of = source
             self.threshold.set_origin(origin)
+            self.show_effect("")
         self.show_found(prediction)
         self._show_verdict()
 
@@ -82,20 +112,28 @@ class ThresholdTab(AnalysisTab):
     def _on_threshold(self) -> None:
         self.show_found(self.prediction())
         self._show_verdict()
+        self.show_effect("")
+        self.tried_out.emit(self.tried())
+
+    def _on_write(self) -> None:
+        step = self._step()
+        if step is not None:
+            self.write_wanted.emit(step, self.threshold.value())
 
     def _show_verdict(self) -> None:
         recipe, inspection = self.tried(), self.inspection
         shown = inspection is not None
         for widget in (self.verdict_title, self.badge, self.verdict_word, self.reasons):
             widget.setVisible(shown)
+        self.write.setVisible(self._writable and recipe is not None)
+        self.write.setText(self.tr("Write {threshold:.2f} to the recipe").format(threshold=self.threshold.value()))
+        self.write.setAccessibleName(self.tr("Write the threshold to the recipe"))
         if inspection is None:
             return
         verdict, reasons = inspection.verdict, inspection.reasons
-        tried = recipe is not None and self.threshold.value() != round(self.recipe_threshold(), 2)
-        if recipe is not None and tried:
-            then = as_then(recipe, inspection.judgements)
-            verdict, reasons, _ = judge(recipe, inspection.predictions, (), then)
-        self.verdict_title.setText(self.tr("Verdict with this threshold") if tried else self.tr("Verdict"))
+        if recipe is not None:
+            verdict, reasons, _ = judge(recipe, inspection.predictions, (), as_then(recipe, inspection.judgements))
+        self.verdict_title.setText(self.tr("With this threshold") if recipe is not None else self.tr("Verdict"))
         self.badge.set_verdict(verdict)
         self.verdict_word.setText(verdict_word(verdict))
         self.verdict_word.setAccessibleName(verdict_word(verdict))
@@ -104,3 +142,4 @@ class ThresholdTab(AnalysisTab):
     def retranslate(self) -> None:
         super().retranslate()
         self.threshold.set_texts(self.tr("Threshold"), self.tr("Back to the recipe's threshold"))
+        self._show_verdict()

@@ -1,9 +1,13 @@
 """Texts about training that several pages share."""
 
+from typing import Final
+
 from PySide6.QtCore import QCoreApplication
 
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
+
+DEMO_FOLDER: Final = "demo-data"  # of the user's data: pictures of the demo line to train on
 
 
 def task_word(task: TaskName) -> str:

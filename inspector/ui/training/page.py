@@ -9,12 +9,14 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShow
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.paths import is_shipped
 from inspector.runs.settings import TrainSettings
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.run.bridge import News, TrainingBridge
 from inspector.ui.training.run.list import RunList
+from inspector.ui.training.run.pictures import own_pictures
 from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
@@ -35,10 +37,13 @@ _QUEUE: Final = "queue"
 class TrainPage(Themed, QWidget):
     """The training page.
 
-    `recipe_written` carries the file of a recipe to which a bundle was added, or from which it was removed.
+    `recipe_written` carries the file of a recipe to which a bundle was added, or from which it was removed; `inspect_wanted` a
+    recipe to inspect with; `review_wanted` a folder to review with the bundle that learnt from it.
     """
 
     recipe_written = Signal(object)
+    inspect_wanted = Signal(object)
+    review_wanted = Signal(object, object)
 
     def __init__(
         self, settings: Settings, runs: Path, parent: QWidget | None = None, *, recipe: Callable[[], Path | None] = lambda: None
@@ -192,6 +197,7 @@ class TrainPage(Themed, QWidget):
             self.view.wanted.connect(self._on_wish)
             self.view.failed.connect(self._on_failure)
             self.view.use_wanted.connect(self.open_panel)
+            self.view.judge_wanted.connect(self.judge_pictures)
             self.view.variants_wanted.connect(self.open_variants)
             self.detail.addWidget(self.view)
         return self.view
@@ -224,12 +230,26 @@ class TrainPage(Themed, QWidget):
         self.close_panel()
         self.panel = RecipePanel()
         self.panel.applied.connect(self.recipe_written)
+        self.panel.inspect_wanted.connect(self.inspect_wanted)
         self.panel.left.connect(self.close_panel)
-        self.panel.show_bundle(bundle, self._recipe())
+        folder = own_pictures(self.run)
+        self.panel.show_bundle(bundle, self._recipe(), source="" if folder is None else f"folder:{folder}")
         self.detail.addWidget(self.panel)
         self.detail.setCurrentWidget(self.panel)
         self._aside.setEnabled(False)  # one panel at a time
         return self.panel
+
+    def judge_pictures(self, bundle: Path) -> None:
+        """Review the pictures of the run with its bundle. Without a recipe of one's own, it also gets a new one."""
+        folder, current = own_pictures(self.run), self._recipe()
+        if folder is None:
+            self.open_panel(bundle)
+        elif current is None or is_shipped(current):
+            panel = self.open_panel(bundle)
+            panel.applied.connect(lambda _: self.review_wanted.emit(folder, None))
+            panel.apply.click()
+        else:
+            self.review_wanted.emit(folder, bundle)
 
     def open_variants(self, bundle: Path) -> "VariantsPanel":
         """Show the variants of this bundle."""
@@ -300,7 +320,7 @@ class TrainPage(Themed, QWidget):
         if info is None:
             return
         if wish in ("pause", "resume", "stop", "resume_interrupted"):
-            self.bridge.command(wish, info.folder)  # type: ignore[arg-type]  # it is one of its commands
+            self._command(wish, info.folder)
         elif wish == "cancel":
             self._cancel(info)
         elif wish == "remove":
@@ -315,7 +335,7 @@ class TrainPage(Themed, QWidget):
     def _cancel(self, info: RunInfo) -> None:
         """Cancel a run; ask first if an epoch is done, because its work would be lost."""
         if info.metric is None or info.state is RunState.WAITING:
-            self.bridge.command("cancel", info.folder)
+            self._command("cancel", info.folder)
             return
         text = self.tr("What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.")
         answers = (
@@ -336,7 +356,12 @@ class TrainPage(Themed, QWidget):
 
     def _on_answer(self, answer: str) -> None:
         if answer in ("cancel", "stop", "remove") and self._about is not None:
-            self.bridge.command(answer, self._about)  # type: ignore[arg-type]  # it is one of its commands
+            self._command(answer, self._about)
+
+    def _command(self, name: str, folder: Path) -> None:
+        self.bridge.command(name, folder)  # type: ignore[arg-type]  # it is one of its commands
+        if self.view is not None and folder == self._shown:
+            self.view.begin(name)
 
     def _again(self, info: RunInfo) -> None:
         try:

@@ -223,9 +223,11 @@ class SettingRow(Themed, QWidget):
     Changed settings are marked. `text`: the text that the search uses.
     """
 
-    def __init__(self, name: str, draft: SettingsDraft, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, draft: SettingsDraft, parent: QWidget | None = None, *, narrow: bool = False) -> None:
+        """Create the row. `narrow`: the description and the default stand in the tool tip, an error below the editor."""
         super().__init__(parent)
         self.name = name
+        self._narrow = narrow
         self._draft = draft
         self._field = draft.model.model_fields[name]
         self._shown = draft.fields[name]
@@ -255,11 +257,14 @@ class SettingRow(Themed, QWidget):
         policy = self.reset.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # nothing moves when a value is changed
         self.reset.setSizePolicy(policy)
+        grid = QGridLayout(self)
+        if self._narrow:
+            self._arrange_narrow(grid)
+            return
         words = plain(QVBoxLayout(), 0)
         words.addWidget(self._why)
         words.addWidget(self._default)
         words.addWidget(self.error)
-        grid = QGridLayout(self)
         grid.setContentsMargins(0, theme.SPACING // 2, 0, theme.SPACING // 2)
         grid.setHorizontalSpacing(theme.SPACING * 2)
         top = Qt.AlignmentFlag.AlignTop
@@ -271,6 +276,22 @@ class SettingRow(Themed, QWidget):
         grid.addWidget(self.reset, 0, 2, top)
         grid.addLayout(words, 0, 3)
         grid.setColumnStretch(3, 1)
+
+    def _arrange_narrow(self, grid: QGridLayout) -> None:
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme.SPACING)
+        grid.setVerticalSpacing(0)
+        self._why.setParent(self)
+        self._default.setParent(self)
+        self._why.hide()
+        self._default.hide()
+        self._label.setMinimumHeight(theme.TOUCH)
+        self.editor.widget.setFixedWidth(theme.SPACING * 21)
+        grid.addWidget(self._label, 0, 0)
+        grid.addWidget(self.editor.widget, 0, 1)
+        grid.addWidget(self.reset, 0, 2)
+        grid.addWidget(self.error, 1, 0, 1, 3)
+        grid.setColumnStretch(0, 1)
 
     @property
     def text(self) -> str:
@@ -313,6 +334,10 @@ class SettingRow(Themed, QWidget):
         self.editor.name(changed)
         parts = (self._default_text(), self._limits())
         self._default.setText(" ".join(part for part in parts if part))
+        if self._narrow:
+            tip = "\n".join(part for part in (self._why.text(), self._default.text()) if part)
+            self._label.setToolTip(tip)
+            self.editor.focus.setToolTip(tip)
 
     def _default_text(self) -> str:
         default = self._draft.default(self.name)
@@ -346,7 +371,7 @@ class SettingRow(Themed, QWidget):
     def retranslate(self) -> None:
         why = in_words(self._field.description or "")
         self._why.setText(why[:1].upper() + why[1:])
-        self._why.setVisible(bool(why))
+        self._why.setVisible(bool(why) and not self._narrow)
         self.reset.setIcon(theme.icon("retry"))
         text = self.tr("Back to the default: {name}").format(name=in_words(self._shown.label))
         self.reset.setAccessibleName(text)

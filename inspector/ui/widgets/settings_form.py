@@ -30,11 +30,16 @@ class SettingsForm(QWidget):
         parent: QWidget | None = None,
         *,
         names: Sequence[str] | None = None,
+        narrow: bool = False,
     ) -> None:
-        """Create the form. `values`: what has been set already, as in a file. `names`: only these fields, in this order."""
+        """Create the form.
+
+        `values`: what has been set already, as in a file. `names`: only these fields, in this order. `narrow`: for a panel at
+        the side, where descriptions stand in the tool tips.
+        """
         super().__init__(parent)
         self.draft = SettingsDraft(model, values, self)
-        self.rows = {name: SettingRow(name, self.draft) for name in (names or self.draft.fields)}
+        self.rows = {name: SettingRow(name, self.draft, narrow=narrow) for name in (names or self.draft.fields)}
         self._whole = QLabel()  # an error that concerns several fields
         self._whole.setObjectName("error_form")
         self._whole.setProperty("role", "error")

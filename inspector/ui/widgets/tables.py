@@ -48,6 +48,7 @@ class ValueTable(Themed, QTableWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 0, parent)
         self._minor: int | None = None
+        self._whole = False
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -88,6 +89,18 @@ class ValueTable(Themed, QTableWidget):
             self.setSortingEnabled(True)
             self._pick(selected)
         self._fit_columns()
+        self._fit_height()
+
+    def set_whole(self) -> None:
+        """Be as high as all rows, at least one: for a table inside a panel that scrolls itself."""
+        self._whole = True
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        if self._whole:
+            rows = max(1, self.rowCount()) * self.verticalHeader().defaultSectionSize()
+            self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows + 2 * self.frameWidth())
 
     def set_minor(self, column: int | None) -> None:
         """Set the column that shrinks first when there is not enough room; it is still copied. None: no column."""

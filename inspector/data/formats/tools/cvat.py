@@ -1,6 +1,7 @@
-"""CVAT for images 1.1: one .xml with every image, its shapes and tags.
+"""CVAT for images 1.1: one .xml with every image, its shapes and tags. CVAT for video 1.1: the tracks of objects.
 
-Videos, whose frames are no files, are noted as problems.
+A frame of a track is the image that has its number at the end of its name (frame_000012.png), or is in that place in the order
+of the names. CVAT writes a shape for every frame on which the object is to be seen.
 """
 
 import html
@@ -31,19 +32,23 @@ from inspector.data.formats.record import (
     turned_box,
     with_labels,
 )
-from inspector.data.formats.scan import Folder, peek, read_text
+from inspector.data.formats.scan import Folder, peek, read_text, without_suffix
 
 TITLE = message("CVAT for images")
 EXPECTED = message("an annotations.xml of CVAT for images, and the images")
 _WEIGHT = 1.0
 _LARGEST = 512 << 20
+_LISTS = re.compile(rb"<(image|track)\s")
+_FRAMES = re.compile(r'<\w+\s[^>]*?\bframe="(\d+)"')
+_NUMBER = re.compile(r"(\d+)$")
 _IMAGE = re.compile(r'<image\s[^>]*?\bname="([^"]*)"')
+_LONGEST = 12  # digits of a frame's number
 _MARGIN = 3.0  # pixels around a line within which it may show
 
 
 def _files(folder: Folder) -> list[str]:
     near = [name for name in folder.with_suffix(".xml") if name.count("/") <= 2]
-    return [name for name in near[:50] if b"<annotations" in (head := peek(folder.files[name])) and b"<image" in head]
+    return [name for name in near[:50] if b"<annotations" in (head := peek(folder.files[name])) and _LISTS.search(head)]
 
 
 def look(folder: Folder) -> Claim | None:
@@ -56,6 +61,9 @@ def look(folder: Folder) -> Claim | None:
             continue
         near = name.rpartition("/")[0]
         listed.update(folder.find(html.unescape(said), near, "images") for said in _IMAGE.findall(text))
+        if "<track" in text:
+            images = _numbered(folder)
+            listed.update(images.get(int(frame)) for frame in set(_FRAMES.findall(text)))
     used = len(listed - {None})
     return claim(_WEIGHT, used, len(folder.images), message("an .xml of CVAT lists {count} of the images", count=used))
 
@@ -72,18 +80,45 @@ def read(folder: Folder, tick: Tick) -> Listing:
         except (ConfigError, ValueError, ElementTree.ParseError, RecursionError) as error:
             found.problems.append(message("The annotation {file} cannot be read ({detail}).", file=path, detail=error))
             continue
-        if root.find("track") is not None:
-            found.skip("{file} has tracks of a video, which are not read; export it as images.", path)
-        for entry in root.iter("image"):
+        tracked = _tracked(root, folder)
+        for entry in (*root.iter("image"), *tracked.values()):
             tick()
             said = entry.get("name", "")
-            image = folder.find(said, name.rpartition("/")[0], "images")
+            image = said if said in tracked else folder.find(said, name.rpartition("/")[0], "images")
             if found.is_new(image, said, path, listed):
                 tags[image] = [class_name(tag.get("label", "")) for tag in entry.iter("tag")]
                 _add(found, folder, image, path, entry)
     found.missing += [name for name in folder.images if name not in listed]
     with_labels(found, folder, tags)
     return found
+
+
+def _numbered(folder: Folder) -> dict[int, str]:
+    """Map the number of a frame to its image: by the numbers in the names if all have different ones, else by their order."""
+    found = [_NUMBER.search(without_suffix(name)) for name in folder.images]
+    numbers = [int(one[1]) for one in found if one is not None and len(one[1]) < _LONGEST]
+    if len(set(numbers)) == len(folder.images):
+        return dict(zip(numbers, folder.images, strict=True))
+    return dict(enumerate(sorted(folder.images)))
+
+
+def _tracked(root: ElementTree.Element, folder: Folder) -> dict[str, ElementTree.Element]:
+    """Return an element like that of an image for each frame of a video, by its image; empty if there are no tracks."""
+    tracks = root.findall("track")
+    images = _numbered(folder) if tracks else {}
+    length = root.findtext("meta/task/size") or root.findtext("meta/job/size") or ""
+    known = (
+        int(length) if length.isdecimal() and len(length) < _LONGEST else 0
+    )  # frames that were looked at, with objects or not
+    made = {image: ElementTree.Element("image", name=image) for frame, image in images.items() if frame < known}
+    for track in tracks:
+        for drawn in track:
+            frame = drawn.get("frame", "")
+            image = images.get(int(frame)) if frame.isdecimal() and len(frame) < _LONGEST else None
+            if image is not None and drawn.get("outside") != "1":
+                drawn.set("label", track.get("label", ""))
+                made.setdefault(image, ElementTree.Element("image", name=image)).append(drawn)
+    return made
 
 
 def _add(found: Listing, folder: Folder, image: str, path: Path, entry: ElementTree.Element) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.types import Frame
 from inspector.data.samples import Sample
 from inspector.imaging.files import read_image
@@ -119,6 +119,14 @@ class Inputs:
                 return
         if not self._spill.put(index, {_PIXELS: loaded.pixels, **loaded.target}):
             self._disk = None
+            self.problems.append(
+                message(
+                    "Neither memory nor {folder} has room for more than {count} prepared images; the others are prepared anew "
+                    "in every epoch, which takes longer.",
+                    folder=folder,
+                    count=self.kept,
+                )
+            )
 
     @property
     def memory_left(self) -> int:

@@ -1,4 +1,4 @@
-"""The classes of the data as bars, so that rare classes are visible, and the choice of good classes."""
+"""The classes of the data as bars, so that rare classes are visible, and the question which classes are good parts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,10 @@ from inspector.ui.widgets.themed import Themed
 
 
 class ClassList(Themed, QWidget):
-    """One row for each class: its name, a bar, its images. `good_changed` carries the classes ticked as good."""
+    """One row for each class: its name, a bar, its images; and below, that none of them is good.
+
+    `good_changed` carries the classes ticked as good, () if none of them is good, None while the question is open.
+    """
 
     good_changed = Signal(object)
 
@@ -29,20 +32,24 @@ class ClassList(Themed, QWidget):
         self._grid.setVerticalSpacing(0)
         self._grid.setColumnStretch(1, 1)
         self._scroll = scrolled(self._inside)
+        self.none_good = QCheckBox()
+        self.none_good.setObjectName("none_good")
+        self.none_good.toggled.connect(self._on_none)
+        self._guessed = self._answered = False
         box = plain(QVBoxLayout(self), theme.SPACING // 2)
         box.addWidget(self._title)
         box.addWidget(self._hint)
         box.addWidget(self._scroll, 1)
+        box.addWidget(self.none_good)
         self.checks: dict[str, QCheckBox] = {}
         self.bars: dict[str, QProgressBar] = {}
         self._counts: Mapping[str, int] = {}
         self._selectable: tuple[str, ...] = ()
         self.retranslate()
 
-    def show_counts(self, counts: Mapping[str, int], selectable: Sequence[str], good: Sequence[str]) -> None:
+    def show_counts(self, counts: Mapping[str, int], selectable: Sequence[str]) -> None:
         """Show images by class, the most frequent first. `selectable`: classes that can be ticked as good."""
         if dict(counts) == self._counts and tuple(selectable) == self._selectable:
-            self.show_good(good)
             return
         self._counts, self._selectable = dict(counts), tuple(selectable)
         self._clear()
@@ -50,14 +57,17 @@ class ClassList(Themed, QWidget):
         for row, (name, count) in enumerate(sorted(counts.items(), key=lambda item: (-item[1], item[0]))):
             self._add(row, name, count, most)
         self._grid.setRowStretch(len(counts), 1)
-        self.show_good(good)
         self.retranslate()
 
-    def show_good(self, good: Sequence[str]) -> None:
-        """Tick these classes without a signal."""
+    def show_good(self, good: Sequence[str], *, answered: bool, guessed: bool) -> None:
+        """Tick these classes without a signal. `answered`: the answer is known; `guessed`: from the names of the classes."""
+        self._answered, self._guessed = answered, guessed
         for name, check in self.checks.items():
             with QSignalBlocker(check):
                 check.setChecked(name in good)
+        with QSignalBlocker(self.none_good):
+            self.none_good.setChecked(answered and not good)
+        self.retranslate()
 
     def _add(self, row: int, name: str, count: int, most: int) -> None:
         bar = QProgressBar()
@@ -80,7 +90,11 @@ class ClassList(Themed, QWidget):
         self._grid.addWidget(number, row, 2)
 
     def _emit_good(self) -> None:
-        self.good_changed.emit(tuple(name for name, check in self.checks.items() if check.isChecked()))
+        good = tuple(name for name, check in self.checks.items() if check.isChecked())
+        self.good_changed.emit(good or None)
+
+    def _on_none(self, none: bool) -> None:
+        self.good_changed.emit(() if none else None)
 
     def _clear(self) -> None:
         self.checks.clear()
@@ -93,10 +107,21 @@ class ClassList(Themed, QWidget):
         for row in range(self._grid.rowCount()):
             self._grid.setRowStretch(row, 0)
 
+    def _question(self) -> str:
+        if not self._answered:
+            return self.tr("Which classes show good parts? Tick them, or say that none does.")
+        if self._guessed:
+            return self.tr("Ticked classes are good parts, guessed from their names. Correct it here.")
+        return self.tr("Ticked classes are good parts; all others are NG.")
+
     def retranslate(self) -> None:
         self._title.setText(self.tr("Classes"))
-        self._hint.setText(self.tr("Tick the classes of good parts: the test report then counts false rejects."))
+        self._hint.setText(self._question())
+        theme.set_role(self._hint, "small" if self._answered else "error")
         self._hint.setVisible(bool(self._selectable))
+        self.none_good.setVisible(bool(self._selectable))
+        self.none_good.setText(self.tr("None: every part will be NG"))
+        self.none_good.setAccessibleName(self.tr("No class shows good parts"))
         for name, check in self.checks.items():
             check.setText(class_name(name))
             check.setAccessibleName(self.tr("{name}: good part").format(name=class_name(name)))

@@ -67,7 +67,7 @@ class FoundView(Themed, QWidget):
         self.layouts.activated.connect(lambda place: self.layout_chosen.emit(self.layouts.itemData(place)))
         self.tasks = self._make_tasks()
         self.classes = ClassList()
-        self.classes.good_changed.connect(lambda names: draft.set(ok_classes=names))
+        self.classes.good_changed.connect(draft.answer_good)
         self.samples, self.problems, self.split = SampleView(), ProblemList(), SplitView(draft)
         self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
@@ -138,7 +138,7 @@ class FoundView(Themed, QWidget):
         if "task" in names:
             self._refresh()
         elif "ok_classes" in names:
-            self.classes.show_good(self._draft.value("ok_classes"))
+            self._show_good()
 
     def _refresh(self) -> None:
         found, task = self._survey, self._draft.task
@@ -159,11 +159,15 @@ class FoundView(Themed, QWidget):
         problems = (*found.problems, *(offered.problems if offered is not None else ()))
         self.problems.show_problems(problems, found.folder)
         if offered is not None:
-            good = self._draft.value("ok_classes")
             selectable = offered.classes if TASKS[offered.task].labels == "label" else ()
-            self.classes.show_counts(offered.images, selectable, good)
+            self.classes.show_counts(offered.images, selectable)
+            self._show_good()
         self._show_busy()
         self._name_tabs()
+
+    def _show_good(self) -> None:
+        draft = self._draft
+        self.classes.show_good(draft.value("ok_classes"), answered=draft.knows_good, guessed=draft.good_is_guessed)
 
     def _show_layouts(self, found: Survey) -> None:
         """Show the other layouts that match the folder; hidden if only one matches."""

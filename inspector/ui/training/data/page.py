@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Final
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
@@ -10,10 +9,12 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QStackedWidget, QVBoxLayout,
 
 from inspector.core.errors import InspectorError
 from inspector.core.paths import user_data
+from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
 from inspector.data.collector import look_again
+from inspector.data.good_classes import guess_good_classes
 from inspector.data.samples import Dataset
-from inspector.data.survey import Survey
+from inspector.data.survey import Survey, TaskSurvey
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Wanted
@@ -21,13 +22,12 @@ from inspector.ui.training.data.dataset_view import FoundView
 from inspector.ui.training.data.empty_view import EmptyView
 from inspector.ui.training.data.folder_bar import FolderBar
 from inspector.ui.training.data.sample_view import PAGE, SIDE
+from inspector.ui.training.labels import DEMO_FOLDER
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
 log = logging.getLogger(__name__)
-
-DEMO_FOLDER: Final = "demo-data"
 
 
 class DataPage(Themed, QWidget):
@@ -142,6 +142,7 @@ class DataPage(Themed, QWidget):
     def _choose_task(self, task: TaskName) -> None:
         if self.survey is not None and task in self.survey.tasks and task != self._draft.task:
             self._draft.set_task(task)
+            self._guess_good()
             self._open_samples()
             self.survey_changed.emit(self.survey)
 
@@ -162,6 +163,7 @@ class DataPage(Themed, QWidget):
         if first or self._draft.task not in found.tasks:
             wanted = self._wanted_task if self._wanted_task in found.tasks else None
             self._draft.set_task(wanted or next(iter(usable or found.tasks)))
+        self._guess_good()
         if first:
             self._open_samples()
         self.found.show_survey(found)
@@ -176,6 +178,14 @@ class DataPage(Themed, QWidget):
         self.empty.show_trouble(trouble)
         self.stack.setCurrentWidget(self.empty)
         self.survey_changed.emit(None)
+
+    def _guess_good(self) -> None:
+        """Take classes as good whose names say so, where an image has one class."""
+        offered = self._offered()
+        self._draft.guess_good(guess_good_classes(offered.classes) if offered is not None and _asks_good(offered) else ())
+
+    def _offered(self) -> TaskSurvey | None:
+        return self.survey.tasks.get(self._draft.task) if self.survey and self._draft.task else None
 
     def _open_samples(self) -> None:
         self.found.samples.show_samples(0, ())
@@ -199,9 +209,15 @@ class DataPage(Themed, QWidget):
 
     @property
     def ready(self) -> bool:
-        """Whether there is data on which the chosen task can be trained."""
-        offered = self.survey.tasks.get(self._draft.task) if self.survey and self._draft.task else None
-        return offered is not None and offered.blocked is None
+        """Whether there is data on which the chosen task can be trained, and its good classes are known."""
+        offered = self._offered()
+        return offered is not None and offered.blocked is None and not self.asks_good
+
+    @property
+    def asks_good(self) -> bool:
+        """Whether a person must say which classes are good."""
+        offered = self._offered()
+        return offered is not None and offered.blocked is None and _asks_good(offered) and not self._draft.knows_good
 
     def end(self) -> None:
         """End the threads and drop their answers."""
@@ -215,6 +231,11 @@ class DataPage(Themed, QWidget):
         name = self._folder.name if self._folder is not None else ""
         self._busy_text.setText(self.tr("Looking at {folder}").format(folder=name))
         self._busy_bar.setAccessibleName(self._busy_text.text())
+
+
+def _asks_good(offered: TaskSurvey) -> bool:
+    """Return whether the verdict depends on which classes are good: where an image has one class."""
+    return TASKS[offered.task].labels == "label"
 
 
 def _dropped(event: QDropEvent) -> Path | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -26,6 +26,7 @@ from inspector.ui.training.new.start_page import StartPage
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
+QUICK_S: Final = 180.0  # seconds that a quick look trains
 STEPS: Final = ("data", "network", "advanced", "start")
 _UNFIT: Final = re.compile(r"[^\w.-]+")
 
@@ -79,7 +80,8 @@ class TrainingDialog(Themed, QWidget):
         self.stack = QStackedWidget()
         for page in (self.data, self.network, self.advanced, self.start):
             self.stack.addWidget(page)
-        self.cancel, self.back, self.next = QPushButton(), QPushButton(), QPushButton()
+        self.cancel, self.quick, self.back, self.next = (QPushButton() for _ in range(4))
+        self._quickly = False  # start as soon as nothing speaks against it
         self._why_not = QLabel()
         self._arrange()
         self._connect()
@@ -108,6 +110,7 @@ class TrainingDialog(Themed, QWidget):
         for button in self.steps.values():
             head.addWidget(button)
         self.cancel.setObjectName("cancel")
+        self.quick.setObjectName("quick_look")
         self.back.setObjectName("back")
         self.next.setObjectName("next")
         self.next.setProperty("role", "primary")
@@ -119,9 +122,10 @@ class TrainingDialog(Themed, QWidget):
         row = plain(QHBoxLayout(foot))
         row.addWidget(self.cancel)
         row.addWidget(self._why_not, 1)
+        row.addWidget(self.quick)
         row.addWidget(self.back)
         row.addWidget(self.next)
-        for button in (self.cancel, self.back, self.next):
+        for button in (self.cancel, self.quick, self.back, self.next):
             button.setIconSize(QSize(theme.ICON, theme.ICON))
         box = QVBoxLayout(self)
         box.setContentsMargins(*(theme.SPACING * 2,) * 4)
@@ -132,6 +136,7 @@ class TrainingDialog(Themed, QWidget):
 
     def _connect(self) -> None:
         self.cancel.clicked.connect(self._reject)
+        self.quick.clicked.connect(self._look_quickly)
         self.back.clicked.connect(lambda: self._go(-1))
         self.next.clicked.connect(self._forward)
         self.data.survey_changed.connect(self._on_survey)
@@ -193,6 +198,15 @@ class TrainingDialog(Themed, QWidget):
         if self.step != "start":
             self._go(1)
             return
+        self._accept()
+
+    def _look_quickly(self) -> None:
+        """Start a training of a few minutes with what is recommended, as soon as that is known."""
+        self.draft.set(time_limit=QUICK_S)
+        self._quickly = True
+        self.show_step("start")
+
+    def _accept(self) -> None:
         try:
             settings = self.settings()
         except ConfigError as error:
@@ -282,6 +296,7 @@ class TrainingDialog(Themed, QWidget):
             self.show_step("data")
             return
         self.next.setEnabled(ready)
+        self.quick.setEnabled(ready and self.network.can_train)
         if self.step == "start":
             self._refresh_start(errors, ready=ready)
         self._say_why_not(errors)
@@ -298,11 +313,18 @@ class TrainingDialog(Themed, QWidget):
         self.start.show_problems(problems, errors)
         known = self._preflight is None or self._found is not None
         self.next.setEnabled(can and known and not problems and self.network.can_train and self.network.settled)
+        if self._quickly and self.next.isEnabled():
+            self._quickly = False
+            QTimer.singleShot(0, self, self._accept)  # not inside what told that it is known
+        elif self._quickly and (problems or errors):
+            self._quickly = False  # a person must look at them
 
     def _say_why_not(self, errors: dict[str, str]) -> None:
         """Show at the buttons what is still missing."""
         text = ""
-        if self.data.survey is not None and not self.data.ready:
+        if self.data.asks_good:
+            text = self.tr("Say which classes show good parts.")
+        elif self.data.survey is not None and not self.data.ready:
             text = self.data.found.blocked
         elif self.step == "start" and not self.network.can_train:
             text = self.network.missing.text()
@@ -323,7 +345,15 @@ class TrainingDialog(Themed, QWidget):
             button.setAccessibleName(text)
         last = self.step == "start"
         go = (self.tr("Add to queue") if self._waiting else self.tr("Start training")) if last else self.tr("Next")
-        for button, text in ((self.cancel, self.tr("Cancel")), (self.back, self.tr("Back")), (self.next, go)):
+        quick = self.tr("Quick look (3 min)")
+        self.quick.setVisible(not last)
+        self.quick.setToolTip(self.tr("Trains for three minutes with what is recommended: enough to see whether it can work"))
+        for button, text in (
+            (self.cancel, self.tr("Cancel")),
+            (self.quick, quick),
+            (self.back, self.tr("Back")),
+            (self.next, go),
+        ):
             button.setText(text)
             button.setAccessibleName(text)
         self.back.setEnabled(self.step != "data")
@@ -332,5 +362,6 @@ class TrainingDialog(Themed, QWidget):
 
     def restyle(self) -> None:
         self.cancel.setIcon(theme.icon("close"))
+        self.quick.setIcon(theme.icon("clock"))
         self.back.setIcon(theme.icon("previous"))
         self.next.setIcon(theme.icon("start" if self.step == "start" else "next", "on_accent"))

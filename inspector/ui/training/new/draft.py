@@ -24,6 +24,7 @@ class Draft(SettingsDraft):
         super().__init__(TrainSettings, parent=parent)
         self._task: TaskName | None = None
         self._folder: Path | None = None
+        self._guessed: tuple[str, ...] = ()  # classes whose names say that they are good
 
     @property
     def task(self) -> TaskName | None:
@@ -47,6 +48,31 @@ class Draft(SettingsDraft):
             self._forget(("network", "loss", "options", "pretrained", "width", "height", "batch", "lr", "channels"))
             self.changed.emit(frozenset(TrainSettings.model_fields))
 
+    def guess_good(self, names: tuple[str, ...]) -> None:
+        """Set the classes that count as good until the person says otherwise."""
+        before = self.value("ok_classes")
+        self._guessed = names
+        if self.value("ok_classes") != before:
+            self.changed.emit(frozenset({"ok_classes"}))
+
+    def answer_good(self, names: tuple[str, ...] | None) -> None:
+        """Set the person's answer which classes are good: () for none of them, None to take an answer or guess back."""
+        if names is None:
+            self._guessed = ()
+            self._forget(("ok_classes",))
+        else:
+            self._own["ok_classes"] = names
+        self.changed.emit(frozenset({"ok_classes"}))  # also where only the answer, not the value, is another
+
+    @property
+    def knows_good(self) -> bool:
+        """Whether a person said, or the names of the classes say, which classes are good."""
+        return "ok_classes" in self._own or bool(self._guessed)
+
+    @property
+    def good_is_guessed(self) -> bool:
+        return "ok_classes" not in self._own and bool(self._guessed)
+
     def advise(self, values: Mapping[str, Any]) -> None:
         """Set the recommended values for this data and task."""
         advised = {name: value for name, value in values.items() if name in shown_settings() or name in ("network", "options")}
@@ -58,6 +84,8 @@ class Draft(SettingsDraft):
         """Return the value without the person's choice: recommended, suited to the task, or the declared default."""
         if name in self.advised:
             return self.advised[name]
+        if name == "ok_classes":
+            return self._guessed
         return self.plain_default(name)
 
     def plain_default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
@@ -70,11 +98,13 @@ class Draft(SettingsDraft):
         self._task, self._folder, self.advised = settings.task, settings.data, {}
         kept = (*shown_settings(), "network", "options", "layout")
         self._own = {name: getattr(settings, name) for name in kept}
+        if not settings.ok_classes:  # an earlier run may not have been asked
+            self._forget(("ok_classes",))
         self.changed.emit(frozenset(TrainSettings.model_fields))
 
     def values(self) -> dict[str, Any]:
         """Return the arguments for `TrainSettings`, without `out`."""
-        given = {**self.advised, **self._own}
+        given = {"ok_classes": self._guessed, **self.advised, **self._own}
         return {**given, "task": self._task, "data": self._folder or Path()}
 
     def errors(self) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.core.errors import InspectorError
+from inspector.core.installed import training_pack
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName
@@ -64,10 +65,14 @@ def missing_for_training() -> Message | None:
     """Return the missing package that prevents training on this computer; None if training is possible."""
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
+            pack = training_pack()
             return message(
-                "Training needs the Python package {package}, which is not installed. Install it from the program's folder: "
-                "packaging/run.sh --with train (Windows: run.ps1). Everything can be prepared here nevertheless.",
+                "Training is not installed. Install the training pack, {pack}. Everything can be prepared here nevertheless."
+                if pack
+                else "Training needs the Python package {package}, which is not installed. Install it from the program's "
+                "folder: packaging/run.sh --with train (Windows: run.ps1). Everything can be prepared here nevertheless.",
                 package=package.replace("_", "-"),
+                pack=pack,
             )
     return None
 

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.core.message import Message
-from inspector.core.registry import NETWORKS
+from inspector.core.registry import NETWORKS, TASKS
 from inspector.runs.settings import TrainSettings, shown_settings
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
@@ -152,7 +152,9 @@ class StartPage(Themed, QWidget):
             (self.tr("Network"), f"{label}, {size}"),
             (self.tr("Epochs"), str(draft.value("epochs"))),
         ]
-        changed = [name for name in draft.own if name in shown_settings()]
+        if TASKS[draft.task].labels == "label":
+            rows.insert(2, (self.tr("Good parts"), _text(draft.value("ok_classes")) or self.tr("none: every part will be NG")))
+        changed = [name for name in draft.own if name in shown_settings() and name != "ok_classes"]
         if changed:
             texts = [f"{in_words(shown_settings()[name].label)}: {_text(draft.value(name))}" for name in changed]
             rows.append((self.tr("Changed"), "\n".join(texts)))

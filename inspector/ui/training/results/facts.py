@@ -1,7 +1,10 @@
 """The facts of a report outside its tables, as captions and texts."""
 
+from typing import Final
+
 from PySide6.QtCore import QCoreApplication
 
+from inspector.runs.measures import measure_of
 from inspector.runs.report import Calibration, Interval, Threshold, TrainReport
 from inspector.ui.training.labels import minutes_text, task_word
 from inspector.ui.training.results.labels import (
@@ -17,6 +20,7 @@ from inspector.ui.training.results.labels import (
     value_text,
 )
 
+_WIDE: Final = 0.2  # of an interval of a share
 Facts = list[tuple[str, str]]
 
 
@@ -30,6 +34,45 @@ def headline(report: TrainReport) -> tuple[str, str]:
     images = QCoreApplication.translate("ResultFacts", "on {count} {part} images")
     images = images.format(count=f"{report.images:,}", part=part_word(report.part))
     return f"{measure_word(name)} {value_text(number.value, unit)}", f"{interval}, {images}"
+
+
+def three_numbers(report: TrainReport) -> list[tuple[str, str, str]]:
+    """Return up to three numbers that matter most as (value, caption, interval): the quality, and what it costs on the line."""
+    name = primary_name(report)
+    numbers = [(report.metrics[name], measure_word(name), unit_of(name))]
+    if report.threshold is not None:
+        costs = (("false_reject", report.threshold.false_reject), ("miss", report.threshold.miss))
+        numbers += [(_percent(share), _caption(key), "%") for key, share in costs if share is not None]
+    known = [key for key in report.metrics if key != name and measure_of(key) is not None]
+    numbers += [(report.metrics[key], measure_word(key), unit_of(key)) for key in known]
+    words = QCoreApplication.translate("ResultFacts", "{low} to {high}")
+    return [
+        (
+            _shown(one.value, unit),
+            caption,
+            "" if one.low == one.high else words.format(low=_shown(one.low, unit), high=_shown(one.high, unit)),
+        )
+        for one, caption, unit in numbers[:3]
+    ]
+
+
+def doubt(report: TrainReport) -> str:
+    """Return that the quality is hardly known, where its interval is wide; "" otherwise."""
+    number = report.metrics[primary_name(report)]
+    if unit_of(primary_name(report)) or number.high - number.low <= _WIDE:
+        return ""
+    text = QCoreApplication.translate(
+        "ResultFacts", "{count} test images are too few to be sure: the true value may lie anywhere from {low} to {high}."
+    )
+    return text.format(count=report.images, low=value_text(number.low), high=value_text(number.high))
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:.1f} %" if unit == "%" else value_text(value, unit)
+
+
+def _percent(share: Interval) -> Interval:
+    return Interval(value=100 * share.value, low=100 * share.low, high=100 * share.high)
 
 
 def decision(report: TrainReport) -> Facts:

@@ -18,7 +18,9 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.results import facts as result_facts
 from inspector.ui.training.results.confusion_view import ConfusionView
+from inspector.ui.training.results.labels import said
 from inspector.ui.training.results.tables import FactsTable, Overview
+from inspector.ui.training.results.three_numbers import ThreeNumbers
 from inspector.ui.training.results.worst_view import WorstView
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.file_dialogs import ask_new_file
@@ -34,9 +36,10 @@ TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
 class ResultsView(Themed, QWidget):
     """Shows a run's report.json; a run without a report shows the reason.
 
-    `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
+    `judge_wanted`, `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
     """
 
+    judge_wanted = Signal(object)
     use_in_recipe = Signal(object)
     variants_wanted = Signal(object)
 
@@ -47,24 +50,28 @@ class ResultsView(Themed, QWidget):
         self.report: TrainReport | None = None
         self._problem: Message | None = None
         self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
-        self._headline, self._measured, self._said = QLabel(), QLabel(), QLabel()
+        self._headline, self._measured, self._said, self._doubt = QLabel(), QLabel(), QLabel(), QLabel()
+        self.numbers, self.sentence = ThreeNumbers(), QLabel()
+        self._doubt.setObjectName("doubt")
+        self._doubt.setProperty("role", "error")
         self._headline.setProperty("role", "title")
         self._measured.setProperty("role", "muted")
         self._said.setProperty("role", "error")
-        for label in (self._headline, self._measured, self._said):
+        for label in (self._headline, self._measured, self._said, self._doubt, self.sentence):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setWordWrap(True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.use, self.open_report, self.export, self.variants = (QPushButton() for _ in range(4))
+        self.judge, self.use, self.open_report, self.export, self.variants = (QPushButton() for _ in range(5))
         for button, name, act in (
+            (self.judge, "judge_pictures", self._judge),
             (self.use, "use_in_recipe", self._use),
             (self.open_report, "open_report", self._open_report),
             (self.export, "export_result", self._ask_where),
             (self.variants, "variants_of_bundle", self._show_variants),
         ):
             self._prepare(button, name, act)
-        self.use.setProperty("role", "primary")
+        self.judge.setProperty("role", "primary")
         self.overview, self.confusion, self.worst = Overview(), ConfusionView(), WorstView()
         self.settings = FactsTable()
         self._curve_place = QWidget()
@@ -89,11 +96,14 @@ class ResultsView(Themed, QWidget):
         words.addWidget(self._measured)
         head = plain(QHBoxLayout())
         head.addLayout(words, 1)
-        for button in (self.export, self.open_report, self.variants, self.use):
+        for button in (self.export, self.open_report, self.variants, self.use, self.judge):
             head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         box = plain(QVBoxLayout(self), theme.SPACING)
         box.addLayout(head)
         box.addWidget(self._said)
+        box.addWidget(self._doubt)
+        box.addWidget(self.numbers)
+        box.addWidget(self.sentence)
         box.addWidget(self.tabs, 1)
 
     def show_run(self, info: RunInfo) -> None:
@@ -119,7 +129,11 @@ class ResultsView(Themed, QWidget):
         self.tabs.setVisible(report is not None)
         self._headline.setVisible(report is not None)
         self._measured.setVisible(report is not None)
+        self.numbers.setVisible(report is not None)
+        self._doubt.setVisible(False)
+        self.sentence.setVisible(False)
         self._say(self._problem)
+        self.judge.setEnabled(self.bundle is not None)
         self.use.setEnabled(self.bundle is not None)
         self.variants.setEnabled(self.bundle is not None)
         self.export.setEnabled(report is not None)
@@ -128,7 +142,13 @@ class ResultsView(Themed, QWidget):
             return
         number, measured = result_facts.headline(report)
         self._headline.setText(number)
+        self.sentence.setText(said(report.summary[0]) if report.summary else "")
+        self.sentence.setVisible(bool(report.summary))
         self._measured.setText(f"{report.name}  ·  {measured}")
+        self.numbers.show_numbers(result_facts.three_numbers(report))
+        doubt = result_facts.doubt(report)
+        self._doubt.setText(doubt)
+        self._doubt.setVisible(bool(doubt))
         self.overview.show_report(report)
         self.confusion.show_confusion(report.confusion)
         self.worst.show_worst(report.worst, info.folder)
@@ -154,6 +174,10 @@ class ResultsView(Themed, QWidget):
         if truth != said:
             self.worst.show_cell((truth, said))
             self.tabs.setCurrentIndex(TABS.index("errors"))
+
+    def _judge(self) -> None:
+        if self.bundle is not None:
+            self.judge_wanted.emit(self.bundle)
 
     def _use(self) -> None:
         if self.bundle is not None:
@@ -210,6 +234,7 @@ class ResultsView(Themed, QWidget):
         self.setAccessibleName(self.tr("Results"))
         self.tabs.setAccessibleName(self.tr("Results"))
         texts = (
+            (self.judge, self.tr("Judge my pictures")),
             (self.use, self.tr("Use in a recipe")),
             (self.open_report, self.tr("Open the report")),
             (self.export, self.tr("Export")),
@@ -219,7 +244,8 @@ class ResultsView(Themed, QWidget):
             button.setText(text)
             button.setAccessibleName(text)
         self.variants.setToolTip(self.tr("What the bundle can be run with: export, check and remove"))
-        self.use.setIcon(theme.icon("start", "on_accent"))
+        self.judge.setIcon(theme.icon("review", "on_accent"))
+        self.use.setIcon(theme.icon("recipes"))
         self.open_report.setIcon(theme.icon("open"))
         self.export.setIcon(theme.icon("save"))
         self._name_tabs()

@@ -11,43 +11,47 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from inspector.bundles.bundle import Card, read_card
+from inspector.core.addresses import hide_secrets
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.paths import is_shipped
-from inspector.imaging.preprocessing import fits
 from inspector.recipes import adopt
 from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules, doubt
+from inspector.recipes.locate import known_recipes
 from inspector.recipes.quantities import QUANTITIES
-from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
+from inspector.recipes.recipe import InspectModel, Recipe, Rule
 from inspector.tasks.base import task_of
+from inspector.ui.inspect.choosers import recipe_name
+from inspector.ui.recipes.source_sheet import SourceSheet
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.new.background_queries import AskThread
+from inspector.ui.training.results.plan import area_text, likely_camera, plan_sentences
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.file_dialogs import ask_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
-_NEW, _OTHER, _OWN = "new", "other", "own"
+_NEW, _OTHER = "new", "other"
 _WIDEST: Final = 1e6
-_SIDES: Final = ("x", "y", "width", "height")
 
 
 class RecipePanel(Themed, QWidget):
     """Adds a bundle to a recipe.
 
-    `applied` carries the path of the recipe that was written or restored; `left`: the panel is done.
+    `applied` carries the path of the recipe that was written or restored; `inspect_wanted` that of a recipe to inspect with;
+    `left`: the panel is done.
     """
 
     applied = Signal(object)
+    inspect_wanted = Signal(object)
     left = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -63,16 +67,16 @@ class RecipePanel(Themed, QWidget):
         self.ask = AskThread(self)
         self._title = QLabel()
         self._title.setProperty("role", "title")
-        names = ("recipe", "camera", "source", "replaces", "region", "area", "threshold", "rule", "limit")
+        names = ("recipe", "camera", "source", "replaces", "region", "threshold", "rule", "limit")
         self._captions = {name: QLabel() for name in names}
         self.recipe, self.camera, self.replaces, self.region, self.rule = (
             self._combo(name) for name in ("recipe_choice", "camera_choice", "replaces_choice", "region_choice", "rule_choice")
         )
-        self.source, self.area = QLineEdit(), QLineEdit()
-        for field, name in ((self.source, "source"), (self.area, "area")):
-            field.setObjectName(name)
-            field.setMinimumHeight(theme.TOUCH)
-            field.textEdited.connect(self._preview)
+        self._source = ""
+        self.source = QPushButton()
+        self.source.setObjectName("source")
+        self.source.setMinimumHeight(theme.TOUCH)
+        self.sheet: SourceSheet | None = None  # made when a source is chosen
         self.threshold, self.limit = NumberField(0.0, 1.0), NumberField(-_WIDEST, _WIDEST)
         self.threshold.field.setDecimals(3)
         self.threshold.field.setSingleStep(0.01)
@@ -84,8 +88,9 @@ class RecipePanel(Themed, QWidget):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.cancel, self.undo, self.apply = QPushButton(), QPushButton(), QPushButton()
+        self.cancel, self.undo, self.apply, self.go = (QPushButton() for _ in range(4))
         self.apply.setProperty("role", "primary")
+        self.go.setProperty("role", "primary")
         self._arrange()
         self._connect()
         self.retranslate()
@@ -104,7 +109,6 @@ class RecipePanel(Themed, QWidget):
             "camera": self.camera,
             "replaces": self.replaces,
             "region": self.region,
-            "area": self.area,
             "threshold": self.threshold,
             "rule": self.rule,
             "limit": self.limit,
@@ -132,7 +136,8 @@ class RecipePanel(Themed, QWidget):
         foot.addStretch(1)
         foot.addWidget(self.undo)
         foot.addWidget(self.apply)
-        for button, name in ((self.cancel, "leave"), (self.undo, "undo"), (self.apply, "apply")):
+        foot.addWidget(self.go)
+        for button, name in ((self.cancel, "leave"), (self.undo, "undo"), (self.apply, "apply"), (self.go, "go_to_inspect")):
             button.setObjectName(name)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
         box = plain(QVBoxLayout(self), theme.SPACING * 2)
@@ -152,14 +157,22 @@ class RecipePanel(Themed, QWidget):
         self.cancel.clicked.connect(self.left)
         self.apply.clicked.connect(self._apply)
         self.undo.clicked.connect(self._undo)
+        self.go.clicked.connect(self._go)
+        self.source.clicked.connect(self._choose_source)
         self.ask.answered.connect(self._on_answer)
         self.ask.troubled.connect(lambda _, trouble: self._on_trouble(trouble))
 
     # Interface for the page
 
-    def show_bundle(self, bundle: Path, current: Path | None) -> None:
-        """Show the panel for this bundle; `current`: the station's recipe, if it is a file."""
-        self._bundle, self._current, self.done, self._confirmed = bundle, current, None, False
+    def show_bundle(self, bundle: Path, current: Path | None, *, source: str = "") -> None:
+        """Show the panel for this bundle.
+
+        `current`: the station's recipe, if it is a file. `source`: where the pictures come from that it learnt from; the demo
+        line's recipe, with its regions, is then no place for it.
+        """
+        own = None if source and current is not None and is_shipped(current) else current
+        self._bundle, self._current, self.done, self._confirmed = bundle, own, None, False
+        self._source = source
         self._file, self._cards, self._card = None, {}, None
         self._say(None)
         try:
@@ -168,7 +181,13 @@ class RecipePanel(Themed, QWidget):
             self._say(error.problem, error.remedy)
         self.retranslate()
         self._fill_recipes()
-        self.open_recipe(current)
+        self.open_recipe(own)
+
+    def set_source(self, source: str) -> None:
+        """Set the source of a new recipe's frames."""
+        self._source = source
+        self._name_source()
+        self._preview()
 
     def open_recipe(self, path: Path | None) -> None:
         """Add the bundle to this recipe; None: to a new one."""
@@ -190,6 +209,8 @@ class RecipePanel(Themed, QWidget):
 
     def end(self) -> None:
         """End the background work."""
+        if self.sheet is not None:
+            self.sheet.close_workers()
         self.ask.end()
 
     # Choices
@@ -199,6 +220,9 @@ class RecipePanel(Themed, QWidget):
             self.recipe.clear()
             if self._current is not None:
                 self.recipe.addItem(self.tr("The one that runs now ({name})").format(name=self._current.name), self._current)
+            for path in known_recipes():
+                if path != self._current and not is_shipped(path):
+                    self.recipe.addItem(recipe_name(path), path)
             self.recipe.addItem(self.tr("Another file…"), _OTHER)
             self.recipe.addItem(self.tr("A new recipe"), _NEW)
 
@@ -219,20 +243,24 @@ class RecipePanel(Themed, QWidget):
             self.camera.clear()
             for name in cameras:
                 self.camera.addItem(name, name)
-            self.camera.setCurrentIndex(max(0, self._likely_camera(cameras)))
-        if self._is_new and not self.source.text():
-            self.source.setText("simulated")
+            self.camera.setCurrentIndex(max(0, likely_camera(self._file, self._cards, self._card)))
+        self._name_source()
         self._fill_camera()
 
-    def _likely_camera(self, cameras: Sequence[str]) -> int:
-        """Return the camera whose bundles do the same task, else one whose frames have the same unit."""
-        if self._file is None or self._card is None:
-            return 0
-        cards = {camera: [self._cards[s.bundle] for s in self._file.recipe.inspect if s.camera == camera] for camera in cameras}
-        unit = self._card.input.reads
-        same = [at for at, name in enumerate(cameras) if any(card.task == self._card.task for card in cards[name])]
-        alike = [at for at, name in enumerate(cameras) if any(fits(card.input, unit) for card in cards[name])]
-        return next(iter((*same, *alike)), 0)
+    def _name_source(self) -> None:
+        text = hide_secrets(self._source) if self._source else self.tr("Choose where the frames come from…")
+        self.source.setText(text)
+        self.source.setToolTip(text)
+
+    def _choose_source(self) -> None:
+        if self.sheet is None:
+            self.sheet = SourceSheet(self)
+            self.sheet.used.connect(self.set_source)
+        self.sheet.open(self._source)
+
+    def _go(self) -> None:
+        if self.done is not None:
+            self.inspect_wanted.emit(self.done.path)
 
     def _steps(self) -> list[InspectModel]:
         """Return the steps that inspect the chosen camera."""
@@ -252,8 +280,7 @@ class RecipePanel(Themed, QWidget):
             self.region.addItem(self.tr("The whole frame"), None)
             for region in dict.fromkeys(step.region for step in self._steps() if step.region is not None):
                 names = ", ".join(step.bundle for step in self._steps() if step.region == region)
-                self.region.addItem(self.tr("{region}, as {bundles}").format(region=_area(region), bundles=names), region)
-            self.region.addItem(self.tr("Another one…"), _OWN)
+                self.region.addItem(self.tr("{region}, as {bundles}").format(region=area_text(region), bundles=names), region)
         self._fill_rules()
 
     def _fill_rules(self) -> None:
@@ -311,7 +338,7 @@ class RecipePanel(Themed, QWidget):
         step = InspectModel(
             bundle=card.name,
             camera=str(self.camera.currentData()),
-            region=self._region(),
+            region=self.region.currentData(),
             threshold=None if not self._has_threshold() or threshold == round(self._card_threshold(), 3) else threshold,
         )
         quantity = self.rule.currentData()
@@ -324,24 +351,15 @@ class RecipePanel(Themed, QWidget):
             rules = (Rule(bundle=card.name, quantity=quantity, limit=limit, review=review),)
         return adopt.Wish(step, rules, str(self.replaces.currentData() or ""))
 
-    def _region(self) -> RegionModel | None:
-        chosen = self.region.currentData()
-        if chosen != _OWN:
-            return chosen if isinstance(chosen, RegionModel) else None
-        parts = self.area.text().replace(",", " ").split()
-        if len(parts) != 4 or not all(part.isdigit() for part in parts) or "0" in parts[2:]:
-            raise ConfigError("A region is four whole numbers: left, top, width and height in pixels.")
-        return RegionModel.model_validate(dict(zip(_SIDES, map(int, parts), strict=True)))
-
     def _plan(self) -> tuple[adopt.RecipeFile, adopt.Wish, Path]:
         """Return the recipe, its changes, and the path to write. Raises ConfigError."""
         wish = self.wish()
         assert self._card is not None
         if self._is_new:
-            if not self.source.text().strip():
+            if not self._source:
                 raise ConfigError("A new recipe needs a source of frames.")
             path = adopt.own_path(self._card.name)
-            cameras = {CAMERA: {"source": self.source.text().strip()}}
+            cameras = {CAMERA: {"source": self._source}}
             step = wish.step.model_dump()
             recipe = Recipe.model_validate({"name": self._card.name, "cameras": cameras, "inspect": [step]})
             return adopt.RecipeFile(path, recipe), wish, path
@@ -352,10 +370,10 @@ class RecipePanel(Themed, QWidget):
         return self._file, wish, path
 
     def _preview(self) -> None:
-        own = self.region.currentData() == _OWN
         shown = {"source": self._is_new, "camera": not self._is_new, "replaces": not self._is_new and len(self._steps()) > 0}
-        shown |= {"area": own, "limit": self.rule.currentData() is not None}
-        shown |= {"threshold": self._has_threshold()}
+        quantity = self.rule.currentData()
+        shown |= {"limit": quantity is not None, "region": self.region.count() > 1}
+        shown |= {"threshold": self._has_threshold() and quantity != "class"}  # there the limit decides
         for name, field in self._fields().items():
             field.setVisible(shown.get(name, True))
             self._captions[name].setVisible(shown.get(name, True))
@@ -367,24 +385,8 @@ class RecipePanel(Themed, QWidget):
             self.preview.setText(translate(error.problem))
             self.apply.setEnabled(False)
             return
-        self.preview.setText(self._plan_text(file, wish, path))
+        self.preview.setText("\n".join(plan_sentences(file, wish, path)))
         self.apply.setEnabled(not self.ask.waits("write"))
-
-    def _plan_text(self, file: adopt.RecipeFile, wish: adopt.Wish, path: Path) -> str:
-        name = wish.step.bundle
-        lines = []
-        if not file.stamp:
-            lines.append(self.tr("A new recipe is written to {file}.").format(file=path))
-        elif path != file.path:
-            text = self.tr("The recipe came with the program; its changed copy is written to {file}.")
-            lines.append(text.format(file=path))
-        else:
-            text = self.tr("{file} becomes revision {revision}. What it holds now is kept beside it; comments in it are lost.")
-            lines.append(text.format(file=path, revision=file.recipe.revision + 1))
-        if wish.replaces:
-            lines.append(self.tr("{bundle} takes the place of {other}.").format(bundle=name, other=wish.replaces))
-        lines.append(self.tr("The bundle is copied to the program's own folder, so that the run may be deleted."))
-        return "\n".join(lines)
 
     def _apply(self) -> None:
         try:
@@ -441,6 +443,7 @@ class RecipePanel(Themed, QWidget):
         self.undo.setVisible(done is not None)
         self.undo.setEnabled(done is not None)
         self.apply.setVisible(done is None)
+        self.go.setVisible(done is not None)
         self._form.setEnabled(done is None)
         if done is not None:
             text = self.tr("Done: the recipe {name}, revision {revision}, is in {file}.")
@@ -466,8 +469,7 @@ class RecipePanel(Themed, QWidget):
             "camera": self.tr("Camera"),
             "replaces": self.tr("In place of"),
             "region": self.tr("Region"),
-            "area": self.tr("Left, top, width, height"),
-            "threshold": self.tr("Threshold"),
+            "threshold": self.tr("Counts from the score"),
             "rule": self.tr("Rule"),
             "limit": self.tr("Limit"),
         }
@@ -482,6 +484,7 @@ class RecipePanel(Themed, QWidget):
             (self.cancel, self.tr("Back to the results"), "previous", "text"),
             (self.undo, self.tr("Undo"), "retry", "text"),
             (self.apply, self.tr("Use it nevertheless") if self._confirmed else self.tr("Use it"), "start", "on_accent"),
+            (self.go, self.tr("Go to Inspect"), "inspect", "on_accent"),
         ):
             button.setText(text)
             button.setAccessibleName(text)
@@ -490,7 +493,3 @@ class RecipePanel(Themed, QWidget):
 
     def restyle(self) -> None:
         self.retranslate()
-
-
-def _area(region: RegionModel) -> str:
-    return f"({region.x}, {region.y}) {region.width} × {region.height} px"

@@ -66,7 +66,7 @@ def phase_word(info: RunInfo) -> str:
         return ""
     now = info.progress
     if now is None:
-        return QCoreApplication.translate("runs", "Starting")
+        return QCoreApplication.translate("runs", "Loading the training library (PyTorch); this takes some seconds")
     if now.phase == "train" and now.epoch:
         return QCoreApplication.translate("runs", "Epoch {epoch} of {epochs}").format(epoch=now.epoch, epochs=now.epochs)
     words = {

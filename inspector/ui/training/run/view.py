@@ -60,19 +60,22 @@ _ICONS: Final = {
 _CAREFUL: Final = ("stop", "cancel", "remove")
 
 
+_UNDER_WAY: Final = ("cancel", "stop", "pause")  # commands that take the run some seconds
 _LEADING: Final = ("resume_interrupted",)  # the recommended command
 
 
 class RunView(Themed, QWidget):
     """Shows a run.
 
-    `wanted` carries the requested command: a key of `_ICONS`. `failed` carries an InspectorError. `use_wanted` carries the
-    folder of the bundle to use in a recipe; `variants_wanted` that of the bundle whose variants are requested.
+    `wanted` carries the requested command: a key of `_ICONS`. `failed` carries an InspectorError. The others carry the folder
+    of the run's bundle: `use_wanted` to use it in a recipe, `judge_wanted` to judge its pictures, `variants_wanted` to see its
+    variants.
     """
 
     wanted = Signal(str)
     failed = Signal(object)
     use_wanted = Signal(object)
+    judge_wanted = Signal(object)
     variants_wanted = Signal(object)
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
@@ -81,6 +84,7 @@ class RunView(Themed, QWidget):
         self.setObjectName("run_view")
         self._info: RunInfo | None = None
         self._turn = 0
+        self._asked: tuple[RunInfo, str] | None = None  # the run as it was when a command was given to it
         self._history = RunHistory()
         self._name, self._sign, self._state, self._kind, self._how, self._best = (QLabel() for _ in range(6))
         self._name.setProperty("role", "title")
@@ -165,6 +169,27 @@ class RunView(Themed, QWidget):
             self.part.set_current("results" if done else "course")
             self._show_part(self.part.current())
 
+    def begin(self, command: str) -> None:
+        """Show at once that a command was given to the run; its state follows when its process has heard of it."""
+        if self._info is not None and command in _UNDER_WAY:
+            self._asked = self._info, command
+            self._tell()
+
+    def _under_way(self, info: RunInfo) -> str:
+        """Return what a command that was given is doing, until the run's state is another one."""
+        if self._asked is None:
+            return ""
+        asked, command = self._asked
+        if (asked.folder, asked.state) != (info.folder, info.state):
+            self._asked = None
+            return ""
+        words = {
+            "cancel": self.tr("Cancelling…"),
+            "stop": self.tr("Stopping; the best epoch is being measured…"),
+            "pause": self.tr("Pausing…"),
+        }
+        return words[command]
+
     def _show_part(self, part: str) -> None:
         """Show the results of a finished run, or its training view."""
         if part == "course" or self._info is None:
@@ -175,6 +200,7 @@ class RunView(Themed, QWidget):
 
             self.results = ResultsView()
             self.results.use_in_recipe.connect(self.use_wanted)
+            self.results.judge_wanted.connect(self.judge_wanted)
             self.results.variants_wanted.connect(self.variants_wanted)
             self.body.addWidget(self.results)
         self.results.show_run(self._info)
@@ -207,7 +233,8 @@ class RunView(Themed, QWidget):
         sign = sign_of(info)
         self._name.setText(info.name)
         self._sign.setPixmap(theme.icon(sign.icon, sign.color).pixmap(QSize(theme.ICON, theme.ICON)))
-        self._state.setText(state_word(info, self._turn))
+        under_way = self._under_way(info)
+        self._state.setText(under_way or state_word(info, self._turn))
         self._kind.setText(f"{kind_text(info)} · {facts(info.record.settings)}")
         rate = images_per_second(info) if info.state is RunState.RUNNING else None
         said = (
@@ -227,6 +254,7 @@ class RunView(Themed, QWidget):
         self.outcome.show_outcome(info)
         for name, button in self.buttons.items():
             button.setVisible(name in _offered(info))
+            button.setEnabled(not under_way or name not in _UNDER_WAY)
         self.buttons["cancel"].setText(self._cancel_word())
         self.buttons["cancel"].setAccessibleName(self._cancel_word())
 

@@ -1,0 +1,51 @@
+"""What the window inspects, kept while a line runs: after a crash or power cut the next start goes on with it."""
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from inspector.core.config import write_atomically
+from inspector.core.errors import StorageError
+from inspector.core.paths import user_data
+from inspector.core.untrusted import parse_json, read_bounded
+from inspector.inspection.status import Mode
+
+log = logging.getLogger(__name__)
+
+FILE: Final = "line.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LastLine:
+    """A running line. `recipe`: its file; `source`: chosen in place of the recipe's, "" for the recipe's own."""
+
+    recipe: str
+    source: str
+    mode: Mode
+
+
+def keep(line: LastLine) -> None:
+    """Write what runs now. A failure is not told: it only matters after another one."""
+    try:
+        write_atomically(user_data() / FILE, json.dumps(asdict(line)).encode())
+    except StorageError as error:
+        log.info("the running line is not kept: %s", error)
+
+
+def forget() -> None:
+    """Note that no line runs."""
+    with suppress(OSError):
+        (user_data() / FILE).unlink(missing_ok=True)
+
+
+def interrupted_line() -> LastLine | None:
+    """Return the line that ran when the program ended without stopping it; None if there was none."""
+    try:
+        data = parse_json(read_bounded(user_data() / FILE))
+        line = LastLine(str(data["recipe"]), str(data["source"]), "triggered" if data["mode"] == "triggered" else "free")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return line if Path(line.recipe).is_file() else None

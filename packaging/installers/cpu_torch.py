@@ -1,0 +1,117 @@
+"""Make the torch of PyPI, which is built for NVIDIA cards, run without NVIDIA's libraries.
+
+Its own libraries are linked to CUDA's, and so do not load without them, although nothing of CUDA runs on a PC without such a
+card. Each missing library is replaced by a stand-in of a few kilobytes that exports the symbols asked for: a function of
+CUDA answers "no device" (error 100), and torch then works on the processor. The build of torch for the processor alone, from
+pytorch.org, needs none of this and can be installed instead.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stage import BUILD, BuildError, run
+
+_SYMBOL = re.compile(
+    r"^\s*\d+: [0-9a-f]+\s+(?P<size>\S+)\s+(?P<type>\S+)\s+(?P<bind>\S+)\s+\S+\s+(?:\[[^]]*\]\s+)?(?P<index>\S+)\s+"
+    r"(?P<name>[^@\s]+)(?:@@?(?P<version>\S+))?"
+)
+_CUDA = "libtorch_cuda.so"
+_NO_DEVICE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """An entry of a library's dynamic symbol table."""
+
+    name: str
+    version: str
+    defined: bool
+    weak: bool
+    is_data: bool
+    size: int
+
+
+def symbols(file: Path) -> Iterator[Symbol]:
+    """Yield the dynamic symbols of an ELF file."""
+    for line in run(["readelf", "--dyn-syms", "-W", file]).splitlines():
+        match = _SYMBOL.match(line)
+        if match is not None:
+            kind, defined = match["type"], match["index"] != "UND"
+            size = int(match["size"], 0)
+            yield Symbol(
+                match["name"], match["version"] or "", defined, match["bind"] == "WEAK", kind in ("OBJECT", "TLS"), size
+            )
+
+
+def version_files(file: Path) -> dict[str, str]:
+    """Return the library that each symbol version of an ELF file is asked from."""
+    found: dict[str, str] = {}
+    library = ""
+    for line in run(["readelf", "-VW", file]).splitlines():
+        if match := re.search(r"File: (\S+)", line):
+            library = match[1]
+        elif library and (match := re.search(r"Name: (\S+)\s+Flags:.*Version: \d+", line)):
+            found[match[1]] = library
+    return found
+
+
+def replace_cuda(site: Path, *, system: re.Pattern[str]) -> list[str]:
+    """Replace torch's CUDA libraries in `site` by stand-ins and return their names.
+
+    `system`: matches the names of libraries that the system provides.
+    """
+    folder = site / "torch" / "lib"
+    real = {symbol.name: symbol for symbol in symbols(folder / _CUDA) if symbol.defined}
+    (folder / _CUDA).unlink()
+    files = [path for top in ("torch", "torchvision") for path in sorted((site / top).rglob("*.so*")) if path.is_file()]
+    files += sorted((site / "torchvision.libs").glob("*.so*"))
+    here = {path.name for path in files}
+    needed = {name for path in files for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(["readelf", "-dW", path]))}
+    absent = {name for name in needed - here if not system.search(name)}
+    if _CUDA not in absent:
+        raise BuildError(f"nothing asks for {_CUDA}: is this a torch for processors already?")
+    wanted = _missing(files)
+    versions = {version: library for path in files for version, library in version_files(path).items() if library in absent}
+    per_library: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in absent}
+    for name, version in wanted:
+        per_library[versions.get(version, _CUDA)][version if version in versions else ""].add(name)
+    for library, names in per_library.items():
+        _write(folder / library, names, real)
+    return sorted(per_library)
+
+
+def _missing(files: list[Path]) -> set[tuple[str, str]]:
+    """Return name and version of the symbols that no file defines, and that are not Python's or the system's."""
+    defined: set[str] = set()
+    asked: set[tuple[str, str]] = set()
+    for path in files:
+        for symbol in symbols(path):
+            if symbol.defined:
+                defined.add(symbol.name)
+            elif not symbol.weak:
+                asked.add((symbol.name, symbol.version))
+    of_system = ("GLIBC", "GCC_", "CXXABI", "GOMP", "OMP_", "GFORTRAN")
+    return {
+        (name, version)
+        for name, version in asked
+        if name not in defined and not version.startswith(of_system) and not re.match(r"_?Py", name)
+    }
+
+
+def _write(file: Path, names: Mapping[str, set[str]], real: Mapping[str, Symbol]) -> None:
+    source = BUILD / "stand-in.c"
+    lines = [f"int answer_no_device(void) {{ return {_NO_DEVICE}; }}"]
+    for name in sorted({name for found in names.values() for name in found}):
+        if name in real and real[name].is_data:
+            lines.append(f"__attribute__((aligned(16))) char {name}[{max(real[name].size, 64)}];")
+        else:
+            lines.append(f'int {name}(void) __attribute__((alias("answer_no_device")));')
+    source.write_text("\n".join(lines) + "\n", "ascii")
+    versions = BUILD / "stand-in.map"
+    nodes = [f"{version} {{ global: {'; '.join(sorted(found))}; }};" for version, found in names.items() if version and found]
+    versions.write_text("\n".join(nodes) + "\n", "ascii")
+    options = ["-shared", "-fPIC", "-w", "-fno-builtin", "-O1", "-s", f"-Wl,-soname,{file.name}", "-Wl,--build-id=none"]
+    run(["gcc", *options, *([f"-Wl,--version-script={versions}"] if nodes else []), "-o", file, source])

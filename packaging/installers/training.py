@@ -1,0 +1,58 @@
+"""The training pack: what the station lacks for training, Grad-CAM and exporting, as a folder to lay over an installed program.
+
+training/               the packages
+training-licenses/      their licences
+training-sbom.cdx.json  what is in it
+"""
+
+import csv
+import shutil
+from pathlib import Path
+
+import cpu_torch
+import inventory
+import linux_stage
+import rules
+import stage
+from stage import BUILD, Release, say
+
+
+def build(system: str, folder: Path, wheel: Path, release: Release, python: list[Path]) -> Path:
+    """Make the pack for the program in `folder` and return its folder. `python`: compiles the modules."""
+    pack = BUILD / f"{system}-training"
+    shutil.rmtree(pack, ignore_errors=True)
+    site = pack / "training"
+    site.mkdir(parents=True)
+    whole = BUILD / "whole"
+    platform = linux_stage.PLATFORM if system == "linux" else stage.WINDOWS
+    say("installing the packages of the training pack")
+    stage.install(whole, wheel, platform=platform, extras=stage.EXTRAS)
+    here = {name for name, _version, _metadata in inventory.distributions(folder / "site")}
+    for info in sorted(whole.glob("*.dist-info")):
+        if inventory.name_of(info) not in here:
+            _move(whole, info, site)
+    shutil.rmtree(whole)
+    inventory.collect_licenses(site, pack / "training-licenses")
+    dropped = len(list(rules.trim(site, rules.TRAINING_DROPPED)))
+    say(f"left out {dropped} files")
+    if system == "linux":
+        names = cpu_torch.replace_cuda(site, system=linux_stage.OF_THE_SYSTEM)
+        say(f"made stand-ins for {', '.join(names)}")
+        linux_stage.strip(site)
+    stage.compile_modules(python, [site])
+    inventory.write_sbom(pack, release, {}, part="training")
+    (pack / inventory.SBOM).rename(pack / "training-sbom.cdx.json")
+    stage.settle(pack, release)
+    return pack
+
+
+def _move(whole: Path, info: Path, site: Path) -> None:
+    """Move every file of a package, as its own record lists them."""
+    with (info / "RECORD").open(encoding="utf-8", newline="") as file:
+        names = [row[0] for row in csv.reader(file)]
+    for name in names:
+        source = whole / name
+        if ".." not in Path(name).parts and source.is_file():
+            target = site / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)

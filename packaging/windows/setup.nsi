@@ -1,0 +1,239 @@
+; Installs Inspector for one user or for all: inspector-VERSION-setup.exe [/S] [/AllUsers | /CurrentUser] [/AUTOSTART] [/NOTEST] [/D=FOLDER]
+;
+; Every version has a folder of its own below the chosen one. The version before stays and can be started from the Start menu. A
+; version that fails its self-test is removed again. The uninstaller keeps recipes, bundles and results; /DELETEDATA removes them.
+; Exit codes: 0 done, 1 cancelled, 2 not installed, 3 failed its self-test.
+Unicode true
+Target amd64-unicode
+!ifdef FAST
+    SetCompressor zlib
+!else
+    SetCompressor /SOLID lzma
+    SetCompressorDictSize 64
+!endif
+ManifestDPIAware true
+CRCCheck force
+
+!define MULTIUSER_EXECUTIONLEVEL Highest
+!define MULTIUSER_INSTALLMODE_COMMANDLINE
+!define MULTIUSER_INSTALLMODE_DEFAULT_CURRENTUSER
+!define MULTIUSER_USE_PROGRAMFILES64
+!define MULTIUSER_INSTALLMODE_INSTDIR "Inspector"
+!define MULTIUSER_INSTALLMODE_INSTDIR_REGISTRY_KEY "Software\Inspector"
+!define MULTIUSER_INSTALLMODE_INSTDIR_REGISTRY_VALUENAME "Folder"
+!define MULTIUSER_MUI
+!include "MultiUser.nsh"
+!include "MUI2.nsh"
+!include "FileFunc.nsh"
+!include "LogicLib.nsh"
+!include "WinVer.nsh"
+!include "x64.nsh"
+
+!define KEY "Software\Microsoft\Windows\CurrentVersion\Uninstall\Inspector"
+!define RUN "Software\Microsoft\Windows\CurrentVersion\Run"
+!define PATHS "Software\Microsoft\Windows\CurrentVersion\App Paths\inspector.exe"
+
+Name "Inspector ${VERSION}"
+OutFile "${OUTFILE}"
+BrandingText "Inspector ${VERSION}"
+Icon "${ICON}"
+UninstallIcon "${ICON}"
+VIProductVersion "${NUMBERS}"
+VIAddVersionKey "ProductName" "Inspector"
+VIAddVersionKey "FileDescription" "Inspector ${VERSION}, setup"
+VIAddVersionKey "FileVersion" "${VERSION}"
+VIAddVersionKey "ProductVersion" "${VERSION}"
+VIAddVersionKey "LegalCopyright" "Apache-2.0"
+!define MUI_ICON "${ICON}"
+!define MUI_UNICON "${ICON}"
+
+!insertmacro MUI_PAGE_LICENSE "${LICENSE}"
+!insertmacro MULTIUSER_PAGE_INSTALLMODE
+!insertmacro MUI_PAGE_COMPONENTS
+!insertmacro MUI_PAGE_DIRECTORY
+!insertmacro MUI_PAGE_INSTFILES
+!define MUI_FINISHPAGE_RUN "$INSTDIR\${VERSION}\inspectorw.exe"
+!insertmacro MUI_PAGE_FINISH
+!insertmacro MUI_UNPAGE_CONFIRM
+!insertmacro MUI_UNPAGE_INSTFILES
+!insertmacro MUI_LANGUAGE "English"
+!insertmacro MUI_LANGUAGE "Japanese"
+
+LangString OldWindows ${LANG_ENGLISH} "Inspector needs Windows 10 or 11 for 64-bit processors."
+LangString OldWindows ${LANG_JAPANESE} "Inspectorには64ビット版のWindows 10または11が必要です。"
+LangString LongPath ${LANG_ENGLISH} "The path of the folder is too long: choose one with at most ${LONGEST} letters."
+LangString LongPath ${LANG_JAPANESE} "フォルダーのパスが長すぎます。${LONGEST}文字以内のフォルダーを選んでください。"
+LangString NoSpace ${LANG_ENGLISH} "There is too little space on this drive: ${MEGABYTES} MB are needed. Nothing was installed."
+LangString NoSpace ${LANG_JAPANESE} "ドライブの空き容量が足りません（${MEGABYTES} MB必要）。何もインストールされていません。"
+LangString NoWrite ${LANG_ENGLISH} "The folder cannot be written. Choose another one, or install for this user only. Nothing was installed."
+LangString NoWrite ${LANG_JAPANESE} "フォルダーに書き込めません。別のフォルダーを選ぶか、このユーザーだけにインストールしてください。何もインストールされていません。"
+LangString Running ${LANG_ENGLISH} "Inspector ${VERSION} is running, or a virus scanner holds its files. Close it and install again."
+LangString Running ${LANG_JAPANESE} "Inspector ${VERSION}が実行中か、ウイルス対策ソフトがファイルを使用中です。終了してからもう一度インストールしてください。"
+LangString Failed ${LANG_ENGLISH} "The new version failed its self-test and was removed. The version before is unchanged."
+LangString Failed ${LANG_JAPANESE} "新しいバージョンは自己診断に失敗したため削除されました。以前のバージョンはそのままです。"
+LangString DescStation ${LANG_ENGLISH} "The inspection station."
+LangString DescStation ${LANG_JAPANESE} "検査ステーション本体です。"
+LangString DescLogon ${LANG_ENGLISH} "Open the window and start inspecting when the user logs on."
+LangString DescLogon ${LANG_JAPANESE} "ログオン時にウィンドウを開いて検査を始めます。"
+
+Var Before ; the version that was installed until now, or empty
+
+Function .onInit
+    SetRegView 64
+    ${IfNot} ${RunningX64}
+    ${OrIfNot} ${AtLeastWin10}
+        MessageBox MB_ICONSTOP "$(OldWindows)" /SD IDOK
+        SetErrorLevel 2
+        Quit
+    ${EndIf}
+    !insertmacro MULTIUSER_INIT
+FunctionEnd
+
+Function un.onInit
+    SetRegView 64
+    !insertmacro MULTIUSER_UNINIT
+FunctionEnd
+
+!macro Refuse TEXT CODE
+    MessageBox MB_ICONSTOP "${TEXT}" /SD IDOK
+    SetErrorLevel ${CODE}
+    Quit
+!macroend
+
+Section "Inspector" Station
+    SectionIn RO
+    StrLen $0 $INSTDIR
+    ${If} $0 > ${LONGEST}
+        !insertmacro Refuse "$(LongPath)" 2
+    ${EndIf}
+    ClearErrors
+    CreateDirectory "$INSTDIR"
+    FileOpen $0 "$INSTDIR\.write" w
+    ${If} ${Errors}
+        !insertmacro Refuse "$(NoWrite)" 2
+    ${EndIf}
+    FileClose $0
+    Delete "$INSTDIR\.write"
+    ${GetRoot} "$INSTDIR" $0
+    ${DriveSpace} "$0\" "/D=F /S=M" $1
+    ${If} $1 < ${MEGABYTES}
+        !insertmacro Refuse "$(NoSpace)" 2
+    ${EndIf}
+    ReadRegStr $Before SHCTX "Software\Inspector" "Version"
+
+    ; Everything goes to a folder of its own first: the new version is there whole or not at all.
+    RMDir /r "$INSTDIR\.new"
+    SetOutPath "$INSTDIR\.new"
+    File /r "${FOLDER}\*"
+    SetOutPath "$INSTDIR"
+    ${If} ${FileExists} "$INSTDIR\${VERSION}\*"
+        RMDir /r "$INSTDIR\.old"
+        ClearErrors
+        Rename "$INSTDIR\${VERSION}" "$INSTDIR\.old"
+        ${If} ${Errors}
+            RMDir /r "$INSTDIR\.new"
+            !insertmacro Refuse "$(Running)" 2
+        ${EndIf}
+        ${If} ${FileExists} "$INSTDIR\.old\training\*" ; the same version again: its training pack stays
+            Rename "$INSTDIR\.old\training" "$INSTDIR\.new\training"
+        ${EndIf}
+    ${EndIf}
+    ClearErrors
+    Rename "$INSTDIR\.new" "$INSTDIR\${VERSION}"
+    ${If} ${Errors}
+        Rename "$INSTDIR\.old" "$INSTDIR\${VERSION}"
+        !insertmacro Refuse "$(Running)" 2
+    ${EndIf}
+    RMDir /r "$INSTDIR\.old"
+
+    ${GetParameters} $0
+    ClearErrors
+    ${GetOptions} $0 "/NOTEST" $1
+    StrCpy $0 0
+    ${If} ${Errors}
+        nsExec::ExecToLog '"$INSTDIR\${VERSION}\inspector.exe" doctor --self-test'
+        Pop $0
+    ${EndIf}
+    ${If} $0 != 0
+        ${If} $Before != "${VERSION}"
+            RMDir /r "$INSTDIR\${VERSION}"
+        ${EndIf}
+        !insertmacro Refuse "$(Failed)" 3
+    ${EndIf}
+
+    WriteUninstaller "$INSTDIR\uninstall.exe"
+    CreateDirectory "$SMPROGRAMS\Inspector"
+    CreateShortcut "$SMPROGRAMS\Inspector\Inspector.lnk" "$INSTDIR\${VERSION}\inspectorw.exe"
+    CreateShortcut "$SMPROGRAMS\Inspector\Inspector commands.lnk" "$SYSDIR\cmd.exe" '/k "set PATH=$INSTDIR\${VERSION};%PATH%&&inspector --help"'
+    CreateShortcut "$SMPROGRAMS\Inspector\Uninstall Inspector.lnk" "$INSTDIR\uninstall.exe"
+    WriteRegStr SHCTX "Software\Inspector" "Folder" "$INSTDIR"
+    WriteRegStr SHCTX "Software\Inspector" "Version" "${VERSION}"
+    ${If} $Before != ""
+    ${AndIf} $Before != "${VERSION}"
+        ReadRegStr $0 SHCTX "Software\Inspector" "Previous"
+        ${If} $0 != ""
+        ${AndIf} $0 != "${VERSION}"
+        ${AndIf} $0 != $Before
+            RMDir /r "$INSTDIR\$0"
+        ${EndIf}
+        WriteRegStr SHCTX "Software\Inspector" "Previous" "$Before"
+        CreateShortcut "$SMPROGRAMS\Inspector\Inspector, version before.lnk" "$INSTDIR\$Before\inspectorw.exe"
+    ${EndIf}
+    WriteRegStr SHCTX "${PATHS}" "" "$INSTDIR\${VERSION}\inspector.exe"
+    WriteRegStr SHCTX "${KEY}" "DisplayName" "Inspector"
+    WriteRegStr SHCTX "${KEY}" "DisplayVersion" "${VERSION}"
+    WriteRegStr SHCTX "${KEY}" "Publisher" "The Inspector developers"
+    WriteRegStr SHCTX "${KEY}" "DisplayIcon" "$INSTDIR\${VERSION}\inspector.exe"
+    WriteRegStr SHCTX "${KEY}" "InstallLocation" "$INSTDIR"
+    WriteRegStr SHCTX "${KEY}" "UninstallString" '"$INSTDIR\uninstall.exe" /$MultiUser.InstallMode'
+    WriteRegStr SHCTX "${KEY}" "QuietUninstallString" '"$INSTDIR\uninstall.exe" /$MultiUser.InstallMode /S'
+    WriteRegDWORD SHCTX "${KEY}" "NoModify" 1
+    WriteRegDWORD SHCTX "${KEY}" "NoRepair" 1
+    WriteRegDWORD SHCTX "${KEY}" "EstimatedSize" ${KILOBYTES}
+    ${GetParameters} $0
+    ClearErrors
+    ${GetOptions} $0 "/AUTOSTART" $1
+    ${IfNot} ${Errors}
+        WriteRegStr SHCTX "${RUN}" "Inspector" '"$INSTDIR\${VERSION}\inspectorw.exe" gui --start'
+    ${EndIf}
+    ReadRegStr $1 SHCTX "${RUN}" "Inspector" ; an update keeps the start at log-on, and starts the new version
+    ${If} $1 != ""
+        WriteRegStr SHCTX "${RUN}" "Inspector" '"$INSTDIR\${VERSION}\inspectorw.exe" gui --start'
+    ${EndIf}
+SectionEnd
+
+Section /o "Start at log-on" Logon
+    WriteRegStr SHCTX "${RUN}" "Inspector" '"$INSTDIR\${VERSION}\inspectorw.exe" gui --start'
+SectionEnd
+
+!insertmacro MUI_FUNCTION_DESCRIPTION_BEGIN
+!insertmacro MUI_DESCRIPTION_TEXT ${Station} "$(DescStation)"
+!insertmacro MUI_DESCRIPTION_TEXT ${Logon} "$(DescLogon)"
+!insertmacro MUI_FUNCTION_DESCRIPTION_END
+
+Section "Uninstall"
+    ; Only folders that hold an installed version are removed, whatever else a person put beside them.
+    FindFirst $0 $1 "$INSTDIR\*"
+    ${DoWhile} $1 != ""
+        ${If} ${FileExists} "$INSTDIR\$1\installation.json"
+            RMDir /r "$INSTDIR\$1"
+        ${EndIf}
+        FindNext $0 $1
+    ${Loop}
+    FindClose $0
+    RMDir /r "$INSTDIR\.new"
+    RMDir /r "$INSTDIR\.old"
+    Delete "$INSTDIR\uninstall.exe"
+    RMDir "$INSTDIR"
+    RMDir /r "$SMPROGRAMS\Inspector"
+    DeleteRegValue SHCTX "${RUN}" "Inspector"
+    DeleteRegKey SHCTX "${PATHS}"
+    DeleteRegKey SHCTX "${KEY}"
+    DeleteRegKey SHCTX "Software\Inspector"
+    ${GetParameters} $0
+    ClearErrors
+    ${GetOptions} $0 "/DELETEDATA" $1
+    ${IfNot} ${Errors}
+        RMDir /r "$LOCALAPPDATA\inspector"
+    ${EndIf}
+SectionEnd

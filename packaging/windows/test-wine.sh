@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# Sourced by test-installers.sh: the setup programs under wine, without a network.
+#
+# What wine cannot do, and no test here shows: a virus scanner that holds files, SmartScreen and signatures, elevation (UAC), cameras
+# of Windows (Media Foundation, DirectShow), the scaling of screens, drivers of graphics cards, and Windows' own ICU and C library:
+# wine has no icuuc.dll and no complex mathematics, so stand-ins for them are compiled here and laid beside the installed copy.
+
+export WINEPREFIX="$OUT/wine" WINEDEBUG=-all WINEDLLOVERRIDES="icuuc=n;mscoree,mshtml=d" XDG_RUNTIME_DIR="$OUT"
+INSTALLED="$WINEPREFIX/drive_c/users/root/AppData/Local/Programs/Inspector"
+
+# Input and output that wine can use: a file and a pipe.
+in_wine() { unshare --net xvfb-run -a -s '-screen 0 1920x1080x24' wine "$@" </dev/null 2>>"$OUT/wine.log" | cat; }
+
+program() { in_wine "$INSTALLED/$VERSION/inspector.exe" "$@"; }
+
+make_prefix() {
+    rm -rf "$WINEPREFIX"
+    xvfb-run -a wineboot --init >>"$OUT/wine.log" 2>&1
+    xvfb-run -a winecfg -v win10 >>"$OUT/wine.log" 2>&1
+}
+
+setup_program() {
+    in_wine "$DIST/inspector-$VERSION-setup.exe" /S /CurrentUser /NOTEST /AUTOSTART
+    need "the program is there" [ -e "$INSTALLED/$VERSION/inspector.exe" ]
+    need "nothing is left half-way" [ ! -e "$INSTALLED/.new" ]
+    need "the Start menu has it" [ -n "$(find "$WINEPREFIX/drive_c" -name Inspector.lnk)" ]
+    registry 'Software\Microsoft\Windows\CurrentVersion\Uninstall\Inspector' DisplayVersion "$VERSION"
+    registry 'Software\Microsoft\Windows\CurrentVersion\Run' Inspector inspectorw.exe
+    registry 'Software\Microsoft\Windows\CurrentVersion\App Paths\inspector.exe' '' "$VERSION"
+}
+
+registry() { # registry KEY NAME VALUE: the value of the current user contains this
+    local name=(/ve)
+    [ -z "$2" ] || name=(/v "$2")
+    need "the registry has $1 $2" grep -qF "$3" <(in_wine reg query "HKCU\\$1" "${name[@]}")
+}
+
+stand_ins() {
+    local source="$ROOT/packaging/windows/wine" folder="$INSTALLED/$VERSION" options=(-shared -s -O1 -w -fno-builtin -static)
+    x86_64-w64-mingw32-gcc "${options[@]}" -o "$folder/icuuc.dll" "$source/icuuc.c" "$source/icuuc.def"
+    x86_64-w64-mingw32-gcc "${options[@]}" -o "$folder/zpi-ms-win-crt-math-l1-1-0.dll" "$source/math.c" "$source/math.def"
+    # The modules that need complex numbers ask for the stand-in, by a name of the same length, in this copy only.
+    grep -rlZ --include='*.pyd' --include='*.dll' 'crealf\|cabsf' "$folder/site" "$folder"/training 2>/dev/null |
+        xargs -0 -r sed -i 's/api-ms-win-crt-math-l1-1-0/zpi-ms-win-crt-math-l1-1-0/g'
+}
+
+windows_first_day() {
+    cp "$ROOT/resources/screenshots/detection.png" "$WINEPREFIX/drive_c/photograph.png"
+    need "it says its version" grep -q "inspector, version $VERSION" <(program --version)
+    program doctor --json >"$OUT/windows-doctor.jsonl"
+    need "the doctor finds no problem" grep -q '"problem": 0' "$OUT/windows-doctor.jsonl"
+    program predict --model plate-defects --json 'C:\photograph.png' >"$OUT/windows-predict.jsonl"
+    need "a picture gets a verdict" grep -qE '"verdict": "(OK|NG|REVIEW)"' "$OUT/windows-predict.jsonl"
+    program run --limit 10 --json >"$OUT/windows-run.jsonl"
+    need "the demo line judges parts" grep -q '"verdict": "NG"' "$OUT/windows-run.jsonl"
+    in_wine "$INSTALLED/$VERSION/inspectorw.exe" gui --start --screenshot 'C:\window.png' --parts 5
+    need "the window shows parts" [ -s "$WINEPREFIX/drive_c/window.png" ]
+    cp "$WINEPREFIX/drive_c/window.png" "$OUT/windows.png"
+}
+
+windows_training() {
+    in_wine "$DIST/inspector-training-$VERSION-setup.exe" /S /CurrentUser /NOTEST
+    need "the pack is there" [ -d "$INSTALLED/$VERSION/training/torch" ]
+    stand_ins
+    KMP_AFFINITY=disabled program -c 'import torch; print(torch.nn.Linear(2, 2)(torch.ones(1, 2)).sum().backward(), torch.__version__)'
+}
+
+windows_remove() {
+    in_wine "$INSTALLED/uninstall.exe" /CurrentUser /S
+    for _ in $(seq 60); do
+        [ -e "$INSTALLED" ] || break
+        sleep 1 # the uninstaller goes on as a copy of itself
+    done
+    need "the program is gone" [ ! -e "$INSTALLED" ]
+    need "the Start menu is clean" [ -z "$(find "$WINEPREFIX/drive_c" -name 'Inspector*.lnk')" ]
+    need "the user's data are left" [ -e "$WINEPREFIX/drive_c/users/root/AppData/Local/inspector" ]
+}
+
+windows() {
+    apt_install wine wine64 xvfb xauth gcc-mingw-w64-x86-64-win32 || stop "the tests of Windows need wine, xvfb and mingw"
+    step "wine" make_prefix
+    step "setup.exe" setup_program
+    step "stand-ins for wine" stand_ins
+    step "the first day on Windows" windows_first_day
+    if [ -e "$DIST/inspector-training-$VERSION-setup.exe" ]; then
+        step "the training pack on Windows" windows_training
+    fi
+    step "uninstall" windows_remove
+}

@@ -1,0 +1,64 @@
+"""An installed program knows itself by the record beside its launcher, and a source tree does not take itself for one."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from inspector.core import installed
+from inspector.core.errors import ConfigError
+from inspector.core.installed import installation, program_command, read_installation, training_pack
+from inspector.core.registry import Entry
+
+_RECORD = '{"version": "1.2.0", "commit": "0123abcd", "system": "linux"}'
+
+
+@pytest.fixture
+def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The launcher of an installed program, as `sys.executable` of this process."""
+    program = tmp_path / "inspector"
+    program.write_bytes(b"")
+    monkeypatch.setattr(sys, "executable", str(program))
+    installation.cache_clear()
+    yield program
+    installation.cache_clear()
+
+
+def test_a_source_tree_is_no_installation() -> None:
+    assert installation() is None
+    assert training_pack() == ""
+    assert program_command("worker", "train") == [sys.executable, "-P", "-m", "inspector", "worker", "train"]
+
+
+def test_an_installed_program_starts_itself_and_names_its_training_pack(launcher: Path) -> None:
+    (launcher.parent / installed.RECORD).write_text(_RECORD)
+    found = installation()
+    assert found is not None
+    assert (found.folder, found.version, found.system) == (launcher.parent, "1.2.0", "linux")
+    assert program_command("worker", "train") == [str(launcher), "worker", "train"]
+    with pytest.raises(ConfigError) as raised:
+        Entry("no_such_package_of_torch:thing", "Training", extra="train").load()
+    assert raised.value.remedy is not None
+    assert raised.value.remedy.text == "Install the training pack, inspector-training-1.2.0-linux.run."
+    with pytest.raises(ConfigError) as raised:
+        Entry("no_such_package_of_torch:thing", "TensorRT", extra="gpu").load()
+    assert "--with gpu" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "system", "file"),
+    [
+        ("/usr/lib/inspector/1.2.0", "linux", "inspector-training_1.2.0 (.deb or .rpm)"),
+        ("/home/worker/.local/opt/inspector/1.2.0", "linux", "inspector-training-1.2.0-linux.run"),
+        ("C:/Users/worker/AppData/Local/Programs/Inspector/1.2.0", "windows", "inspector-training-1.2.0-setup.exe"),
+    ],
+)
+def test_the_training_pack_is_of_the_kind_that_was_installed(folder: str, system: str, file: str) -> None:
+    assert installed.Installation(Path(folder), "1.2.0", "0123abcd", system).training_pack == file
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"version": "1.2.0"}', "\xff"])
+def test_a_damaged_record_is_no_installation(tmp_path: Path, record: str) -> None:
+    (tmp_path / installed.RECORD).write_bytes(record.encode("latin-1"))
+    assert read_installation(tmp_path) is None
