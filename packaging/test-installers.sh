@@ -20,7 +20,10 @@ step() {
     local name="$1" start=$SECONDS code=0
     shift
     printf '\n=== %s\n' "$name"
-    (set -euo pipefail; "$@") </dev/null || code=$?
+    set +e # not "|| code=$?": there the shell would not stop at the first failure
+    (set -euo pipefail; "$@") </dev/null
+    code=$?
+    set -e
     printf '=== %s: %s after %d s\n' "$name" "$([ $code = 0 ] && echo passed || echo "FAILED with exit code $code")" $((SECONDS - start))
     [ $code = 0 ] || failed+=("$name")
 }
@@ -47,9 +50,10 @@ inside() {
         mount --rbind /dev "$ROOT_DIR/dev"
         mount -t tmpfs tmpfs "$ROOT_DIR/tmp"
         [ ! -d "$ROOT_DIR/opt" ] || mount -t tmpfs -o ro tmpfs "$ROOT_DIR/opt"
-        exec chroot "$ROOT_DIR" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        # Not by exec: xvfb-run waits for ever for a signal where it is the first process of its world.
+        chroot "$ROOT_DIR" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOME=/root \
-            setpriv --reuid="$AS" --regid="$AS" --init-groups -- "$@"' inside "$@"
+            setpriv --reuid="$AS" --regid="$AS" --init-groups -- "$@" && exit 0 || exit $?' inside "$@"
 }
 
 as_user() { inside offline worker env HOME="$HOME_PATH" "$@"; }
@@ -124,7 +128,8 @@ use_program() { # use_program PROGRAM NAME: the first day with it, without a net
 
 not_without_pack() {
     local code=0
-    as_user inspector train "$HOME_PATH/runs" >"$OUT/train.txt" 2>&1 || code=$?
+    as_user inspector data demo --parts 120 --out "$HOME_PATH/demo data" >/dev/null
+    as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --out "$HOME_PATH/bundle" >"$OUT/train.txt" 2>&1 || code=$?
     need "training ends with a failure" [ "$code" -ne 0 ]
     need "it names the training pack: $(cat "$OUT/train.txt")" grep -q "inspector-training_$VERSION" "$OUT/train.txt"
 }
@@ -178,7 +183,7 @@ downgrade() {
 remove_deb() {
     inside online root dpkg --purge inspector >"$OUT/remove.log" 2>&1
     find "$DEBIAN" -xdev -path "$DEBIAN/var" -prune -o -print | sort >"$OUT/after.txt"
-    need "only the user's data are left" [ -z "$(comm -13 "$OUT/before.txt" "$OUT/after.txt" | grep inspector | grep -v "$HOME_PATH" || true)" ]
+    need "only the user's data are left" [ -z "$(comm -13 "$OUT/before.txt" "$OUT/after.txt" | grep inspector | grep -v -e "$HOME_PATH" -e /media/ || true)" ]
     need "and they are left" [ -d "$DEBIAN$HOME_PATH/.local/share/inspector/bundles/own-mask" ]
 }
 
@@ -237,8 +242,8 @@ linux() {
 training_pack() {
     cp "$DIST/inspector-training_${VERSION}_amd64.deb" "$DEBIAN/media/"
     inside online root dpkg -i "/media/inspector-training_${VERSION}_amd64.deb" >"$OUT/training.log" 2>&1
-    as_user inspector data demo "$HOME_PATH/demo data" 2>"$OUT/data.txt"
-    as_user inspector train "$HOME_PATH/demo data" --epochs 2 --out "$HOME_PATH/trained"
+    as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --epochs 2 --out "$HOME_PATH/trained" || [ $? = 3 ]
+    as_user inspector predict --model "$HOME_PATH/trained" /media/photograph.png >/dev/null
     inside online root dpkg --purge inspector-training >/dev/null 2>&1
 }
 

@@ -23,9 +23,11 @@ IN_BOTH = frozenset(
     {
         "archive/test_command.py",
         "archive/test_kill.py",
+        "archive/test_server.py",
         "bundles/test_bundle.py",
         "cameras/test_http.py",
         "core/test_durable.py",
+        "core/test_installed.py",
         "core/test_locks.py",
         "core/test_untrusted.py",
         "imaging/test_pages.py",

@@ -67,9 +67,9 @@ def _assembled(adapter: Adapter, *, free: bool) -> "onnx.ModelProto":
     outputs = {}
     for one in graph.outputs:
         name = _PREFIX + one.name
-        outputs[one.name] = after.cast(name) if one.kind == FLOAT16 else name
+        outputs[one.name] = after.cast(name) if one.kind in (FLOAT16, TensorProto.DOUBLE) else name
     last = adapter.head(after, outputs)
-    exit_ = helper.make_node("Cast", [last], [_OUTPUT], name="/task/output", to=TensorProto.FLOAT)
+    exit_ = helper.make_node("Identity", [last], [_OUTPUT], name="/task/output")  # NNCF fails at a last Cast
     nodes = [*before.nodes, entry, *model.graph.node, *after.nodes, exit_]
     del model.graph.node[:], model.graph.input[:], model.graph.output[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)

@@ -233,7 +233,7 @@ def recorded_in(folder: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
             for item in scan(data, read_header(data)[1]):
                 if isinstance(item, JournalRecord) and item.sequence != NOTICE and b"run_sequence" in item.payload:
                     content = item.content
-                    if content["kind"] == "result":
+                    if content["kind"] == "result" and not content["is_partial"]:
                         key = wanted.get((content["run_sequence"], datetime.fromisoformat(content["creation_time"])))
                         found |= set() if key is None else {key}
     return found

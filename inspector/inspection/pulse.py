@@ -1,6 +1,8 @@
 """Heartbeat of a thread: its current operation and when that began. Written by the thread, read by its supervisor."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 
@@ -27,6 +29,16 @@ class Pulse:
     def during(self, what: str, patience_s: float) -> "_During":
         """Return a context that marks this operation as in progress."""
         return _During(self, Doing(what, time.monotonic(), patience_s))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the current operation wait for others, whose time is not its own; its clock restarts afterwards."""
+        doing, self.doing = self.doing, None
+        try:
+            yield
+        finally:
+            self.doing = doing
+            self.renew()
 
     def renew(self) -> None:
         """Restart the clock of the current operation after a sign of life."""

@@ -204,10 +204,10 @@ class CameraRunner:
                 close()
 
     def _skipped(self, part: str, error: InspectorError) -> None:
-        self._reading.pulse.renew()  # an unreadable frame is a sign of life, too
         self._change(CameraState.STREAMING)
-        if not self._skips or self._wanted(self.name, self._reading.stop):
-            self._unreadable(self.name, part, error, self.camera.origin)
+        with self._reading.pulse.paused():  # an unreadable frame is a sign of life, too, and may have to wait for the others
+            if not self._skips or self._wanted(self.name, self._reading.stop):
+                self._unreadable(self.name, part, error, self.camera.origin)
         self._skips += 1
 
     def _recover(self, error: InspectorError, reading: _Reading) -> bool:

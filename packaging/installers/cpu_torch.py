@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stage import BUILD, BuildError, run
+from stage import BUILD, run
 
 _SYMBOL = re.compile(
-    r"^\s*\d+: [0-9a-f]+\s+(?P<size>\S+)\s+(?P<type>\S+)\s+(?P<bind>\S+)\s+\S+\s+(?:\[[^]]*\]\s+)?(?P<index>\S+)\s+"
+    r"^\s*\d+: [0-9a-f]+\s+\S+\s+\S+\s+(?P<bind>\S+)\s+\S+\s+(?:\[[^]]*\]\s+)?(?P<index>\S+)\s+"
     r"(?P<name>[^@\s]+)(?:@@?(?P<version>\S+))?"
 )
-_CUDA = "libtorch_cuda.so"
 _NO_DEVICE = 100
+_SYSTEM = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,6 @@ class Symbol:
     version: str
     defined: bool
     weak: bool
-    is_data: bool
-    size: int
 
 
 def symbols(file: Path) -> Iterator[Symbol]:
@@ -39,11 +37,7 @@ def symbols(file: Path) -> Iterator[Symbol]:
     for line in run(["readelf", "--dyn-syms", "-W", file]).splitlines():
         match = _SYMBOL.match(line)
         if match is not None:
-            kind, defined = match["type"], match["index"] != "UND"
-            size = int(match["size"], 0)
-            yield Symbol(
-                match["name"], match["version"] or "", defined, match["bind"] == "WEAK", kind in ("OBJECT", "TLS"), size
-            )
+            yield Symbol(match["name"], match["version"] or "", match["index"] != "UND", match["bind"] == "WEAK")
 
 
 def version_files(file: Path) -> dict[str, str]:
@@ -59,32 +53,30 @@ def version_files(file: Path) -> dict[str, str]:
 
 
 def replace_cuda(site: Path, *, system: re.Pattern[str]) -> list[str]:
-    """Replace torch's CUDA libraries in `site` by stand-ins and return their names.
+    """Put stand-ins for NVIDIA's libraries beside torch's own in `site` and return their names.
 
     `system`: matches the names of libraries that the system provides.
     """
     folder = site / "torch" / "lib"
-    real = {symbol.name: symbol for symbol in symbols(folder / _CUDA) if symbol.defined}
-    (folder / _CUDA).unlink()
     files = [path for top in ("torch", "torchvision") for path in sorted((site / top).rglob("*.so*")) if path.is_file()]
     files += sorted((site / "torchvision.libs").glob("*.so*"))
     here = {path.name for path in files}
     needed = {name for path in files for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(["readelf", "-dW", path]))}
-    absent = {name for name in needed - here if not system.search(name)}
-    if _CUDA not in absent:
-        raise BuildError(f"nothing asks for {_CUDA}: is this a torch for processors already?")
-    wanted = _missing(files)
+    absent = sorted(name for name in needed - here if not system.search(name))
     versions = {version: library for path in files for version, library in version_files(path).items() if library in absent}
     per_library: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in absent}
-    for name, version in wanted:
-        per_library[versions.get(version, _CUDA)][version if version in versions else ""].add(name)
+    for name, version in _missing(files, frozenset(versions)):
+        per_library[versions.get(version, absent[0])][version].add(name)
     for library, names in per_library.items():
-        _write(folder / library, names, real)
-    return sorted(per_library)
+        _write(folder / library, names)
+    return absent
 
 
-def _missing(files: list[Path]) -> set[tuple[str, str]]:
-    """Return name and version of the symbols that no file defines, and that are not Python's or the system's."""
+def _missing(files: list[Path], absent: frozenset[str]) -> set[tuple[str, str]]:
+    """Return name and version of the symbols that are asked for and that neither a file, nor Python, nor the system defines.
+
+    `absent`: versions of libraries that are not there: their symbols are missing even where another library has the same name.
+    """
     defined: set[str] = set()
     asked: set[tuple[str, str]] = set()
     for path in files:
@@ -93,22 +85,20 @@ def _missing(files: list[Path]) -> set[tuple[str, str]]:
                 defined.add(symbol.name)
             elif not symbol.weak:
                 asked.add((symbol.name, symbol.version))
-    of_system = ("GLIBC", "GCC_", "CXXABI", "GOMP", "OMP_", "GFORTRAN")
+    for name in _SYSTEM:  # some libraries ask for the system's symbols without a version
+        defined |= {symbol.name for symbol in symbols(Path(run(["gcc", f"-print-file-name={name}"]).strip())) if symbol.defined}
     return {
         (name, version)
         for name, version in asked
-        if name not in defined and not version.startswith(of_system) and not re.match(r"_?Py", name)
+        if version in absent or (not version and name not in defined and not re.match(r"_?Py", name))
     }
 
 
-def _write(file: Path, names: Mapping[str, set[str]], real: Mapping[str, Symbol]) -> None:
+def _write(file: Path, names: Mapping[str, set[str]]) -> None:
     source = BUILD / "stand-in.c"
+    wanted = sorted({name for found in names.values() for name in found})
     lines = [f"int answer_no_device(void) {{ return {_NO_DEVICE}; }}"]
-    for name in sorted({name for found in names.values() for name in found}):
-        if name in real and real[name].is_data:
-            lines.append(f"__attribute__((aligned(16))) char {name}[{max(real[name].size, 64)}];")
-        else:
-            lines.append(f'int {name}(void) __attribute__((alias("answer_no_device")));')
+    lines += [f'int {name}(void) __attribute__((alias("answer_no_device")));' for name in wanted]
     source.write_text("\n".join(lines) + "\n", "ascii")
     versions = BUILD / "stand-in.map"
     nodes = [f"{version} {{ global: {'; '.join(sorted(found))}; }};" for version, found in names.items() if version and found]

@@ -57,20 +57,20 @@ DROPPED = [
     (r"^openvino/libs/(lib)?(openvino_c\b|tbbmalloc_proxy|tbbbind)", "nothing links to it"),
     (r"^onnxruntime/capi/(libonnxruntime\.so|onnxruntime\.dll)", "the same code is in the Python module"),
     (r"^onnxruntime/(transformers|tools|quantization|datasets|backend)/", "tools for models"),
-    (r"^numpy/(f2py|distutils|doc|_pyinstaller)/", "for developers"),
+    (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers"),
     (r"^pyqtgraph/(examples|opengl|jupyter|canvas|flowchart)/", "not used"),
     (r"^cv2/(data/haar|utils/|gapi/|mat_wrapper/LICENSE)", "not used"),
     (r"^pygments/lexers/(?!__init__|_mapping|python|special|text)", "colours of programming languages"),
     (rf"^imagecodecs/_({_CODECS})\.", "no image file that is read uses it"),
     (rf"^imagecodecs\.libs/lib({_CODEC_LIBRARIES})", "for codecs that are left out"),
     (r"^pillow\.libs/libavif", "for a module that is left out"),
-    (r"^PIL/_(avif|imagingtk|imagingft|imagingmath)", "not used"),
+    (r"^PIL/_(avif|imagingtk)", "not used"),
 ]
 
 TRAINING_DROPPED = [
     *DROPPED,
-    (r"^torch/(include|share|bin|testing/_internal)/", "for compiling extensions of torch, and its own tests"),
-    (r"^torch/lib/(libtorch_cuda_linalg|libtorch_nvshmem|libcaffe2_nvrtc)\.so", "code for NVIDIA cards"),
+    (r"^torch/(include|share|bin/(?!torch_shm_manager))", "for compiling extensions of torch"),
+    (r"^torch/lib/(libtorch_cuda_linalg|libcaffe2_nvrtc|libgfortran)\.so", "code for NVIDIA cards, or nothing links to it"),
     (r"^(pip|wheel)(/|-)", "installs packages"),
     (r"^distutils-precedence\.pth$", "Python reads no .pth files here"),
 ]

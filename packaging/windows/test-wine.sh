@@ -3,13 +3,14 @@
 #
 # What wine cannot do, and no test here shows: a virus scanner that holds files, SmartScreen and signatures, elevation (UAC), cameras
 # of Windows (Media Foundation, DirectShow), the scaling of screens, drivers of graphics cards, and Windows' own ICU and C library:
-# wine has no icuuc.dll and no complex mathematics, so stand-ins for them are compiled here and laid beside the installed copy.
+# wine has no icuuc.dll, no bcryptprimitives.dll and no complex mathematics, so stand-ins for them are compiled here and laid beside the installed copy.
 
-export WINEPREFIX="$OUT/wine" WINEDEBUG=-all WINEDLLOVERRIDES="icuuc=n;mscoree,mshtml=d" XDG_RUNTIME_DIR="$OUT"
+export WINEPREFIX="$OUT/wine" WINEDEBUG=-all WINEDLLOVERRIDES="icuuc,bcryptprimitives=n;mscoree,mshtml=d" XDG_RUNTIME_DIR="$OUT"
 INSTALLED="$WINEPREFIX/drive_c/users/root/AppData/Local/Programs/Inspector"
 
-# Input and output that wine can use: a file and a pipe.
-in_wine() { unshare --net xvfb-run -a -s '-screen 0 1920x1080x24' wine "$@" </dev/null 2>>"$OUT/wine.log" | cat; }
+# Input and output that wine can use: a device and pipes; with a file Python finds no valid handle.
+# The only network is the loopback, which Windows always has and Python needs for pairs of sockets.
+in_wine() { unshare --net sh -c 'ip link set lo up && exec "$@"' sh xvfb-run -a -s '-screen 0 1920x1080x24' wine "$@" </dev/null 2> >(cat >>"$OUT/wine.log") | cat; }
 
 program() { in_wine "$INSTALLED/$VERSION/inspector.exe" "$@"; }
 
@@ -39,8 +40,9 @@ stand_ins() {
     local source="$ROOT/packaging/windows/wine" folder="$INSTALLED/$VERSION" options=(-shared -s -O1 -w -fno-builtin -static)
     x86_64-w64-mingw32-gcc "${options[@]}" -o "$folder/icuuc.dll" "$source/icuuc.c" "$source/icuuc.def"
     x86_64-w64-mingw32-gcc "${options[@]}" -o "$folder/zpi-ms-win-crt-math-l1-1-0.dll" "$source/math.c" "$source/math.def"
+    x86_64-w64-mingw32-gcc "${options[@]}" -o "$folder/bcryptprimitives.dll" "$source/bcryptprimitives.c" -ladvapi32
     # The modules that need complex numbers ask for the stand-in, by a name of the same length, in this copy only.
-    grep -rlZ --include='*.pyd' --include='*.dll' 'crealf\|cabsf' "$folder/site" "$folder"/training 2>/dev/null |
+    find "$folder" \( -name '*.pyd' -o -name '*.dll' \) ! -name 'zpi-*' -exec grep -lZ 'crealf\|cabsf' {} + |
         xargs -0 -r sed -i 's/api-ms-win-crt-math-l1-1-0/zpi-ms-win-crt-math-l1-1-0/g'
 }
 
@@ -77,7 +79,7 @@ windows_remove() {
 }
 
 windows() {
-    apt_install wine wine64 xvfb xauth gcc-mingw-w64-x86-64-win32 || stop "the tests of Windows need wine, xvfb and mingw"
+    apt_install iproute2 wine wine64 xvfb xauth gcc-mingw-w64-x86-64-win32 || stop "the tests of Windows need wine, xvfb and mingw"
     step "wine" make_prefix
     step "setup.exe" setup_program
     step "stand-ins for wine" stand_ins

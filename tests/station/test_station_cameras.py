@@ -283,10 +283,11 @@ def test_a_camera_that_is_stopped_while_it_starts_never_begins() -> None:
     runner = CameraRunner(
         FakeCamera("top", frames, live=True),
         wanted=lambda _name, _stop: True,
-        deliver=lambda _frame: None,
+        deliver=lambda _frame, _origin: None,
         report=stop_at_once,
-        unreadable=lambda _name, _part, _error: None,
+        unreadable=lambda _name, _part, _error, _origin: None,
         lost=lambda _count: None,
+        fault=lambda _where, _problem, _remedy: None,
     )
     runner.start()
     assert runner.join(1.0)

@@ -74,10 +74,13 @@ def test_what_ran_is_open_again_after_a_power_cut(opened: Open, own: Path, qtbot
     window.inspect.open_recipe(own)
     press(window, qtbot, "Start")
     qtbot.waitUntil(lambda: bool(conductor.stations))
+    press(window, qtbot, "Stop")
+    qtbot.waitUntil(lambda: window.inspect.tile.text == "STOPPED")
     power_cut(window)
 
-    again = opened(start=True)
+    again = opened()
     assert again.inspect.recipe_file == own
+    press(again, qtbot, "Start")  # one click next morning
     qtbot.waitUntil(lambda: len(conductor.stations) == 2)
     assert conductor.station.recipe.name == "Own line"
     assert not again.inspect.tile.simulated

@@ -350,10 +350,8 @@ def test_low_priority_lowers_the_priority(child: Child) -> None:
     assert worker.result(Made).size == max(before, 10)
 
 
-def test_the_command_is_this_program_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_is_this_program_again() -> None:
     assert worker_command("train") == [sys.executable, "-P", "-m", "inspector", "worker", "train"]
-    monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert worker_command("train") == [sys.executable, "worker", "train"]
 
 
 def test_a_job_larger_than_a_pipe_arrives_whole_and_no_file_of_it_is_left(

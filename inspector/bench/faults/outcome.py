@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from inspector.archive.segment import NOTICE, JournalRecord, read_header, scan
 from inspector.results.saving import RESULTS
 
 
@@ -41,6 +43,20 @@ class FaultCost:
 def saved_answers(out: Path) -> list[tuple[str, str]]:
     """Return part and verdict of every record in all run folders in `out`."""
     return [answer for file in sorted(out.glob(f"*/{RESULTS}")) for answer in answers_in(file.read_bytes())]
+
+
+def archived_answers(home: Path) -> list[tuple[str, str]]:
+    """Return part and verdict of every record in the archive of a user's data folder, but for those of interrupted parts."""
+    answers = []
+    for segment in sorted(home.rglob("*.journal")):
+        data = segment.read_bytes()
+        with suppress(ValueError):  # begun and not written yet
+            for item in scan(data, read_header(data)[1]):
+                if isinstance(item, JournalRecord) and item.sequence != NOTICE:
+                    content = item.content
+                    if content["kind"] == "result" and not content["is_partial"]:
+                        answers.append((content["part_id"], content["verdict"]))
+    return answers
 
 
 def answers_in(data: bytes) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 
-from inspector.bench.faults.outcome import FaultCost, answers_in, counted, saved_answers
+from inspector.bench.faults.outcome import FaultCost, answers_in, archived_answers, counted, saved_answers
 from inspector.cameras.demo.line import WINDOW, DemoLine
 from inspector.core.config import Option
 from inspector.core.errors import InspectorError
@@ -25,6 +25,7 @@ from inspector.results.saving import RESULTS
 
 _PATIENCE = 180.0  # seconds until something that must happen counts as lost
 _POLL = 0.02
+HOME = "home"  # folder of the user's data of these processes
 
 
 class StationProcess:
@@ -32,7 +33,7 @@ class StationProcess:
 
     def __init__(self, recipe: Path, *arguments: str | Path) -> None:
         command = [sys.executable, "-P", "-m", "inspector", "run", "--recipe", str(recipe), "--json", *map(str, arguments)]
-        home = str(recipe.parent / "home")  # not the user's archive
+        home = str(recipe.parent / HOME)  # not the user's archive
         environment = os.environ | {"XDG_DATA_HOME": home, "LOCALAPPDATA": home, "HOME": home}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         self.printed: list[bytes] = []
@@ -127,32 +128,35 @@ class _Feeder(threading.Thread):
             time.sleep(self._pause)
 
 
-def _grown(out: Path, before: int, feeder: _Feeder) -> bool:
+def _grown(home: Path, before: int, feeder: _Feeder) -> bool:
     """Wait for another record, as long as files arrive."""
-    return until(lambda: len(saved_answers(out)) > before or not feeder.is_alive())
+    return until(lambda: len(archived_answers(home)) > before or not feeder.is_alive())
 
 
 def killed_watching(folder: Path, bundle: Path, *, files: int = 150, kills: int = 12, pause: float = 0.05) -> FaultCost:
-    """Kill a station that watches a folder again and again, while files go on to arrive. Every file has exactly one record."""
-    incoming, out, chance = folder / "incoming", folder / "out", random.Random(1)
+    """Kill a station that watches a folder again and again, while files go on to arrive.
+
+    The archive, which is written before anything else, has exactly one record of every file, and none is told twice.
+    """
+    incoming, home, chance = folder / "incoming", folder / HOME, random.Random(1)
     incoming.mkdir()
     recipe = recipe_file(folder, bundle, f"folder:{incoming}", watch=True, settle=0.05, patience=0.2)
     feeder = _Feeder(incoming, files, pause)
     feeder.start()
     printed: list[tuple[str, str]] = []
     for _ in range(kills):
-        before = len(saved_answers(out))
-        with running(recipe, "--out", out) as station:
-            _grown(out, before, feeder)
+        before = len(archived_answers(home))
+        with running(recipe, "--out", folder / "out") as station:
+            _grown(home, before, feeder)
             time.sleep(chance.uniform(0.0, 0.2))
             station.end(signal.SIGKILL)
             printed += station.parts()
     feeder.join()
-    with running(recipe, "--out", out) as station:
-        until(lambda: len({part for part, _ in saved_answers(out)}) >= files)
+    with running(recipe, "--out", folder / "out") as station:
+        until(lambda: len({part for part, _ in archived_answers(home)}) >= files)
         station.end()
         printed += station.parts()
-    recorded = counted(feeder.names, saved_answers(out), untrue=feeder.cut)
+    recorded = counted(feeder.names, archived_answers(home), untrue=feeder.cut)
     told_twice = counted((), printed).doubled
     return FaultCost(recorded.parts, recorded.lost, recorded.doubled + told_twice, recorded.silent_ok)
 

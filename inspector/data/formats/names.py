@@ -74,8 +74,9 @@ def place_of(folder: str) -> Place:
     return Place(part, tuple(rest))
 
 
-def _words(piece: str) -> list[str]:
-    return [word for word in _WORDS.split(_JOINED.sub(r"\1 \2", piece.lower())) if word]
+@lru_cache(maxsize=1 << 16)
+def _words(piece: str) -> tuple[str, ...]:
+    return tuple(word for word in _WORDS.split(_JOINED.sub(r"\1 \2", piece.lower())) if word)
 
 
 def _is_role(piece: str) -> bool:

@@ -163,7 +163,8 @@ def draw_scale(painter: QPainter, view: QSizeF, scale: Scale) -> None:
     numbers = ticks(temperature(scale.low, scale.unit), temperature(scale.high, scale.unit))
     texts = [f"{number:g}" for number in numbers]
     wide = max([metrics.horizontalAdvance(text) for text in texts], default=0)
-    bar = QRectF(view.width() - theme.SPACING * 2, view.height() * 0.18, theme.SPACING * 1.5, view.height() * 0.7)
+    top = max(view.height() * 0.12, theme.SPACING * 3 + 2 * metrics.height())  # below the mark of a simulation
+    bar = QRectF(view.width() - theme.SPACING * 2, top, theme.SPACING * 1.5, view.height() - top - metrics.height())
     painter.fillRect(QRectF(view.width() - SCALE_WIDTH, 0, SCALE_WIDTH, view.height()), theme.DARK.color("canvas"))
     colors = QLinearGradient(bar.bottomLeft(), bar.topLeft())
     table = PALETTES[scale.palette]

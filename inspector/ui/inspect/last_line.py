@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from inspector.core.addresses import hide_secrets
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
 from inspector.core.paths import user_data
@@ -28,7 +29,13 @@ class LastLine:
 
 
 def keep(line: LastLine) -> None:
-    """Write what runs now. A failure is not told: it only matters after another one."""
+    """Write what runs now. A failure is not told: it only matters after another one.
+
+    A source with a login is not kept, so that no secret is on the disk; such a line does not go on by itself.
+    """
+    if hide_secrets(line.source) != line.source:
+        forget()
+        return
     try:
         write_atomically(user_data() / FILE, json.dumps(asdict(line)).encode())
     except StorageError as error:
