@@ -142,11 +142,11 @@ class CameraRunner:
             self._fault(self.name, None, None)
             return
         problem = message(
-            "The camera {camera} has shown no sign of life for {seconds:.0f} s: its disk or share does not answer.",
+            "The camera {camera} has shown no sign of life for {seconds:.0f} s.",
             camera=self.name,
             seconds=now - doing.since,
         )
-        self._fault(self.name, problem, message("Check the disk, or the network to the share."))
+        self._fault(self.name, problem, message("Check its disk, the network to its share, and what else keeps this computer busy."))
 
     def _alive(self) -> None:
         self._reading.pulse.renew()

@@ -4306,6 +4306,10 @@
         <translation>手作業で元に戻してください。以前のファイルは {backup} です。</translation>
     </message>
     <message>
+        <source>Check its disk, the network to its share, and what else keeps this computer busy.</source>
+        <translation>ディスク、共有フォルダーへのネットワーク、このコンピューターの他の負荷を確認してください。</translation>
+    </message>
+    <message>
         <source>Check its power, cable and network.</source>
         <translation>電源・ケーブル・ネットワークを確認してください。</translation>
     </message>
@@ -5134,6 +5138,10 @@
         <translation>カメラ {camera} が停止しません。ドライバーが応答していません。</translation>
     </message>
     <message>
+        <source>The camera {camera} has shown no sign of life for {seconds:.0f} s.</source>
+        <translation>カメラ {camera} から {seconds:.0f} 秒間反応がありません。</translation>
+    </message>
+    <message>
         <source>The card of the bundle {bundle} does not list {file}.</source>
         <translation>バンドル {bundle} のカードに {file} の記載がありません。</translation>
     </message>
@@ -5734,10 +5742,6 @@
         <translation>ディスクまたはサーバーを確認してください。その間、記録はジャーナルで待機します。</translation>
     </message>
     <message>
-        <source>Check the disk, or the network to the share.</source>
-        <translation>ディスク、または共有フォルダーへのネットワークを確認してください。</translation>
-    </message>
-    <message>
         <source>Check the disk, or what else it is written to.</source>
         <translation>書き込み先のディスクなどを確認してください。</translation>
     </message>
@@ -6224,10 +6228,6 @@
     <message>
         <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
         <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
-    </message>
-    <message>
-        <source>The camera {camera} has shown no sign of life for {seconds:.0f} s: its disk or share does not answer.</source>
-        <translation>カメラ {camera} は {seconds:.0f} 秒間応答がありません。ディスクまたは共有フォルダーが応答していません。</translation>
     </message>
     <message>
         <source>The choice of {when} was made for another version of {bundle}: tune again.</source>

@@ -231,7 +231,7 @@ def test_a_folder_without_permission(qtbot: QtBot, dialog: TrainingDialog, tmp_p
 
 def test_a_trouble_is_gone_with_the_next_folder(qtbot: QtBot, dialog: TrainingDialog, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    pictures(tmp_path / "data", "a", "b")
+    pictures(tmp_path / "data", "good", "b")
     dialog.set_folder(tmp_path / "empty")
     qtbot.waitUntil(lambda: bool(dialog.data.empty.trouble), timeout=20_000)
     dialog.set_folder(tmp_path / "data")

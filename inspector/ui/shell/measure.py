@@ -73,13 +73,13 @@ def stall(seconds: str) -> None:
         window.worker.start()
         window.resize(*SIZE)
         window.show()
-        watch = _Watch(float(seconds), begin=window.inspect.start, done=app.quit)
+        watch = _Watch(float(seconds), begin=window.inspect.start, done=app.exit)
         window.inspect.parts_seen.connect(watch.seen)
         timer = QTimer(window)
         timer.setTimerType(Qt.TimerType.PreciseTimer)
         timer.timeout.connect(watch.tick)
         timer.start(round(PERIOD_MS))
-        QTimer.singleShot(round(1000 * (PATIENCE_S + 2 * float(seconds))), app.quit)
+        QTimer.singleShot(round(1000 * (PATIENCE_S + 2 * float(seconds))), app.exit)
         app.exec()
         window.close_now()
     _say(watch.result())
@@ -151,13 +151,13 @@ def looking(folder: str) -> None:
                 found = dialog.data.survey
                 if found is not None and found.complete and dialog.network.settled and dialog.data.samples_known:
                     known.append(found.images)
-                    app.quit()
+                    app.exit()
 
         timer = QTimer(dialog)
         timer.setTimerType(Qt.TimerType.PreciseTimer)
         timer.timeout.connect(tick)
         timer.start(round(PERIOD_MS))
-        QTimer.singleShot(round(1000 * _LOOKING_PATIENCE_S), app.quit)
+        QTimer.singleShot(round(1000 * _LOOKING_PATIENCE_S), app.exit)
         app.exec()
         dialog.end()
     _say({**_spread(rest, ran), "seconds": ran[-1] - ran[0], "images": known[0] if known else 0})
@@ -179,7 +179,7 @@ def bare(file: str) -> None:
     def paint() -> None:
         label.repaint()
         shown.append(time.monotonic())
-        app.quit()
+        app.exit()
 
     QTimer.singleShot(0, label, paint)
     app.exec()
