@@ -22,7 +22,7 @@ from inspector.ui.widgets.cover import Cover
 from inspector.ui.widgets.themed import Themed
 
 _PAINTED: Final = QEvent.Type(QEvent.registerEventType())
-GAUGE: Final = theme.SPACING * 10  # width of the whole takt in the folded meter
+GAUGE: Final = theme.SPACING * 8  # width of the whole takt in the folded meter
 
 
 class DisplayClock(QObject):
