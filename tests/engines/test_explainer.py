@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import pytest
 
 from inspector.bundles.bundle import Bundle, Card
@@ -17,6 +16,7 @@ from inspector.core.errors import ConfigError, EngineError
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.imaging.preprocessing import InputSpec
+from tests.children import workers
 
 Bundles = Callable[[str], Bundle]
 
@@ -46,7 +46,7 @@ def test_one_worker_answers_all_questions(bundles: Bundles) -> None:
     try:
         layers = made.layers()
         assert layers[0] == "neck"
-        worker = psutil.Process().children()
+        (worker,) = workers()
         whole = made.explain(frame())
         assert whole.values.shape == (32, 48)
         assert whole.values.dtype == np.float32
@@ -63,8 +63,8 @@ def test_one_worker_answers_all_questions(bundles: Bundles) -> None:
         with pytest.raises(ConfigError, match="does not fit"):
             made.explain(frame(), region=Region(90, 0, 20, 20))
         np.testing.assert_array_equal(made.explain(frame()).values, whole.values)  # a refusal does no harm
-        assert psutil.Process().children() == worker
-        worker[-1].kill()
+        assert workers() == [worker]
+        worker.kill()
         with pytest.raises(EngineError, match="ended unexpectedly"):
             made.explain(frame())
         assert made.layers() == layers  # a new one was started

@@ -21,15 +21,11 @@ from inspector.engines.onnx_runtime import OnnxRuntimeEngine
 from inspector.engines.remote import RemoteEngine
 from inspector.imaging.preprocessing import Prepared
 from inspector.workers import exchange
+from tests.children import workers
 
 Bundles = Callable[[str], Bundle]
 Batch = Callable[[Card, int], Prepared]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
-
-
-def children() -> list[psutil.Process]:
-    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in alive if "worker" in " ".join(child.cmdline())]
 
 
 def exchanges() -> set[Path]:
@@ -44,7 +40,7 @@ def test_an_isolated_engine_gives_the_same_outputs_from_another_process(bundles:
         expected = engine.infer(batch(bundle.card, 4))
     with open_engine("torch", bundle, threads=1) as isolated:
         assert isinstance(isolated, RemoteEngine)
-        assert len(children()) == 1
+        assert len(workers()) == 1
         np.testing.assert_allclose(isolated.infer(batch(bundle.card, 4)), expected, atol=1e-5)
         first = isolated.infer(batch(bundle.card, 2))
         kept = first.copy()
@@ -52,7 +48,7 @@ def test_an_isolated_engine_gives_the_same_outputs_from_another_process(bundles:
         np.testing.assert_array_equal(first, kept)
         with pytest.raises(EngineError, match="takes 1 to 4 frames"):
             isolated.infer(batch(bundle.card, 5))
-    assert children() == []
+    assert workers() == []
     assert exchanges() == before
 
 
@@ -66,7 +62,7 @@ def isolated(bundles: Bundles) -> RemoteEngine:
 def test_a_crash_is_told_at_once(isolated: RemoteEngine, bundles: Bundles, batch: Batch) -> None:
     frames = batch(bundles("classification").card, 1)
     isolated.infer(frames)
-    os.kill(children()[0].pid, signal.SIGKILL)
+    os.kill(workers()[0].pid, signal.SIGKILL)
     began = time.monotonic()
     with pytest.raises(EngineError, match="SIGKILL"):
         isolated.infer(frames)
@@ -74,12 +70,12 @@ def test_a_crash_is_told_at_once(isolated: RemoteEngine, bundles: Bundles, batch
     with pytest.raises(EngineError, match="closed"):
         isolated.infer(frames)
     isolated.close()
-    assert children() == []
+    assert workers() == []
 
 
 @POSIX
 def test_a_crash_in_the_middle_of_a_batch_is_told_at_once(isolated: RemoteEngine, bundles: Bundles, batch: Batch) -> None:
-    pid = children()[0].pid
+    pid = workers()[0].pid
     os.kill(pid, signal.SIGSTOP)  # it never answers, and dies while it is waited for
     timer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
     timer.start()
@@ -96,16 +92,16 @@ def test_a_worker_that_hangs_is_ended(
 ) -> None:
     monkeypatch.setattr(remote, "REPLY_TIMEOUT_S", 0.5)
     monkeypatch.setattr(remote, "_CLOSE_GRACE_S", 0.2)
-    os.kill(children()[0].pid, signal.SIGSTOP)
+    os.kill(workers()[0].pid, signal.SIGSTOP)
     with pytest.raises(EngineError, match="has not answered"):
         isolated.infer(batch(bundles("classification").card, 1))
-    assert children() == []
+    assert workers() == []
 
 
 def test_closing_twice_leaves_nothing(isolated: RemoteEngine) -> None:
     isolated.close()
     isolated.close()
-    assert children() == []
+    assert workers() == []
 
 
 def test_what_is_wrong_with_a_bundle_is_said_as_the_engine_says_it(bundles: Bundles) -> None:
@@ -115,7 +111,7 @@ def test_what_is_wrong_with_a_bundle_is_said_as_the_engine_says_it(bundles: Bund
     nowhere = Bundle(bundles("classification").folder / "nowhere", bundles("classification").card)
     with pytest.raises(ConfigError, match="There is no bundle"):
         RemoteEngine(nowhere, engine="onnxruntime")
-    assert children() == []
+    assert workers() == []
     assert exchanges() == before
 
 
@@ -135,6 +131,7 @@ import sys, time
 from pathlib import Path
 from inspector.bundles.bundle import Bundle
 from inspector.engines.remote import RemoteEngine
+
 engine = RemoteEngine(Bundle.open(Path(sys.argv[1])), engine="onnxruntime", threads=1)
 print(engine._link._process.pid, flush=True)
 time.sleep(60)

@@ -26,6 +26,7 @@ pytest.importorskip("nncf")
 
 from inspector.ml.export.variants import Order as ExportOrder
 from inspector.workers.messages import Progress
+from tests.children import workers
 from tests.reports import Quiet, export_variant
 
 
@@ -74,10 +75,6 @@ def measured(tuning: Tuning) -> set[str]:
 
 def told(tuning: Tuning) -> list[str]:
     return [one.text for one in tuning.left_out if "Other programs" not in one.text]
-
-
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
 
 
 def test_what_is_missing_is_exported_once_and_measured(window: Bundle) -> None:
@@ -160,7 +157,7 @@ def test_an_export_that_is_killed_leaves_the_last_good_variant_and_the_tuning_go
     killed: list[int] = []
 
     def kill() -> None:
-        killed.extend(child.pid for child in children() if child.pid not in killed)
+        killed.extend(child.pid for child in workers(recursive=True) if child.pid not in killed)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
@@ -180,8 +177,8 @@ def test_cancelling_ends_the_export_and_keeps_what_was_there(window: Bundle) -> 
 
     with pytest.raises(KeyboardInterrupt):
         tune(order(window, "int8"), Told(cancel))
-    psutil.wait_procs(children(), timeout=5)
-    assert not children()
+    psutil.wait_procs(workers(recursive=True), timeout=5)
+    assert not workers(recursive=True)
     assert (window.folder / CARD).read_bytes() == before
     assert not (window.folder.parent / "tuned").exists()
 
