@@ -54,6 +54,7 @@ def run_content(status: StationStatus, context: RunContext) -> dict[str, Any]:
         "software": __version__,
         "mode": status.mode,
         "recipe": "" if recipe is None else recipe.name,
+        "is_simulated": recipe is not None and recipe.is_simulated,
         "judging": "" if judging is None else judging.why.text,
     }
 
@@ -122,7 +123,7 @@ def interrupted_content(run: Mapping[str, Any], notice: Mapping[str, Any]) -> di
         "kind": "result",
         "result_state": ABORTED,
         "is_partial": True,
-        "is_simulated": False,
+        "is_simulated": bool(run.get("is_simulated")),
         "creation_time": notice.get("creation_time"),
         "monotonic": notice.get("monotonic"),
         "part_id": notice.get("part_id", ""),

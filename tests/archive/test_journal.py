@@ -187,7 +187,7 @@ def test_after_a_failed_fsync_the_records_are_written_again_elsewhere(tmp_path: 
 
 def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, StationKey(tmp_path))
-    journal.submit({"kind": "run", "recipe": "plates"})
+    journal.submit({"kind": "run", "recipe": "plates", "is_simulated": True})
     for part in range(4):
         journal.opened(part, opened_content(f"P{part}"))
     journal.submit({"kind": "result", "run_sequence": 1}, settles=1)
@@ -203,6 +203,7 @@ def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path
     left = [record for record in records if record.get("result_state") == 3]
     assert [(record["part_id"], record["verdict"]) for record in left] == [("P0", "NOT_INSPECTED"), ("P3", "NOT_INSPECTED")]
     assert "interrupted" in left[0]["reasons"][0]["template"]
+    assert left[0]["is_simulated"], "a simulated line's parts are none of a real one"
     assert (records[-1]["kind"], records[-1]["interrupted"]) == ("run_ended", True)
     (third,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
     assert finish_interrupted(third) == 0, "said once"
