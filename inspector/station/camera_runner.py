@@ -146,7 +146,8 @@ class CameraRunner:
             camera=self.name,
             seconds=now - doing.since,
         )
-        self._fault(self.name, problem, message("Check its disk, the network to its share, and what else keeps this computer busy."))
+        remedy = message("Check its disk, the network to its share, and what else keeps this computer busy.")
+        self._fault(self.name, problem, remedy)
 
     def _alive(self) -> None:
         self._reading.pulse.renew()

@@ -242,9 +242,10 @@ class Shooter(QObject):
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
 
     def _take_when_calm(self) -> None:
-        """Take the picture once no heat map is being computed and the list of trainings is read."""
+        """Take the picture once no heat map is being computed, the list of trainings is read and a recipe's frame is there."""
         window = self._window
         busy = window.inspect.analysis.current().busy or (window.page == "train" and not window.train.calm)
+        busy = busy or (window.page == "recipes" and window.recipes.editor.canvas.frame is None)
         if busy and time.monotonic() < self._until:
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
         else:
