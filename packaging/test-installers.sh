@@ -8,25 +8,14 @@
 set -euo pipefail
 # shellcheck source=packaging/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=packaging/steps.sh
+source "$ROOT/packaging/steps.sh"
 
 DIST="$ROOT/build/dist"
 OUT="$ROOT/build/installers-test"
 DEBIAN="$OUT/bookworm"
 VERSION="$(sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/pyproject.toml" | head -n 1)"
 HOME_PATH="/home/検査 員"
-failed=()
-
-step() {
-    local name="$1" start=$SECONDS code=0
-    shift
-    printf '\n=== %s\n' "$name"
-    set +e # not "|| code=$?": there the shell would not stop at the first failure
-    (set -euo pipefail; "$@") </dev/null
-    code=$?
-    set -e
-    printf '=== %s: %s after %d s\n' "$name" "$([ $code = 0 ] && echo passed || echo "FAILED with exit code $code")" $((SECONDS - start))
-    [ $code = 0 ] || failed+=("$name")
-}
 
 need() { # need WHAT COMMAND...: stop the step with a sentence if a command fails
     local what="$1"
@@ -251,12 +240,15 @@ mkdir -p "$OUT"
 [ "$(id -u)" = 0 ] || stop "these tests need root: they make a system of their own to install into"
 case "${1:-all}" in
 linux) linux ;;
-windows) source "$ROOT/packaging/windows/test-wine.sh" && windows ;;
-all) linux && source "$ROOT/packaging/windows/test-wine.sh" && windows ;;
+windows)
+    source "$ROOT/packaging/windows/test-wine.sh"
+    windows
+    ;;
+all)
+    linux
+    source "$ROOT/packaging/windows/test-wine.sh"
+    windows
+    ;;
 *) stop "usage: test-installers.sh [linux|windows|all]" 2 ;;
 esac
-if [ ${#failed[@]} -gt 0 ]; then
-    printf '\nfailed: %s\n' "$(IFS=,; echo "${failed[*]}")"
-    exit 1
-fi
-printf '\neverything passed after %d s\n' "$SECONDS"
+end_of_steps
