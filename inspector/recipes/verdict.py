@@ -68,15 +68,20 @@ def margin(predictions: Sequence[Prediction], judgements: Sequence[Judgement]) -
 
 
 def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | None:
-    if prediction is None or not math.isfinite(judgement.value):
+    if prediction is None or not math.isfinite(_limited(judgement)):
         return None
-    answer = prediction.answer
+    answer, value = prediction.answer, _limited(judgement)
     if isinstance(answer, Scores):
-        return answer.margin if judgement.quantity == "class" else abs(judgement.value - judgement.limit)
+        return answer.margin if judgement.quantity == "class" else abs(value - judgement.limit)
     if isinstance(answer, Boxes):
         return min((abs(float(score) - prediction.threshold) for score in answer.scores), default=1.0)
-    larger = max(abs(judgement.value), abs(judgement.limit))
-    return abs(judgement.value - judgement.limit) / larger if larger else 1.0
+    larger = max(abs(value), abs(judgement.limit))
+    return abs(value - judgement.limit) / larger if larger else 1.0
+
+
+def _limited(judgement: Judgement) -> float:
+    """Return what the limit holds for: the value, or its difference to the good parts before."""
+    return judgement.value - (judgement.baseline or 0.0)
 
 
 def learn(recipe: Recipe, decision: Decision, history: History) -> None:
@@ -174,9 +179,10 @@ def _compared(judgement: Judgement, rule: Rule, history: History) -> Judgement:
     if history.known(key, count) < count:
         return replace(judgement, verdict=Verdict.REVIEW, baseline=math.nan)
     baseline = history.mean(key)
-    difference = Measured(judgement.name, judgement.value - baseline)
+    compared = replace(judgement, baseline=baseline)
+    difference = Measured(compared.name, _limited(compared))
     verdict, limit = QUANTITIES[rule.quantity].decide(difference, Limits(rule.when, rule.limit, rule.review))
-    return replace(judgement, verdict=verdict, limit=limit, baseline=baseline)
+    return replace(compared, verdict=verdict, limit=limit)
 
 
 def _wanted(rule: Rule, step: InspectModel, prediction: Prediction) -> tuple[int, ...]:
@@ -203,8 +209,7 @@ def _reason(judgement: Judgement, rule: Rule, prediction: Prediction, history: H
         yield verdict, message(problem, count=count, known=known)
     else:
         baseline = judgement.baseline
-        value = judgement.value - (baseline or 0.0)
-        reason = quantity.reason(judgement.name, value, judgement.limit, verdict, rule.when)
+        reason = quantity.reason(judgement.name, _limited(judgement), judgement.limit, verdict, rule.when)
         if baseline is not None:
             reason = message(
                 "{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})",

@@ -12,7 +12,7 @@ from inspector.core.types import Boxes, HotSpot, Masks, Prediction, Region, Scor
 from inspector.recipes.history import History
 from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
-from inspector.recipes.verdict import Decision, as_then, judge, learn
+from inspector.recipes.verdict import Decision, as_then, judge, learn, margin
 
 WHOLE = Region(0, 0, 100, 80)
 DEFECTS = ("scratch", "stain")
@@ -275,6 +275,16 @@ def test_a_part_is_compared_with_the_good_parts_before() -> None:
     assert _part(recipe, history, _temperatures(32.0), failed=True).verdict is Verdict.NOT_INSPECTED
     (judgement,) = judge(recipe, [_temperatures(32.0)], (), history).judgements
     assert judgement.baseline == pytest.approx(mean)  # neither the NG, the REVIEW nor the failed part joined
+
+
+def test_the_margin_of_a_comparison_is_that_of_the_difference() -> None:
+    recipe, history, part = _recipe(COMPARED), History(), [_temperatures(33.0)]
+    assert margin(part, judge(recipe, part, (), history).judgements) is None  # nothing to compare with yet
+    for _ in range(3):
+        _part(recipe, history, _temperatures(30.0))
+    (judgement,) = judge(recipe, part, (), history).judgements
+    assert (judgement.verdict, judgement.limit) == (Verdict.REVIEW, 2.0)
+    assert margin(part, [judgement]) == pytest.approx((3.0 - 2.0) / 3.0)
 
 
 def test_a_part_that_another_rule_refuses_is_no_good_part() -> None:
