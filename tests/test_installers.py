@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 PROGRAM = """#!/bin/sh
 case "$1" in
-doctor) test "{works}" = yes ;;
+doctor) {doctor} ;;
 --version) echo "inspector, version {version}" ;;
 esac
 """
@@ -41,10 +41,11 @@ def linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleTyp
             del sys.modules[name]
 
 
-def _installer(linux: ModuleType, folder: Path, version: str, *, works: bool = True) -> Path:
+def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0") -> Path:
+    """Return an installer; `doctor`: what the program's self-test does."""
     program = folder / f"program-{version}"
     program.mkdir(parents=True)
-    (program / "inspector").write_text(PROGRAM.format(works="yes" if works else "no", version=version))
+    (program / "inspector").write_text(PROGRAM.format(doctor=doctor, version=version))
     (program / "inspector").chmod(0o755)
     release = linux.Release(version, "0123abcd", 1_700_000_000)
     linux.add_share(program, release)
@@ -112,11 +113,22 @@ def test_half_an_installer_and_a_damaged_one_say_so(linux: ModuleType, tmp_path:
 
 def test_a_version_that_fails_its_self_test_changes_nothing(linux: ModuleType, tmp_path: Path, home: Path) -> None:
     good = _installer(linux, tmp_path / "made", "1.0")
-    bad = _installer(linux, tmp_path / "made", "1.1", works=False)
+    bad = _installer(linux, tmp_path / "made", "1.1", doctor="exit 1")
     assert _sh("sh", good, home=home).returncode == 0
     done = _sh("sh", bad, home=home)
     assert done.returncode == 1
     assert "failed its self-test; nothing was installed" in done.stderr
+    assert _sh(home / ".local" / "bin" / "inspector", "--version", home=home).stdout == "inspector, version 1.0\n"
+    programs = home / ".local" / "opt" / "inspector"
+    assert sorted(path.name for path in programs.iterdir()) == ["1.0", "current", "uninstall.sh"]
+
+
+def test_an_interrupted_repair_leaves_the_program_as_it_was(linux: ModuleType, tmp_path: Path, home: Path) -> None:
+    """The installer is told to end while the same version, unpacked anew, tests itself."""
+    good = _installer(linux, tmp_path / "made", "1.0")
+    interrupted = _installer(linux, tmp_path / "again", "1.0", doctor="kill -TERM $PPID")
+    assert _sh("sh", good, home=home).returncode == 0
+    assert _sh("sh", interrupted, home=home).returncode == 1
     assert _sh(home / ".local" / "bin" / "inspector", "--version", home=home).stdout == "inspector, version 1.0\n"
     programs = home / ".local" / "opt" / "inspector"
     assert sorted(path.name for path in programs.iterdir()) == ["1.0", "current", "uninstall.sh"]
