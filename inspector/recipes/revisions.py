@@ -62,10 +62,18 @@ def list_revisions(path: Path) -> list[Revision]:
 def _revision(file: Path, note: dict[str, Any]) -> Revision | None:
     try:
         number = int(file.stem[1:].partition("-")[0])
-        utc = datetime.fromisoformat(note["utc"]) if note else datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     except (ValueError, OSError):  # a file of somebody else's
         return None
-    return Revision(number, str(note.get("who", "")), utc, file)
+    return Revision(number, str(note.get("who", "")), _noted_time(note) or changed, file)
+
+
+def _noted_time(note: dict[str, Any]) -> datetime | None:
+    """Return the time in a note; None if it holds none, as after somebody edited it."""
+    try:
+        return datetime.fromisoformat(str(note.get("utc"))).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def previous(path: Path) -> Revision:
@@ -97,5 +105,5 @@ def _content(path: Path) -> bytes:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name
+    except (OSError, KeyError, ImportError):  # an account without a name; Windows then looks for a module it does not have
         return ""

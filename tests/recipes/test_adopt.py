@@ -1,5 +1,6 @@
 """A new bundle is taken into a recipe: the file says so, the old one is kept, and it can be taken back."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from inspector.recipes import adopt
 from inspector.recipes.automatic import completed, default_rules
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import InspectModel, Rule, load_recipe
+from inspector.recipes.revisions import list_revisions
 from inspector.runs.folder import NOTHING_LEARNT
 from inspector.tasks.base import DEFAULT_THRESHOLD
 
@@ -194,3 +196,16 @@ def test_a_detector_of_temperatures_goes_to_the_thermal_camera_and_to_no_other(r
     assert changed.inspect[-1] == step
     with pytest.raises(ConfigError, match="hot-bolts reads temperatures, and the camera visible gives pictures"):
         adopt.adopt(file.recipe, cards, adopt.Wish(step.model_copy(update={"camera": "visible"})), card)
+
+
+def test_a_damaged_list_of_revisions_hides_none_of_them(recipe: Path) -> None:
+    file = adopt.open_recipe_file(recipe)
+    adopt.write_changed(file, file.recipe.model_copy(update={"name": "Another", "revision": 2}), recipe)
+    notes = recipe.with_name("line.revisions") / "revisions.jsonl"
+    first, second = sorted(path.name for path in notes.parent.glob("*.toml"))
+    lines = [{"file": first}, {"file": second, "who": "Ann", "utc": "2026-11-30T08:00:00"}]  # one time lost, the other bare
+    notes.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    newest, oldest = list_revisions(recipe)
+    assert [(one.number, one.who) for one in (newest, oldest)] == [(2, "Ann"), (1, "")]
+    assert newest.utc == datetime(2026, 11, 30, 8).astimezone(UTC)
+    assert oldest.utc.tzinfo is not None
