@@ -11,8 +11,9 @@ from rich.progress import Progress
 
 from inspector.cli.bench_archive import archive
 from inspector.cli.bench_faults import faults, watched
-from inspector.cli.bench_line import COMMANDS, rounded
+from inspector.cli.bench_line import COMMANDS
 from inspector.cli.bench_window import dialog, start, window
+from inspector.cli.support.bench_output import AS_JSON, progress, rounded
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
 from inspector.runs.settings import parse_size
 
@@ -31,7 +32,7 @@ def bench() -> None:
 @click.option("--size", default=None, metavar="N|WxH", help="Input size in pixels; by default the task's.")
 @click.option("--images", type=click.IntRange(8), default=128, show_default=True, help="At most so many.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Loader and training step in turn.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+@AS_JSON
 def loading(
     data: Path | None, task: str | None, network: str | None, size: str | None, images: int, rounds: int, as_json: bool
 ) -> None:
@@ -74,7 +75,7 @@ def loading(
 @click.option("--size", "sides", type=click.IntRange(32, 1024), multiple=True, default=(128, 224), show_default=True)
 @click.option("--batch", type=click.IntRange(2, 64), default=8, show_default=True, help="Images a training step.")
 @click.option("--engine", default="openvino", show_default=True, help=f"One of {', '.join(ENGINES)}.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+@AS_JSON
 def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine: str, as_json: bool) -> None:
     """Measure milliseconds an image of training and inspection: the table behind the time estimates."""
     from inspector.bench.steps import bench_network
@@ -108,22 +109,14 @@ def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine:
     "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Each with the training at rest and at work."
 )
 @click.option("--seconds", type=click.FloatRange(1), default=8.0, show_default=True, help="Of each measurement.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+@AS_JSON
 def beside_training(network: str, training: str, engine: str, rounds: int, seconds: float, as_json: bool) -> None:
     """Measure parts a second of the line with a training over parts a second without one, and the number of lost parts."""
     from inspector.bench.beside import bench_beside
 
     find(ENGINES, engine, "engine")
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{network} beside {training}", total=rounds + 2)
-        result = bench_beside(
-            network,
-            training=training,
-            engine=engine,
-            rounds=rounds,
-            seconds=seconds,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress(f"{network} beside {training}") as tell:
+        result = bench_beside(network, training=training, engine=engine, rounds=rounds, seconds=seconds, progress=tell)
     if as_json:
         click.echo(json.dumps(rounded(asdict(result))))
         return

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from inspector.cli.bench_line import rounded
+from inspector.cli.support.bench_output import AS_JSON, rounded
 from inspector.recipes.locate import find_bundle
 
 
@@ -17,7 +17,7 @@ from inspector.recipes.locate import find_bundle
 @click.option("--inspections", type=click.IntRange(0), default=200_000, show_default=True, help="To find and judge again.")
 @click.option("--kills", type=click.IntRange(0), default=50, show_default=True, help="Of a station at random instants.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Each measures all sides in turn.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+@AS_JSON
 def archive(*, model: str, line: bool, inspections: int, kills: int, rounds: int, as_json: bool) -> None:
     """Measure records a second, the line beside it, queries, what-if, and what is there after kills."""
     from inspector.bench.archive import bench_archive

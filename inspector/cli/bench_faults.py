@@ -7,17 +7,16 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from inspector.cli.bench_line import rounded
+from inspector.cli.support.bench_output import AS_JSON, progress, rounded
 from inspector.recipes.locate import find_bundle
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 _MODEL = click.option("--model", default="window-state", show_default=True, metavar="BUNDLE", help="A small one is quick.")
 
 
 @click.command()
 @click.option("--fault", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.  [default: all]")
 @_MODEL
-@_AS_JSON
+@AS_JSON
 def faults(*, names: tuple[str, ...], model: str, as_json: bool) -> int:
     """Provoke every fault for real: lost parts, doubled parts, and parts that are OK without a true frame. All must be 0.
 
@@ -51,19 +50,13 @@ def faults(*, names: tuple[str, ...], model: str, as_json: bool) -> int:
 @_MODEL
 @click.option("--files", type=click.IntRange(0), default=100_000, show_default=True, help="In the folder from the start.")
 @click.option("--arrivals", type=click.IntRange(10), default=200, show_default=True, help="One every tenth of a second.")
-@_AS_JSON
+@AS_JSON
 def watched(*, model: str, files: int, arrivals: int, as_json: bool) -> None:
     """Measure the time from a file's arrival in a full watched folder to its verdict."""
     from inspector.bench.watched import bench_watched
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{files} files", total=None)
-        result = bench_watched(
-            find_bundle(model),
-            files=files,
-            arrivals=arrivals,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress(f"{files} files") as tell:
+        result = bench_watched(find_bundle(model), files=files, arrivals=arrivals, progress=tell)
     if as_json:
         click.echo(json.dumps(rounded(asdict(result))))
         return

@@ -1,16 +1,16 @@
 """`inspector bench pipeline | latency | soak | engines`: speed of the inspection line."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from inspector.cli.support.bench_output import AS_JSON, progress, rounded
 from inspector.core.registry import ENGINES
 from inspector.core.types import PRECISIONS, Precision
 from inspector.recipes.locate import find_bundle
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from inspector.bench.pipeline import Verdicts
 
 _NETWORKS = ("simple_cnn", "simple_yolo", "unet", "resnet50", "efficientnet_b0", "efficientnet_lite0")
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 _ENGINE = click.option(
     "--engine", type=click.Choice(list(ENGINES)), default="openvino", show_default=True, help="What runs it."
 )
@@ -40,7 +39,7 @@ def _compared(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--network", type=click.Choice(_NETWORKS), default="simple_cnn", show_default=True, help="At its full size."
         ),
-        _AS_JSON,
+        AS_JSON,
     ):
         command = option(command)
     return command
@@ -68,7 +67,7 @@ def pipeline(
     """Compare the station with a naive PyTorch pipeline and with its engine alone."""
     from inspector.bench.pipeline import bench_pipeline
 
-    with _progress(f"{network} {precision}") as tell:
+    with progress(f"{network} {precision}") as tell:
         result = bench_pipeline(
             network,
             precision=precision,
@@ -117,7 +116,7 @@ def latency(
     """Measure the time from frame to verdict while parts come at a share of the engine's rate for single frames."""
     from inspector.bench.latency import bench_latency
 
-    with _progress(f"{network} {precision}") as tell:
+    with progress(f"{network} {precision}") as tell:
         result = bench_latency(
             network, precision=precision, engine=engine, size=size, load=load, rounds=rounds, count=parts, progress=tell
         )
@@ -139,12 +138,12 @@ def latency(
 @_ENGINE
 @click.option("--parts", type=click.IntRange(100), default=100_000, show_default=True, help="10 a second of a line's time.")
 @click.option("--save", is_flag=True, help="With records and pictures.")
-@_AS_JSON
+@AS_JSON
 def soak(*, model: str, engine: str, parts: int, save: bool, as_json: bool) -> None:
     """Run a line's day in minutes: whether memory grows, and whether parts get lost."""
     from inspector.bench.soak import bench_soak
 
-    with _progress(f"{parts} parts") as tell:
+    with progress(f"{parts} parts") as tell:
         result = bench_soak(find_bundle(model), parts=parts, engine=engine, save=save, progress=tell)
     if as_json:
         click.echo(json.dumps(rounded(asdict(result), 5)))
@@ -168,7 +167,7 @@ def soak(*, model: str, engine: str, parts: int, save: bool, as_json: bool) -> N
     show_default=True,
     help="OpenVINO's benchmark_app and, for detection, ultralytics predict, too, where they are installed.",
 )
-@_AS_JSON
+@AS_JSON
 def engines(
     *, model: str, batches: tuple[int, ...], threads: tuple[int, ...], seconds: float, peers: bool, as_json: bool
 ) -> None:
@@ -198,22 +197,6 @@ def _show_rows(rows: "list[Row]", title: str) -> None:
 
 def _numbers(row: "Row") -> tuple[str, str, str, str]:
     return str(row.batch), str(row.threads or "its own"), f"{row.ms:.2f}", f"{row.fps:.1f}"
-
-
-@contextmanager
-def _progress(text: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback that moves a progress bar on stderr."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def rounded(values: dict[str, Any], digits: int = 3) -> dict[str, Any]:
-    """Return the values with their numbers rounded for printing, including nested ones."""
-    return {
-        key: rounded(value, digits) if isinstance(value, dict) else round(value, digits) if isinstance(value, float) else value
-        for key, value in values.items()
-    }
 
 
 COMMANDS = (pipeline, latency, soak, engines)

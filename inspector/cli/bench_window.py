@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from inspector.cli.gui import no_display
+from inspector.cli.support.bench_output import AS_JSON, rounded
 from inspector.core.errors import JobError
 from inspector.recipes.locate import demo_recipe
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 _PATIENCE = 240.0  # seconds
 _MOMENTS = {
     "window": "this window",
@@ -34,7 +34,7 @@ _MOMENTS = {
 @click.option(
     "--seconds", type=click.FloatRange(1), default=20.0, show_default=True, help="How long the event loop is watched."
 )
-@_AS_JSON
+@AS_JSON
 def window(*, seconds: float, as_json: bool) -> None:
     """Measure how long the window keeps a person waiting while the demo line is inspected at full speed.
 
@@ -42,7 +42,7 @@ def window(*, seconds: float, as_json: bool) -> None:
     """
     result = _said_by("-m", "inspector.ui.shell.measure", "stall", str(seconds), patience=_PATIENCE + 2 * seconds)
     if as_json:
-        click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
+        click.echo(json.dumps(rounded(result)))
         return
     click.echo(f"at rest         p50 {result['rest_p50_ms']:6.2f} ms, p99 {result['rest_p99_ms']:6.2f} ms")
     click.echo(
@@ -53,7 +53,7 @@ def window(*, seconds: float, as_json: bool) -> None:
 
 @click.command()
 @click.option("--files", type=click.IntRange(100), default=100_000, show_default=True, help="Images in the folder.")
-@_AS_JSON
+@AS_JSON
 def dialog(*, files: int, as_json: bool) -> None:
     """Measure how long the dialog for a new training keeps a person waiting while it reads a folder of very many images.
 
@@ -69,7 +69,7 @@ def dialog(*, files: int, as_json: bool) -> None:
         looking = ("-m", "inspector.ui.shell.measure", "looking", str(Path(name) / "images"))
         result = _said_by(*looking, patience=_PATIENCE + files / 50)
     if as_json:
-        click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
+        click.echo(json.dumps(rounded(result)))
         return
     click.echo(f"at rest       p50 {result['rest_p50_ms']:6.2f} ms, p99 {result['rest_p99_ms']:6.2f} ms")
     click.echo(
@@ -80,7 +80,7 @@ def dialog(*, files: int, as_json: bool) -> None:
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Both windows in turn.")
-@_AS_JSON
+@AS_JSON
 def start(*, rounds: int, as_json: bool) -> None:
     """Measure from the start of `inspector gui --open PICTURE` to the picture in the window, compared with a bare Qt window.
 

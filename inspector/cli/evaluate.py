@@ -11,7 +11,7 @@ from rich.table import Table
 
 from inspector.bench.variants import VariantRow, measure_variants
 from inspector.bundles.bundle import Bundle
-from inspector.cli.bench_line import rounded as shortened
+from inspector.cli.support.bench_output import rounded as shortened
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message

@@ -1,0 +1,27 @@
+"""What the measuring commands share: the option `--json`, a progress bar, and rounded numbers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback that moves a progress bar on stderr."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def rounded(values: Mapping[str, Any], digits: int = 3) -> dict[str, Any]:
+    """Return the values with their numbers rounded for printing, including nested ones."""
+    return {
+        key: rounded(value, digits) if isinstance(value, dict) else round(value, digits) if isinstance(value, float) else value
+        for key, value in values.items()
+    }
