@@ -24,13 +24,10 @@ packages=()
 has gcc && [ -e /usr/lib/x86_64-linux-gnu/libc.a ] || packages+=(gcc libc6-dev)
 has strip && has readelf || packages+=(binutils)
 has xz || packages+=(xz-utils)
-if [ "$target" != windows ]; then
-    has rsvg-convert || packages+=(librsvg2-bin)
-fi
+has rsvg-convert || packages+=(librsvg2-bin)
 if [ "$target" != linux ]; then
     has makensis || packages+=(nsis)
     has x86_64-w64-mingw32-gcc || packages+=(gcc-mingw-w64-x86-64-win32)
-    has rsvg-convert || packages+=(librsvg2-bin)
     has icotool || packages+=(icoutils)
 fi
 [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}" || stop "the build needs these packages of Debian: ${packages[*]}"
