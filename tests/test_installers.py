@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import PIL.Image
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "packaging" / "installers"
@@ -30,15 +31,25 @@ esac
 @pytest.fixture
 def linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     """The module that writes the files of Linux, building in a folder of the test."""
+    yield from _module("linux", monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """The module that writes the setup programs, building in a folder of the test."""
+    yield from _module("windows", monkeypatch, tmp_path)
+
+
+def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[ModuleType]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(FOLDER))
-    module = importlib.import_module("linux")
-    (tmp_path / "build").mkdir()
-    monkeypatch.setattr(module, "BUILD", tmp_path / "build")
+    module = importlib.import_module(name)
+    (folder / "build").mkdir()
+    monkeypatch.setattr(module, "BUILD", folder / "build")
     yield module
-    for name in set(sys.modules) - before:
-        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    for added in set(sys.modules) - before:
+        if str(FOLDER) in str(getattr(sys.modules[added], "__file__", "")):
+            del sys.modules[added]
 
 
 def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0") -> Path:
@@ -140,6 +151,21 @@ def test_a_folder_that_cannot_be_written_is_named(linux: ModuleType, tmp_path: P
     done = _sh("sh", file, "--to", tmp_path / "occupied", home=home)
     assert done.returncode == 1
     assert done.stderr == f"inspector: {tmp_path}/occupied/inspector cannot be written. Choose another folder: --to FOLDER.\n"
+
+
+@pytest.mark.skipif(shutil.which("makensis") is None, reason="needs NSIS")
+@pytest.mark.parametrize("script", ["setup.nsi", "training.nsi"])
+def test_the_setup_programs_are_made_without_a_warning(
+    windows: ModuleType, tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows.stage, "FAST", True)
+    (tmp_path / "build" / "launcher").mkdir()
+    PIL.Image.new("RGBA", (32, 32)).save(tmp_path / "build" / "launcher" / "inspector.ico")
+    program = tmp_path / "program"
+    program.mkdir()
+    (program / "inspector.exe").write_bytes(b"a program")
+    file = windows.setup(program, windows.Release("1.0", "0123abcd", 1_700_000_000), tmp_path, script=script)
+    assert file.read_bytes()[:2] == b"MZ"
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg")

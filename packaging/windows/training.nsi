@@ -20,6 +20,7 @@ CRCCheck force
 !define MULTIUSER_INSTALLMODE_INSTDIR_REGISTRY_KEY "Software\Inspector"
 !define MULTIUSER_INSTALLMODE_INSTDIR_REGISTRY_VALUENAME "Folder"
 !define MULTIUSER_MUI
+!define MULTIUSER_NOUNINSTALL ; the uninstaller of the program removes the pack, too
 !include "MultiUser.nsh"
 !include "MUI2.nsh"
 !include "FileFunc.nsh"
