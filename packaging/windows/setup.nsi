@@ -3,29 +3,8 @@
 ; Every version has a folder of its own below the chosen one. The version before stays and can be started from the Start menu. A
 ; version that fails its self-test is removed again. The uninstaller keeps recipes, bundles and results; /DELETEDATA removes them.
 ; Exit codes: 0 done, 1 cancelled, 2 not installed, 3 failed its self-test.
-Unicode true
-Target amd64-unicode
-!ifdef FAST
-    SetCompressor zlib
-!else
-    SetCompressor /SOLID lzma
-    SetCompressorDictSize 64
-!endif
-ManifestDPIAware true
-CRCCheck force
-
-!define MULTIUSER_EXECUTIONLEVEL Highest
-!define MULTIUSER_INSTALLMODE_COMMANDLINE
-!define MULTIUSER_INSTALLMODE_DEFAULT_CURRENTUSER
-!define MULTIUSER_USE_PROGRAMFILES64
-!define MULTIUSER_INSTALLMODE_INSTDIR "Inspector"
-!define MULTIUSER_INSTALLMODE_INSTDIR_REGISTRY_KEY "Software\Inspector"
-!define MULTIUSER_INSTALLMODE_INSTDIR_REGISTRY_VALUENAME "Folder"
-!define MULTIUSER_MUI
-!include "MultiUser.nsh"
-!include "MUI2.nsh"
-!include "FileFunc.nsh"
-!include "LogicLib.nsh"
+!define ABOUT "setup"
+!include "common.nsh"
 !include "WinVer.nsh"
 !include "x64.nsh"
 
@@ -34,17 +13,8 @@ CRCCheck force
 !define PATHS "Software\Microsoft\Windows\CurrentVersion\App Paths\inspector.exe"
 
 Name "Inspector ${VERSION}"
-OutFile "${OUTFILE}"
 BrandingText "Inspector ${VERSION}"
-Icon "${ICON}"
 UninstallIcon "${ICON}"
-VIProductVersion "${NUMBERS}"
-VIAddVersionKey "ProductName" "Inspector"
-VIAddVersionKey "FileDescription" "Inspector ${VERSION}, setup"
-VIAddVersionKey "FileVersion" "${VERSION}"
-VIAddVersionKey "ProductVersion" "${VERSION}"
-VIAddVersionKey "LegalCopyright" "Apache-2.0"
-!define MUI_ICON "${ICON}"
 !define MUI_UNICON "${ICON}"
 
 !insertmacro MUI_PAGE_LICENSE "${LICENSE}"
@@ -58,13 +28,12 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !insertmacro MUI_UNPAGE_INSTFILES
 !insertmacro MUI_LANGUAGE "English"
 !insertmacro MUI_LANGUAGE "Japanese"
+!insertmacro SharedTexts
 
 LangString OldWindows ${LANG_ENGLISH} "Inspector needs Windows 10 or 11 for 64-bit processors."
 LangString OldWindows ${LANG_JAPANESE} "Inspectorには64ビット版のWindows 10または11が必要です。"
 LangString LongPath ${LANG_ENGLISH} "The path of the folder is too long: choose one with at most ${LONGEST} letters."
 LangString LongPath ${LANG_JAPANESE} "フォルダーのパスが長すぎます。${LONGEST}文字以内のフォルダーを選んでください。"
-LangString NoSpace ${LANG_ENGLISH} "There is too little space on this drive: ${MEGABYTES} MB are needed. Nothing was installed."
-LangString NoSpace ${LANG_JAPANESE} "ドライブの空き容量が足りません（${MEGABYTES} MB必要）。何もインストールされていません。"
 LangString NoWrite ${LANG_ENGLISH} "The folder cannot be written. Choose another one, or install for this user only. Nothing was installed."
 LangString NoWrite ${LANG_JAPANESE} "フォルダーに書き込めません。別のフォルダーを選ぶか、このユーザーだけにインストールしてください。何もインストールされていません。"
 LangString Running ${LANG_ENGLISH} "Inspector ${VERSION} is running, or a virus scanner holds its files. Close it and install again."
@@ -94,18 +63,9 @@ Function un.onInit
     !insertmacro MULTIUSER_UNINIT
 FunctionEnd
 
-!macro Refuse TEXT CODE
-    MessageBox MB_ICONSTOP "${TEXT}" /SD IDOK
-    SetErrorLevel ${CODE}
-    Quit
-!macroend
-
 Section "Inspector" Station
     SectionIn RO
-    StrLen $0 $INSTDIR
-    ${If} $0 > ${LONGEST}
-        !insertmacro Refuse "$(LongPath)" 2
-    ${EndIf}
+    !insertmacro RefuseLongPath
     ClearErrors
     CreateDirectory "$INSTDIR"
     FileOpen $0 "$INSTDIR\.write" w
@@ -114,11 +74,7 @@ Section "Inspector" Station
     ${EndIf}
     FileClose $0
     Delete "$INSTDIR\.write"
-    ${GetRoot} "$INSTDIR" $0
-    ${DriveSpace} "$0\" "/D=F /S=M" $1
-    ${If} $1 < ${MEGABYTES}
-        !insertmacro Refuse "$(NoSpace)" 2
-    ${EndIf}
+    !insertmacro RefuseFullDrive
     ReadRegStr $Before SHCTX "Software\Inspector" "Version"
 
     ; Everything goes to a folder of its own first: the new version is there whole or not at all.
@@ -146,14 +102,7 @@ Section "Inspector" Station
     ${EndIf}
     RMDir /r "$INSTDIR\.old"
 
-    ${GetParameters} $0
-    ClearErrors
-    ${GetOptions} $0 "/NOTEST" $1
-    StrCpy $0 0
-    ${If} ${Errors}
-        nsExec::ExecToLog '"$INSTDIR\${VERSION}\inspector.exe" doctor --self-test'
-        Pop $0
-    ${EndIf}
+    !insertmacro SelfTest 'doctor --self-test'
     ${If} $0 != 0
         ${If} $Before != "${VERSION}"
             RMDir /r "$INSTDIR\${VERSION}"
