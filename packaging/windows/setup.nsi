@@ -63,6 +63,12 @@ Function un.onInit
     !insertmacro MULTIUSER_UNINIT
 FunctionEnd
 
+!macro TakeBack NEW ; remove the new files; where the same version was there before, it is back, with its training pack
+    Rename "${NEW}\training" "$INSTDIR\.old\training"
+    RMDir /r "${NEW}"
+    Rename "$INSTDIR\.old" "$INSTDIR\${VERSION}"
+!macroend
+
 Section "Inspector" Station
     SectionIn RO
     !insertmacro RefuseLongPath
@@ -79,11 +85,11 @@ Section "Inspector" Station
 
     ; Everything goes to a folder of its own first: the new version is there whole or not at all.
     RMDir /r "$INSTDIR\.new"
+    RMDir /r "$INSTDIR\.old"
     SetOutPath "$INSTDIR\.new"
     File /r "${FOLDER}\*"
     SetOutPath "$INSTDIR"
     ${If} ${FileExists} "$INSTDIR\${VERSION}\*"
-        RMDir /r "$INSTDIR\.old"
         ClearErrors
         Rename "$INSTDIR\${VERSION}" "$INSTDIR\.old"
         ${If} ${Errors}
@@ -97,18 +103,16 @@ Section "Inspector" Station
     ClearErrors
     Rename "$INSTDIR\.new" "$INSTDIR\${VERSION}"
     ${If} ${Errors}
-        Rename "$INSTDIR\.old" "$INSTDIR\${VERSION}"
+        !insertmacro TakeBack "$INSTDIR\.new"
         !insertmacro Refuse "$(Running)" 2
     ${EndIf}
-    RMDir /r "$INSTDIR\.old"
 
     !insertmacro SelfTest 'doctor --self-test'
     ${If} $0 != 0
-        ${If} $Before != "${VERSION}"
-            RMDir /r "$INSTDIR\${VERSION}"
-        ${EndIf}
+        !insertmacro TakeBack "$INSTDIR\${VERSION}"
         !insertmacro Refuse "$(Failed)" 3
     ${EndIf}
+    RMDir /r "$INSTDIR\.old"
 
     WriteUninstaller "$INSTDIR\uninstall.exe"
     CreateDirectory "$SMPROGRAMS\Inspector"

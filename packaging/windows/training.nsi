@@ -52,6 +52,8 @@ Section "Training"
     !insertmacro SelfTest '-c "import torch, torchvision, timm, nncf"'
     ${If} $0 != 0
         RMDir /r "$INSTDIR\${VERSION}\training"
+        RMDir /r "$INSTDIR\${VERSION}\training-licenses"
+        Delete "$INSTDIR\${VERSION}\training-sbom.cdx.json"
         !insertmacro Refuse "$(Failed)" 3
     ${EndIf}
 SectionEnd
