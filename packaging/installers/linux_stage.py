@@ -47,8 +47,7 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     site = folder / "site"
     stage.install(site, wheel, platform=PLATFORM)
     inventory.collect_licenses(site, folder / "licenses")
-    dropped = len(list(rules.trim(site, rules.DROPPED)))
-    say(f"left out {dropped} files")
+    say(f"left out {rules.trim(site, rules.DROPPED)} files")
     versions = add_python(folder)
     strip(site)
     launcher(folder)

@@ -1,7 +1,7 @@
 """What of the packages is left out of an installed program, and why. Patterns are searched in paths relative to `site/`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 # The Qt that the window uses, by the names of its files on Linux and Windows; everything else of Qt is left out.
@@ -76,8 +76,9 @@ TRAINING_DROPPED = [
 ]
 
 
-def trim(site: Path, dropped: Sequence[tuple[str, str]]) -> Iterator[Path]:
-    """Delete what the rules leave out and yield the relative paths of these files; empty folders go with them."""
+def trim(site: Path, dropped: Sequence[tuple[str, str]]) -> int:
+    """Delete what the rules leave out and return how many files that were; empty folders go with them."""
+    count = 0
     pattern = re.compile("|".join(f"({rule})" for rule, _reason in dropped))
     for path in sorted(site.rglob("*"), reverse=True):
         name = path.relative_to(site).as_posix()
@@ -86,4 +87,5 @@ def trim(site: Path, dropped: Sequence[tuple[str, str]]) -> Iterator[Path]:
                 path.rmdir()
         elif pattern.search(name) or (name.startswith("PySide6/") and not QT_KEPT.search(name)):
             path.unlink()
-            yield Path(name)
+            count += 1
+    return count

@@ -33,8 +33,7 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
             _move(whole, info, site)
     shutil.rmtree(whole)
     inventory.collect_licenses(site, pack / "training-licenses")
-    dropped = len(list(rules.trim(site, rules.TRAINING_DROPPED)))
-    say(f"left out {dropped} files")
+    say(f"left out {rules.trim(site, rules.TRAINING_DROPPED)} files")
     if system == "linux":
         names = cpu_torch.replace_cuda(site, system=linux_stage.OF_THE_SYSTEM)
         say(f"made stand-ins for {', '.join(names)}")
