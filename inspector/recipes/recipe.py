@@ -11,6 +11,7 @@ from inspector.core.registry import ENGINES
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.imaging.tiling import Tiling
+from inspector.recipes.history import MOST
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
@@ -121,7 +122,7 @@ class Rule(_Model):
     baseline_parts: Annotated[int | None, FormField("Compare with good parts", unit="parts")] = Field(
         None,
         ge=2,
-        le=1000,
+        le=MOST,
         description="limits hold for the difference to the mean of so many good parts before; for the value itself if left out",
     )
 

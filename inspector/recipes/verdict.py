@@ -94,20 +94,24 @@ def learn(recipe: Recipe, decision: Decision, history: History) -> None:
     if len(decision.reasons) > sum(_waits(judgement) for judgement in decision.judgements):
         return  # something was not inspected
     rules = [(recipe.rules[judgement.rule], judgement) for judgement in decision.judgements]
-    history.learn(
-        (_key(rule, judgement), rule.baseline_parts, judgement.value)
-        for rule, judgement in rules
-        if rule.baseline_parts is not None
-    )
+    history.learn({_key(rule, judgement): judgement.value for rule, judgement in rules if rule.baseline_parts is not None})
 
 
 def as_then(recipe: Recipe, judgements: Sequence[Judgement]) -> History:
     """Return a history in which the good parts before are those that these judgements of a part were made with."""
-    history = History()
+    means: dict[Hashable, dict[int, float]] = {}
     for judgement in judgements:
-        count = recipe.rules[judgement.rule].baseline_parts if judgement.rule < len(recipe.rules) else None
-        if count is not None and judgement.baseline is not None and math.isfinite(judgement.baseline):
-            history.learn([(_key(recipe.rules[judgement.rule], judgement), count, judgement.baseline)] * count)
+        rule = recipe.rules[judgement.rule] if judgement.rule < len(recipe.rules) else None
+        baseline = judgement.baseline
+        if rule is not None and rule.baseline_parts is not None and baseline is not None and math.isfinite(baseline):
+            means.setdefault(_key(rule, judgement), {})[rule.baseline_parts] = baseline
+    history = History()
+    for key, found in means.items():
+        values: list[float] = []  # the newest first
+        for count, mean in sorted(found.items()):
+            more = count - len(values)
+            values += [(count * mean - sum(values)) / more] * more
+        history.extend(key, reversed(values))
     return history
 
 
@@ -117,7 +121,7 @@ def _waits(judgement: Judgement) -> bool:
 
 
 def _key(rule: Rule, judgement: Judgement) -> Hashable:
-    """Return what the values of a rule are kept under: another limit is the same comparison."""
+    """Return what the values of a rule are kept under: the same for every limit and number of parts."""
     return rule.bundle, rule.quantity, rule.class_name, judgement.camera, judgement.region
 
 
@@ -178,7 +182,7 @@ def _compared(judgement: Judgement, rule: Rule, history: History) -> Judgement:
     key, count = _key(rule, judgement), rule.baseline_parts or 0
     if history.known(key, count) < count:
         return replace(judgement, verdict=Verdict.REVIEW, baseline=math.nan)
-    baseline = history.mean(key)
+    baseline = history.mean(key, count)
     compared = replace(judgement, baseline=baseline)
     difference = Measured(compared.name, _limited(compared))
     verdict, limit = QUANTITIES[rule.quantity].decide(difference, Limits(rule.when, rule.limit, rule.review))

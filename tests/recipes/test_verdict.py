@@ -341,6 +341,23 @@ def test_another_limit_keeps_the_good_parts_and_another_quantity_does_not() -> N
     assert judge(other, [_temperatures(30.0)], (), new).verdict is Verdict.REVIEW
 
 
+def test_two_rules_on_one_quantity_compare_with_as_many_parts_as_each_says() -> None:
+    """A part counts once, however many rules look at it, and each rule looks at its own number of parts."""
+    below = {"quantity": "temperature_max", "limit": -4.0, "when": "below", "baseline_parts": 3}
+    longer = {"quantity": "temperature_max", "limit": 9.0, "baseline_parts": 5}
+    recipe, history = _recipe(COMPARED, below, longer), History()
+    for celsius in (30.0, 31.0, 30.0, 31.0, 32.0):
+        decision = judge(recipe, [_temperatures(celsius)], (), history)
+        learn(recipe, decision, history)
+        assert decision.verdict is Verdict.REVIEW
+    decision = judge(recipe, [_temperatures(31.0)], (), history)
+    assert decision.verdict is Verdict.OK
+    means = pytest.approx([31.0, 31.0, 30.8])
+    assert [judgement.baseline for judgement in decision.judgements] == means
+    again = judge(recipe, [_temperatures(31.0)], (), as_then(recipe, decision.judgements))
+    assert [judgement.baseline for judgement in again.judgements] == means
+
+
 def test_the_most_likely_class_has_no_difference() -> None:
     with pytest.raises(ValidationError, match="most likely class"):
         Rule(bundle="b", quantity="class", limit=0.6, baseline_parts=5)
