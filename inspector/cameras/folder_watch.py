@@ -148,6 +148,7 @@ class FolderWatch:
         found: dict[str, FileState] = {}
         for file in walk_images(self._folder, pattern=self._pattern, recursive=self._recursive):
             state = state_of(file)
+            self._alive()
             if state is not None:
                 found[self._name(file)] = state
         return found
@@ -261,6 +262,7 @@ class FolderWatch:
     def _notice(self, path: Path, name: str, low: float, *, heard: bool = False) -> None:
         """Let a file wait from now on if it is new or modified. `low`: the change did not come before this time."""
         state, now = state_of(path), time.monotonic()
+        self._alive()
         if state is None:
             self._waiting.pop(name, None)
             return

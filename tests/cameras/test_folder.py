@@ -1,5 +1,6 @@
 """The folder camera: order, broken files, loops, and files that arrive while it watches."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,10 @@ import tifffile
 from PIL import Image
 
 from inspector.cameras.base import Camera, open_camera, reading_of
+from inspector.cameras.folder_watch import FolderWatch, state_of
 from inspector.cameras.sequence import open_sequence
 from inspector.core.errors import CameraError, ConfigError, InspectorError
-from inspector.core.types import Frame
+from inspector.core.types import FileState, Frame
 
 
 def _save(path: Path, value: int = 0) -> None:
@@ -332,3 +334,28 @@ def test_a_file_made_at_its_full_size_first_is_inspected_once_when_it_is_written
     assert watch.parts == ["old", "slow"]
     assert watch.values[1] == int(pixels[0, 0])
     assert watch.problems == []
+
+
+def test_a_long_list_of_files_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share may take seconds for a hundred of them, which must not look as if it hung."""
+    for number in range(200):
+        (tmp_path / f"{number}.png").touch()
+    asked = longest = 0  # questions to the folder since the last sign of life
+
+    def counted(file: Path | os.DirEntry[str]) -> FileState | None:
+        nonlocal asked, longest
+        asked += 1
+        longest = max(longest, asked)
+        return state_of(file)
+
+    def alive() -> None:
+        nonlocal asked
+        asked = 0
+
+    monkeypatch.setattr("inspector.cameras.folder_watch.state_of", counted)
+    watch = FolderWatch(tmp_path, pattern="*", recursive=False, settle=0.0, known={}, alive=alive)
+    assert len(watch.files()) == 200
+    watch.open()
+    assert watch.next(threading.Event()) is not None
+    watch.close()
+    assert longest <= 65
