@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from inspector.bench.faults.outcome import FaultCost, answers_in, archived_answe
 from inspector.cameras.demo.line import WINDOW, DemoLine
 from inspector.core.config import Option
 from inspector.core.errors import InspectorError
+from inspector.core.installed import program_command
 from inspector.recipes.automatic import CAMERA
 from inspector.recipes.document import save_recipe
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel
@@ -32,7 +32,7 @@ class StationProcess:
     """`inspector run` in a process of its own. What it prints is kept."""
 
     def __init__(self, recipe: Path, *arguments: str | Path) -> None:
-        command = [sys.executable, "-P", "-m", "inspector", "run", "--recipe", str(recipe), "--json", *map(str, arguments)]
+        command = program_command("run", "--recipe", str(recipe), "--json", *map(str, arguments))
         home = str(recipe.parent / HOME)  # not the user's archive
         environment = os.environ | {"XDG_DATA_HOME": home, "LOCALAPPDATA": home, "HOME": home}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
