@@ -74,7 +74,9 @@ def _is_editable(kind: Any) -> bool:  # noqa: ANN401 - any annotation
 def describe_validation(error: ValidationError) -> str:
     """Return one phrase per problem: "cameras.0.source: Field required; rules.1.limit: ..."; at most four are spelt out."""
     problems = error.errors(include_url=False)
-    phrases = [f"{'.'.join(str(key) for key in problem['loc']) or 'file'}: {problem['msg']}" for problem in problems]
+    phrases = [
+        f"{'.'.join(str(key) for key in problem['loc']) or 'file'}: {problem['msg'].removesuffix('.')}" for problem in problems
+    ]
     more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
     return "; ".join(phrases[:4]) + more
 

@@ -4,8 +4,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from inspector.bundles.bundle import Bundle, Card, read_card
-from inspector.core.config import write_atomically
+from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import user_data
 from inspector.imaging.preprocessing import fits
@@ -200,8 +202,13 @@ def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
     """Write the changed recipe to `path`, its own file or another.
 
     The file's previous content and the new one are kept among its revisions. Comments and layout are preserved; only changes
-    are written. Raises ConfigError if the file was changed since it was read, StorageError if it cannot be written.
+    are written. Raises ConfigError if the recipe would not load, or if the file was changed since it was read; StorageError if
+    it cannot be written.
     """
+    try:
+        Recipe.model_validate(changed.model_dump())  # a copy with other values is not checked when it is made
+    except ValidationError as error:
+        raise ConfigError("The recipe is not valid: {detail}.", detail=describe_validation(error)) from error
     before: bytes | None = None
     backup: Path | None = None
     same = path.resolve() == file.path.resolve()

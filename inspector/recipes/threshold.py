@@ -12,7 +12,7 @@ def deciding_threshold(recipe: Recipe, step: InspectModel) -> float:
 def with_threshold(recipe: Recipe, step: InspectModel, threshold: float) -> Recipe:
     """Return the recipe in which this threshold decides at the step.
 
-    The band for review of a rule on the most likely class moves along if it began at the limit.
+    The band for review of a rule on the most likely class moves along if it began at the limit or would be beyond it.
     """
     if any(_decides(rule, step) for rule in recipe.rules):
         rules = tuple(_moved(rule, threshold) if _decides(rule, step) else rule for rule in recipe.rules)
@@ -33,4 +33,6 @@ def _decides(rule: Rule, step: InspectModel) -> bool:
 
 def _moved(rule: Rule, threshold: float) -> Rule:
     review = threshold if rule.review == rule.limit else rule.review
+    if review is not None and rule.when == "above":
+        review = min(review, threshold)
     return rule.model_copy(update={"limit": threshold, "review": review})

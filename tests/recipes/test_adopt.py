@@ -15,8 +15,9 @@ from inspector.imaging.preprocessing import InputSpec
 from inspector.inspection.run_request import resolve_recipe
 from inspector.recipes import adopt
 from inspector.recipes.automatic import completed, default_rules
+from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe, find_bundle
-from inspector.recipes.recipe import InspectModel, Rule, load_recipe
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule, load_recipe
 from inspector.recipes.revisions import list_revisions
 from inspector.runs.folder import NOTHING_LEARNT
 from inspector.tasks.base import DEFAULT_THRESHOLD
@@ -209,3 +210,26 @@ def test_a_damaged_list_of_revisions_hides_none_of_them(recipe: Path) -> None:
     assert [(one.number, one.who) for one in (newest, oldest)] == [(2, "Ann"), (1, "")]
     assert newest.utc == datetime(2026, 11, 30, 8).astimezone(UTC)
     assert oldest.utc.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("limit", "review", "threshold", "kept"), [(0.6, 0.6, 0.3, 0.3), (0.6, 0.4, 0.5, 0.4), (0.6, 0.4, 0.3, 0.3)]
+)
+def test_a_threshold_takes_the_band_of_its_rule_along(
+    tmp_path: Path, limit: float, review: float, threshold: float, kept: float
+) -> None:
+    path, step = tmp_path / "line.toml", InspectModel(bundle="window-state", camera="top")
+    rule = Rule(bundle=step.bundle, quantity="class", limit=limit, review=review)
+    save_recipe(Recipe(name="Line", cameras={"top": CameraModel(source="simulated")}, inspect=(step,), rules=(rule,)), path)
+    adopt.write_threshold(path, step, threshold)
+    written = load_recipe(path)
+    assert (written.revision, written.rules[0].limit, written.rules[0].review) == (2, threshold, kept)
+
+
+def test_a_recipe_that_would_not_load_is_not_written(recipe: Path) -> None:
+    file, before = adopt.open_recipe_file(recipe), recipe.read_bytes()
+    wrong = file.recipe.rules[0].model_copy(update={"limit": 0.2, "review": 0.4})
+    with pytest.raises(ConfigError, match=r"is not valid: rules\.0: .*must come before the limit"):
+        adopt.write_changed(file, file.recipe.model_copy(update={"rules": (wrong,)}), recipe)
+    assert recipe.read_bytes() == before
+    assert not recipe.with_name("line.revisions").exists()
