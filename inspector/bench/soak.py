@@ -12,7 +12,7 @@ from inspector.bench.pipeline import Progress, silent
 from inspector.bench.sides import Ours
 from inspector.core.errors import ConfigError
 from inspector.recipes.automatic import recipe_for
-from inspector.results.saving import PictureSink, RecordSink, RunFolder
+from inspector.results.saving import PICTURES, PictureSink, RecordSink, RunFolder
 from inspector.results.sink import Sink
 
 LINE = 10.0  # parts a second of the simulated line
@@ -59,7 +59,7 @@ def bench_soak(
                 progress(step, _STEPS)
                 ours.round(parts * (step + 1) // _STEPS - parts * step // _STEPS, keep=False)
                 memory.append(process.memory_info().rss / _MB)
-                for picture in Path(place).glob("*/overlays/*.png"):
+                for picture in Path(place).glob(f"*/{PICTURES}/*.png"):
                     picture.unlink(missing_ok=True)
             stats = ours.station.stats()
     before, after = median(memory[_WARM : 2 * _WARM]), median(memory[-_WARM:])
