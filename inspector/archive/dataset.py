@@ -9,7 +9,7 @@ from typing import Any, Final
 from inspector.archive.archive import Archive
 from inspector.archive.evidence import write_native
 from inspector.archive.filters import Filters
-from inspector.archive.images import read_kept
+from inspector.archive.images import file_name, read_kept
 from inspector.archive.store.query import every, name_of, result_of
 from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
@@ -34,8 +34,9 @@ def write_labelled(archive: Archive, filters: Filters, folder: Path) -> Mapping[
         for file in found["image_files"]:
             if file["deleted"] is not None:
                 continue
-            pixels = _part_of(read_kept(archive.folder, file), found["record"], str(file["camera"]))
-            place = folder / _safe(name) / f"{name_of(archive.database, row['id'])}-{_safe(str(file['camera']))}"
+            camera = str(file["camera"])
+            pixels = _part_of(read_kept(archive.folder, file), found["record"], camera)
+            place = folder / _safe(name) / f"{name_of(archive.database, row['id'])}-{file_name(camera)}"
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_native(place, pixels)
@@ -61,5 +62,5 @@ def _part_of(pixels: Pixels, record: Mapping[str, Any], camera: str) -> Pixels:
 
 
 def _safe(name: str) -> str:
-    """Return a class or camera as the name of a file."""
+    """Return a class as the name of a folder."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60] or "unnamed"

@@ -127,6 +127,22 @@ def test_an_evidence_pack_is_read_and_checked_without_this_program(archive: Path
     assert "is not the record that is proved" in found.stdout
 
 
+def test_cameras_whose_names_look_alike_as_file_names_keep_an_image_each(tmp_path: Path) -> None:
+    """Where names are cut to what every disk takes, no camera's image may replace another's."""
+    cameras = ("上", "下", "a b", "a_b", "left-top", "right-top", "x" * 50, "x" * 51)
+    folder, bag, out = tmp_path / "archive", tmp_path / "bag", tmp_path / "data"
+    record_run(folder, "L1", "P{}", count=1, cameras=cameras)
+    (proof,) = _json(folder, "verify", "--images")
+    assert (proof["images"], proof["problems"]) == (len(cameras), [])
+    assert len(list((folder / "images").rglob("*.jxl"))) == len(cameras)
+    _run(folder, "evidence", "P0", "--out", bag)
+    assert len(list(bag.glob("data/*/*-overlay.png"))) == len(cameras)
+    assert len(list(bag.glob("data/*/*.png"))) == 2 * len(cameras)
+    _run(folder, "correct", "P0", "--who", "Ann", "--verdict", "NG")
+    assert _run(folder, "dataset", "--out", out).split() == [str(len(cameras)), "bad"]
+    assert len(list((out / "bad").iterdir())) == len(cameras)
+
+
 def test_corrections_stay_beside_the_verdict_and_what_if_says_what_they_teach(archive: Path) -> None:
     _run(archive, "correct", "=P0", "=P7", "=P1", "--who", "Ann", "--verdict", "OK", "--reason", "dust")
     _run(archive, "correct", "=P2", "--who", "Ann", "--verdict", "NG", "--class", "scratch", "--note", "at the edge")
