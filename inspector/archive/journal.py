@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -319,13 +319,17 @@ def open_journal(archive: Path, key: StationKey, *, durable: Callable[[int], Non
     return Journal(archive / _JOURNALS / uuid.uuid4().hex, key, durable=durable)
 
 
-def idle_journals(archive: Path, key: StationKey) -> list[Journal]:
-    """Open every journal that no process has, so that what one left unfinished can be finished. Raises StorageError."""
-    found = []
+def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
+    """Open, one after the other, every journal that no process has, so that what one left unfinished can be finished.
+
+    Raises StorageError.
+    """
     for folder in _own_folders(archive, key):
-        with contextlib.suppress(LockedError):
-            found.append(Journal(folder, key))
-    return found
+        try:
+            journal = Journal(folder, key)
+        except LockedError:
+            continue
+        yield journal
 
 
 def journal_folders(archive: Path) -> list[Path]:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from inspector.archive.contents import opened_content
+from inspector.archive.archive import opened_archive
+from inspector.archive.contents import event_content, opened_content
+from inspector.archive.filters import Filters
 from inspector.archive.journal import Journal, idle_journals, open_journal
 from inspector.archive.keys import StationKey, signed_by
 from inspector.archive.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
 from inspector.archive.segments import JournalReader, Missing, read_tail, segment_files
 from inspector.archive.sinks import finish_interrupted
+from inspector.archive.store.query import every
 from inspector.core.errors import StorageError
 from tests.disks import disk_of
 
@@ -208,6 +211,23 @@ def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path
     (third,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
     assert finish_interrupted(third) == 0, "said once"
     third.close()
+
+
+def test_who_writes_to_the_journal_of_a_line_that_crashed_meanwhile_records_its_parts_first(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    with opened_archive(tmp_path / "archive") as opened:
+        line = open_journal(opened.folder, StationKey(opened.folder))
+        line.submit({"kind": "run", "recipe": "plates"})
+        line.opened(0, opened_content("P0"))
+        assert _wait(line, line.submit({"kind": "event"}))
+        shutil.copytree(line.folder, tmp_path / "crashed")  # as if the line's process had ended here
+        line.close()
+        shutil.rmtree(line.folder)
+        (tmp_path / "crashed").rename(line.folder)
+        opened.write(event_content("hold", who="Ann", lot="L1", reason="complaint"))
+    with opened_archive(tmp_path / "archive") as opened:
+        (row,) = every(opened.database, Filters())
+        assert (row["part_id"], row["verdict"], row["is_partial"]) == ("P0", "NOT_INSPECTED", True)
 
 
 def test_the_parts_under_way_follow_into_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
