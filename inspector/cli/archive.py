@@ -287,12 +287,13 @@ def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
 def what_if(obj: Opened, *, filters: Filters, limits: tuple[str, ...], as_json: bool) -> int:
     """Judge stored values with other limits, and list the parts whose verdict flips."""
     from inspector.archive.store import whatif
-    from inspector.archive.store.query import name_of
+    from inspector.archive.store.query import names_of
 
     others = [_other_limits(text) for text in limits]
     with obj() as opened:
         found = whatif.what_if(opened.database, filters, others)
-        flips = [(name_of(opened.database, key), before, then) for key, before, then in found.flips]
+        names = names_of(opened.database, (key for key, _, _ in found.flips))
+    flips = [(name, before, then) for name, (_, before, then) in zip(names, found.flips, strict=True)]
     if as_json:
         say_json({**asdict(found), "flips": flips})
         return 0

@@ -20,6 +20,7 @@ from inspector.archive.segment import JournalRecord
 from inspector.archive.store.rows import RowBatch
 from inspector.bench.archive_kill import made_inspection
 from inspector.cli.main import cli, run
+from inspector.core.errors import StorageError
 from inspector.core.text import json_line
 from inspector.core.types import Inspection
 from tests.archive.recorded import COUNT, record_run
@@ -226,6 +227,68 @@ def test_old_records_go_from_the_beginning_and_the_chain_goes_on(archive: Path) 
     assert [row["part_id"] for row in _json(archive, "query", "--order", "oldest")] == [f"Q{number}" for number in range(4, 9)]
     assert _json(archive, "verify")[0]["problems"] == []
     assert _verifier(archive / "archive.sqlite").stdout.splitlines()[-1] == "sound"
+
+
+def test_with_a_record_its_images_go_and_an_inspections_images_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inspector.archive.store import retention
+
+    folder = tmp_path / "archive"
+    monkeypatch.setattr(retention, "_AT_ONCE", 3)  # a batch ends between the two images of an inspection
+    record_run(folder, "L1", "P{}", count=15, cameras=("left", "right"))
+    with opened_archive(folder) as opened:
+        (moment,) = (row["creation_time"] for row in _rows(opened, "P9"))
+        policy = retention.RetentionPolicy(record_days=1, ng_image_days=0, ok_image_days=0, free_bytes=0)
+        retention.run_retention(opened, policy, now=moment / 1e6 + 86_400)
+        kept = {path for row in _every(opened) for path in _kept(opened, row["id"])}
+    assert [row["part_id"] for row in _json(folder, "query", "--order", "oldest")] == [f"P{number}" for number in range(9, 15)]
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.jxl")} == kept
+    assert kept
+    assert _json(folder, "verify", "--images")[0]["problems"] == []
+
+
+def test_images_that_went_before_one_that_cannot_are_said_to_be_deleted(archive: Path) -> None:
+    first, *_, last = sorted((archive / "images").rglob("*.jxl"))
+    last.unlink()
+    last.mkdir()  # which no unlink takes
+    with pytest.raises(StorageError, match="cannot be deleted"):
+        _run(archive, "retention", "--image-bytes", "1", "--run")
+    assert not first.exists()
+    last.rmdir()
+    assert [
+        problem for problem in _json(archive, "verify", "--images", code=1)[0]["problems"] if last.name not in problem
+    ] == []
+
+
+def test_a_station_deletes_only_its_own_images_of_a_database_that_others_feed_too(tmp_path: Path) -> None:
+    from inspector.archive.store import retention
+
+    url, one, two = f"sqlite:///{tmp_path / 'shared.sqlite'}", tmp_path / "one", tmp_path / "two"
+    record_run(one, "L1", "P{}", url=url)
+    record_run(two, "L2", "Q{}", url=url)
+    files = len(list(two.rglob("*.jxl")))
+    with opened_archive(one, url=url) as opened:
+        deleted = retention.run_retention(opened, retention.RetentionPolicy(record_days=1, image_bytes=1), now=2e9)
+        assert (deleted.images, deleted.records > COUNT) == (files, True)
+        assert not list(one.rglob("*.jxl"))
+        assert {row["part_id"][0] for row in _every(opened) if row["images"]} == {"Q"}
+    with opened_archive(two, url=url) as opened:
+        assert retention.run_retention(opened, retention.RetentionPolicy(image_bytes=1), now=2e9).images == files
+    assert not list(two.rglob("*.jxl"))
+
+
+def _every(opened: Any) -> list[dict[str, Any]]:
+    from inspector.archive.filters import Filters
+    from inspector.archive.store.query import every
+
+    return [dict(row) for row in every(opened.database, Filters())]
+
+
+def _kept(opened: Any, key: int) -> list[str]:
+    from inspector.archive.store.query import result_of
+
+    return [file["path"] for file in result_of(opened.database, key)["image_files"] if file["deleted"] is None]
 
 
 def _rows(opened: Any, part: str) -> list[dict[str, Any]]:
