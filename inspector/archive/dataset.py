@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inspector.archive.archive import Archive
+from inspector.archive.corrections import newest_of
 from inspector.archive.evidence import write_native
 from inspector.archive.filters import Filters
 from inspector.archive.images import file_name, read_kept
@@ -30,7 +31,10 @@ def write_labelled(archive: Archive, filters: Filters, folder: Path) -> Mapping[
     counts: Counter[str] = Counter()
     for row in every(archive.database, replace(filters, corrected=True)):
         found = result_of(archive.database, row["id"])
-        name = _class_of(found)
+        said = newest_of(found["corrections"])
+        if said is None:
+            continue  # taken back meanwhile
+        name = said["class_name"] or _PLAIN[said["verdict"]]
         for file in found["image_files"]:
             if file["deleted"] is not None:
                 continue
@@ -44,12 +48,6 @@ def write_labelled(archive: Archive, filters: Filters, folder: Path) -> Mapping[
                 raise refused(folder, error) from error
             counts[name] += 1
     return counts
-
-
-def _class_of(found: Mapping[str, Any]) -> str:
-    """Return the class that the newest correction says."""
-    said = max((one for one in found["corrections"] if one["undone"] is None), key=lambda one: one["id"])
-    return said["class_name"] or _PLAIN[said["verdict"]]
 
 
 def _part_of(pixels: Pixels, record: Mapping[str, Any], camera: str) -> Pixels:

@@ -1,5 +1,6 @@
 """`inspector archive` as a person and a script use it, on an archive that a line left behind."""
 
+import contextlib
 import csv
 import io
 import json
@@ -16,6 +17,8 @@ from click.testing import CliRunner
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import files_content
+from inspector.archive.journal import Journal, journal_folders
+from inspector.archive.keys import StationKey
 from inspector.archive.segment import JournalRecord
 from inspector.archive.store.rows import RowBatch
 from inspector.bench.archive_kill import made_inspection
@@ -188,6 +191,19 @@ def test_corrected_parts_become_class_folders_at_native_depth(archive: Path, tmp
     assert np.array_equal(picture[..., ::-1], made_inspection(21, part="").frames["top"].pixels)
     with pytest.raises(Exception, match="is not empty"):
         _run(archive, "dataset", "--out", out)
+
+
+def test_of_several_corrections_the_newest_holds_whatever_journal_it_is_in(archive: Path, tmp_path: Path) -> None:
+    key = StationKey(archive)
+    (first,) = journal_folders(archive)
+    with contextlib.closing(Journal(first, key)):  # as while a line runs: the correction goes to a second journal
+        _run(archive, "correct", "=P7", "--who", "Ann", "--verdict", "NG", "--class", "dent")
+    (second,) = (folder for folder in journal_folders(archive) if folder != first)
+    with contextlib.closing(Journal(second, key)):
+        _run(archive, "correct", "=P7", "--who", "Bob", "--verdict", "NG", "--class", "scratch")
+    assert _run(archive, "dataset", "--out", tmp_path / "before").split() == ["1", "scratch"]
+    _run(archive, "correct", "=P7", "--who", "Bob", "--undo")
+    assert _run(archive, "dataset", "--out", tmp_path / "after").split() == ["1", "dent"]
 
 
 def test_retention_spares_lots_on_hold_says_what_it_deleted_and_keeps_the_proof(archive: Path) -> None:

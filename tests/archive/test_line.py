@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import RunContext
+from inspector.archive.feeding import FeederThread
 from inspector.archive.filters import Filters
 from inspector.archive.images import decode, encode, read_kept
 from inspector.archive.sinks import ArchiveSink, JournalSink, archive_sinks
@@ -263,6 +264,29 @@ def test_a_database_that_is_away_stops_nothing_and_is_fed_later(behaviour: Behav
     with opened_archive(folder) as opened:
         assert count(opened.database, Filters()) == 12
         assert not events(opened.database)
+
+
+@pytest.mark.allow_logs("The archive cannot be fed")
+def test_a_defect_in_feeding_is_said_to_the_operator_and_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[int] = []
+
+    def feed(_feeder: Feeder) -> int:
+        tries.append(len(tries))
+        raise ValueError("a record that nobody thought of")
+
+    monkeypatch.setattr(Feeder, "feed", feed)
+    monkeypatch.setattr("inspector.archive.feeding._AGAIN_S", 0.01)
+    thread = FeederThread(tmp_path)
+    until = time.monotonic() + 10
+    while len(tries) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    problem = thread.problem
+    thread.stop(10)
+    assert problem is not None
+    assert "This program has a defect: ValueError: a record" in str(problem)
+    assert [record.levelname for record in caplog.records if "cannot be fed" in record.getMessage()] == ["ERROR"]
 
 
 def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
