@@ -28,11 +28,11 @@ from inspector.core.text import json_line
 from inspector.results.record_file import Reserve, refused
 
 SEGMENT_BYTES = 16 * 1024 * 1024  # a segment ends with the day, or when it has grown to this
+JOURNALS = "journals"  # the folder of them in the archive
 MOST_WAITING = 64 * 1024 * 1024  # bytes of records in memory while the disk takes none; what comes then is lost, and a gap
 _TOGETHER = 512  # most records of one commit
 _AGAIN_S: Final = 0.2  # pause before a failed commit is tried again
 _LOOK_S: Final = 5.0  # interval of checking for room for the reserve
-_JOURNALS = "journals"
 
 log = logging.getLogger(__name__)
 
@@ -316,7 +316,7 @@ def open_journal(archive: Path, key: StationKey, *, durable: Callable[[int], Non
     for folder in _own_folders(archive, key):
         with contextlib.suppress(LockedError):
             return Journal(folder, key, durable=durable)
-    return Journal(archive / _JOURNALS / uuid.uuid4().hex, key, durable=durable)
+    return Journal(archive / JOURNALS / uuid.uuid4().hex, key, durable=durable)
 
 
 def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
@@ -334,7 +334,7 @@ def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
 
 def journal_folders(archive: Path) -> list[Path]:
     """Return the folders of all journals under the archive's folder."""
-    parent = archive / _JOURNALS
+    parent = archive / JOURNALS
     return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
 
 

@@ -125,14 +125,20 @@ def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes:
     """Show or change for how long what is kept, or run the job that deletes."""
     from dataclasses import asdict
 
+    from pydantic import ValidationError
+
     from inspector.archive.store import retention as job
     from inspector.archive.store.query import shown_time
+    from inspector.core.config import describe_validation
 
     with obj() as opened:
         policy = job.load_policy(opened.folder)
         given = {name: value for name, value in changes.items() if value is not None}
         if given:
-            policy = job.RetentionPolicy.model_validate({**policy.model_dump(), **given})
+            try:
+                policy = job.RetentionPolicy.model_validate({**policy.model_dump(), **given})
+            except ValidationError as error:
+                raise click.BadParameter(describe_validation(error)) from error
             job.save_policy(opened, policy, who=who)
         deleted = job.run_retention(opened, policy, who=who or "retention") if runs else None
         last, held = job.last_success(opened), job.holds(opened)

@@ -16,8 +16,15 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.archive.archive import opened_archive
-from inspector.archive.contents import files_content
-from inspector.archive.journal import Journal, journal_folders
+from inspector.archive.contents import (
+    RunContext,
+    files_content,
+    interrupted_content,
+    interrupted_run_content,
+    opened_content,
+    run_content,
+)
+from inspector.archive.journal import Journal, journal_folders, open_journal
 from inspector.archive.keys import StationKey
 from inspector.archive.segment import JournalRecord
 from inspector.archive.store.rows import RowBatch
@@ -26,6 +33,7 @@ from inspector.cli.main import cli, run
 from inspector.core.errors import StorageError
 from inspector.core.text import json_line
 from inspector.core.types import Inspection
+from inspector.inspection.status import StationStatus
 from tests.archive.recorded import COUNT, record_run
 
 VERIFIER = Path(__file__).resolve().parents[2] / "packaging" / "verify_archive.py"
@@ -316,6 +324,7 @@ def _rows(opened: Any, part: str) -> list[dict[str, Any]]:
 
 def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Path) -> None:
     copy, again = tmp_path / "copy", tmp_path / "again"
+    _run(archive, "retention", "--ng-image-days", "0")
     (first,) = _json(archive, "backup", copy, "--who", "Ann")
     assert first["images"] > 0
     assert not (copy / "station.key").exists()
@@ -324,6 +333,7 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     assert 0 < second["images"] < first["images"] + second["images"]
     _run(again, "restore", copy)
     assert _json(again, "query", "--limit", "99") == _json(archive, "query", "--limit", "99")
+    assert _json(again, "retention")[0]["policy"]["ng_image_days"] == 0, "what is to stay for ever stays there too"
     assert _json(again, "verify", "--images")[0]["problems"] == []
     record_run(again, "L3", "R{}", count=2)  # with a key of its own, in a journal of its own
     assert _json(again, "verify", "--images")[0]["problems"] == []
@@ -363,6 +373,22 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, said: str,
     printed = capsys.readouterr()
     assert said in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_a_report_lists_the_stops_of_its_own_runs_only(archive: Path) -> None:
+    journal = open_journal(archive, StationKey(archive))
+    journal.submit(run_content(StationStatus(), RunContext(lot="L9")))
+    journal.opened(0, opened_content("Q0"))
+    journal.submit(interrupted_content({}, {"opened": 0, **opened_content("Q0")}), settles=0)
+    journal.submit(interrupted_run_content(1))
+    journal.close()
+    assert [stop["lot"] for stop in _json(archive, "report")[0]["stops"]] == ["L9"]
+    assert not _json(archive, "report", "--lot", "L1")[0]["stops"]
+
+
+def test_days_that_no_policy_takes_are_one_sentence(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["archive", "--folder", str(archive), "retention", "--record-days", "99999"]) == 2
+    assert "record_days: Input should be less than or equal to 36500" in capsys.readouterr().err
 
 
 def test_a_newer_schema_and_a_damaged_database_are_said(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,7 +89,7 @@ def test_every_part_is_in_the_archive_with_its_judgements_context_and_images(arc
         assert judgement["value"] == pytest.approx(0.9)
         (image,) = ng["image_files"]
         assert np.array_equal(read_kept(folder, image), told["P5"].frames["top"].pixels)
-        (run,) = runs(database)
+        (run,) = runs(database, Filters())
         assert (run["operator"], run["line"], run["interrupted"]) == ("=cmd|' /C calc'!A0", "3", False)
         assert run["ended"] > run["creation_time"]
         with database.read() as connection:

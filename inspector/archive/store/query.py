@@ -195,9 +195,11 @@ def events(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def runs(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
-    """Return the runs, newest first."""
-    query = select(*RunRow.__table__.columns).order_by(RunRow.creation_time.desc(), RunRow.id.desc()).limit(limit)
+def runs(database: Database, filters: Filters, *, limit: int = 1000) -> list[Mapping[str, Any]]:
+    """Return the runs that the inspections belong to, newest first."""
+    known = matching(select(ResultRow.run_id), filters)
+    query = select(*RunRow.__table__.columns).where(RunRow.id.in_(known))
+    query = query.order_by(RunRow.creation_time.desc(), RunRow.id.desc()).limit(limit)
     with database.read() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
 
