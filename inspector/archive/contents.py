@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from inspector import __version__
-from inspector.archive.segment import NOTICE, JournalRecord, read_header, scan
-from inspector.archive.segments import segment_files
+from inspector.archive.segment import JournalRecord
+from inspector.archive.segments import JournalReader, first_of, segment_files
 from inspector.cameras.ledger import RecordKey
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
@@ -228,11 +228,11 @@ def recorded_in(folder: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
     """Return which of these parts are among the last records of a journal, which may be one that is open elsewhere."""
     wanted = {(key.sequence, datetime.fromisoformat(key.utc)): key for key in keys}
     found: set[RecordKey] = set()
-    for path in segment_files(folder)[-_SEARCHED:]:
-        with suppress(OSError, ValueError, KeyError):
-            data = path.read_bytes()
-            for item in scan(data, read_header(data)[1]):
-                if isinstance(item, JournalRecord) and item.sequence != NOTICE and b"run_sequence" in item.payload:
+    newest = segment_files(folder)[-_SEARCHED:]
+    with suppress(OSError):
+        for item in JournalReader(folder, first_of(newest[0])).read() if newest else ():
+            if isinstance(item, JournalRecord) and b"run_sequence" in item.payload:
+                with suppress(ValueError, KeyError):  # of one that is not readable
                     content = item.content
                     if content["kind"] == "result" and not content["is_partial"]:
                         key = wanted.get((content["run_sequence"], datetime.fromisoformat(content["creation_time"])))

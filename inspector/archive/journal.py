@@ -69,8 +69,7 @@ class _Segment:
 class Journal:
     """Appends records. Every method may be called from any thread and returns at once, but for `wait` and `close`.
 
-    `id`: names the journal in every database that it is fed to. `lost`: records that found no room in memory. `interrupted`:
-    what the process before this one left unfinished.
+    `id`: names the journal in every database that it is fed to. `interrupted`: what the process before left unfinished.
     """
 
     def __init__(self, folder: Path, key: StationKey, *, durable: Callable[[int], None] | None = None) -> None:
@@ -80,7 +79,6 @@ class Journal:
         """
         self.folder = folder
         self.id = folder.name
-        self.lost = 0
         self._key = key
         self._make_durable = durable or make_durable
         self._held = ExitStack()
@@ -103,6 +101,7 @@ class Journal:
         self._durable = tail.sequence
         self._queue: deque[_Pending] = deque()
         self._waiting = 0  # bytes in the queue
+        self._lost: set[int] = set()  # records that found no room in memory
         self._problem: StorageError | None = None
         self._looked = 0.0  # monotonic seconds
         self._since = 0.0  # monotonic seconds when the commit under way began; 0: none is
@@ -117,6 +116,11 @@ class Journal:
     def durable(self) -> int:
         """Sequence number of the last record that is on disk; 0: none."""
         return self._durable
+
+    @property
+    def lost(self) -> int:
+        """Number of records that found no room in memory."""
+        return len(self._lost)
 
     @property
     def waiting(self) -> int:
@@ -162,9 +166,11 @@ class Journal:
     def wait(self, sequence: int, until: float) -> bool:
         """Wait until a record is on disk, at most until `until` (monotonic seconds); return whether it is.
 
-        A disk that refuses is not waited for.
+        A disk that refuses is not waited for, nor a record that is lost.
         """
         with self._changed:
+            if sequence in self._lost:
+                return False
             self._changed.wait_for(
                 lambda: self._durable >= sequence or self._problem is not None, max(0.0, until - time.monotonic())
             )
@@ -198,7 +204,7 @@ class Journal:
     def _put(self, item: _Pending) -> None:
         """Queue an item. Called under the lock."""
         if self._waiting + len(item.payload) > MOST_WAITING or self._closing:
-            self.lost += item.sequence != NOTICE
+            self._lost |= {item.sequence} - {NOTICE}
             return
         self._queue.append(item)
         self._waiting += len(item.payload)
@@ -215,8 +221,7 @@ class Journal:
             try:
                 self._commit(batch)
             except OSError as error:
-                self._failed(error)
-                if self._closing:
+                if not self._failed(error) and self._closing:
                     return
                 time.sleep(_AGAIN_S)
                 continue
@@ -236,8 +241,11 @@ class Journal:
             self._since, self._problem = 0.0, None
             self._changed.notify_all()
 
-    def _failed(self, error: OSError) -> None:
-        """Keep the batch, and never trust this segment again: what the disk has of it is not known after an error."""
+    def _failed(self, error: OSError) -> bool:
+        """Keep the batch, and never trust this segment again: what the disk has of it is not known after an error.
+
+        Returns whether space that was kept back is free now.
+        """
         tight = self._reserve.tight
         self._reserve.give_up()
         if self._segment is not None:
@@ -251,6 +259,7 @@ class Journal:
             self._since = 0.0
             self._problem = refused(self.folder, error)
             self._changed.notify_all()
+        return not tight
 
     def _commit(self, batch: list[_Pending]) -> None:
         """Write records and make them durable. Raises OSError; then none of them counts."""
@@ -342,8 +351,8 @@ def _own_folders(archive: Path, key: StationKey) -> list[Path]:
     """Return the journals that this station may go on with: those that were sealed with its key, and new ones."""
     own = []
     for folder in journal_folders(archive):
-        files = segment_files(folder)
-        if not files or segment_header(files[-1]).get("key", key.public.hex()) == key.public.hex():
+        headers = (segment_header(file) for file in reversed(segment_files(folder)))
+        if next(filter(None, headers), {}).get("key", key.public.hex()) == key.public.hex():
             own.append(folder)
     return own
 
