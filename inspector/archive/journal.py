@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from inspector.archive.keys import StationKey
 from inspector.archive.segment import NOTICE, chained, frame, header, sealed_text
-from inspector.archive.segments import SUFFIX, Tail, read_tail, segment_files, segment_header, sync_folder
+from inspector.archive.segments import SUFFIX, Tail, read_tail, segment_files, segment_header
+from inspector.core.durable import sync_names
 from inspector.core.errors import StorageError
 from inspector.core.locks import LockedError, alone
 from inspector.core.message import Message
@@ -308,7 +309,7 @@ class Journal:
             try:
                 _write(file, data)
                 self._make_durable(file)
-                sync_folder(self.folder)
+                sync_names(self.folder)
             except OSError:
                 os.close(file)
                 path.unlink(missing_ok=True)

@@ -225,6 +225,8 @@ def test_a_disk_that_hangs_delays_no_deadline_and_loses_no_part(
         station.stop()
     expected = Verdict.NOT_INSPECTED if unrecorded == "not_inspected" else Verdict.OK
     assert [inspection.verdict for inspection in recorder.inspections] == [Verdict.OK, expected, Verdict.OK]
+    stats = recorder.status.stats
+    assert (stats.parts, stats.ok, stats.not_inspected) == ((3, 2, 1) if expected is Verdict.NOT_INSPECTED else (3, 3, 0))
     with opened_archive(folder) as opened:
         rows = {row["part_id"]: row for row in every(opened.database, Filters())}
         assert [(part, row["verdict"], row["told"]) for part, row in rows.items()] == [
