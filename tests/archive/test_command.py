@@ -22,6 +22,7 @@ from inspector.archive.contents import (
     interrupted_content,
     interrupted_run_content,
     opened_content,
+    result_content,
     run_content,
 )
 from inspector.archive.journal import Journal, journal_folders, open_journal
@@ -356,6 +357,16 @@ def test_a_record_from_elsewhere_names_no_file_outside_the_archive(path: object)
     batch.add(JournalRecord(5, json_line(files_content(4, [file])), bytes(32)))
     assert not batch.inserts["image"]
     assert [row["kind"] for row in batch.inserts["record"]] == ["unreadable"]
+
+
+def test_a_record_that_is_half_readable_makes_no_half_of_its_rows() -> None:
+    good = result_content(made_inspection(7, part="P7"), keeps="ng")
+    bad = {**good, "judgements": [*good["judgements"], {"rule": 1}]}
+    batch = RowBatch(1, None, lambda name: 1)
+    for sequence, content in enumerate((bad, {"kind": "key", "result_id": "x-1"}, good), 1):
+        batch.add(JournalRecord(sequence, json_line(content), bytes(32)))
+    assert [row["kind"] for row in batch.inserts["record"]] == ["unreadable", "key", "result"]
+    assert (len(batch.inserts["result"]), len(batch.inserts["judgement"])) == (1, 1)
 
 
 @pytest.mark.parametrize(

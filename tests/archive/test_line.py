@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,15 @@ from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.archive.store.query import count, events, every, facet, gaps, page, result_of, runs
 from inspector.archive.store.verify import verify
+from inspector.bench.archive_kill import made_inspection
 from inspector.core.errors import StorageError
-from inspector.core.types import Verdict
-from inspector.inspection.status import StationState
-from inspector.recipes.recipe import ArchiveModel
+from inspector.core.types import JudgedBy, Verdict
+from inspector.inspection.status import StationState, StationStatus
+from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe
 from inspector.results.sink import Sink
+from inspector.station.counters import Counters
+from inspector.station.ledgers import Ledgers
+from inspector.station.outputs import Outputs
 from inspector.station.station import Station
 from tests.disks import disk_of
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, Script, opener, recipe_of, steady
@@ -266,6 +271,21 @@ def test_a_database_that_is_away_stops_nothing_and_is_fed_later(behaviour: Behav
     with opened_archive(folder) as opened:
         assert count(opened.database, Filters()) == 12
         assert not events(opened.database)
+
+
+def test_images_around_a_bad_part_are_kept_as_the_recipe_in_force_says(tmp_path: Path) -> None:
+    """A recipe may change while the line runs."""
+    before = Recipe(name="plates", cameras={"top": CameraModel(source="x")}, inspect=(InspectModel(bundle="b", camera="top"),))
+    text = before.model_copy(update={"archive": ArchiveModel(ok_every=0, burst=1)}).model_dump_json()
+    judged_by = JudgedBy(recipe_digest="new", documents={"new": text})
+    outputs = Outputs(archive_sinks(folder=tmp_path / "archive"), Counters(), lambda *_: None, Ledgers())
+    outputs.open(StationStatus(recipe=before))
+    for number in (5, 6, 7, 8, 9):  # 7 is NG
+        outputs.put(replace(made_inspection(number, part=f"P{number}"), judged_by=judged_by), wait=True)
+    outputs.close(StationStatus())
+    with opened_archive(tmp_path / "archive") as opened:
+        rows = every(opened.database, Filters())
+        assert [row["part_id"] for row in rows if row["images"]] == ["P6", "P7", "P8"]
 
 
 @pytest.mark.allow_logs("The archive cannot be fed")
