@@ -26,6 +26,7 @@ class Archive:
         """Record what a person or a job did, durably and in the chain, and feed it. Raises StorageError."""
         journal = open_journal(self.folder, StationKey(self.folder))
         try:
+            finish_interrupted(journal)  # of a line that ended without a word since the archive was opened
             for content in contents:
                 journal.submit(content)
         finally:

@@ -14,15 +14,14 @@ import cv2
 import numpy as np
 
 from inspector import __version__
-from inspector.archive.segment import NOTICE, JournalRecord, read_header, scan
-from inspector.archive.segments import segment_files
+from inspector.archive.segment import JournalRecord
+from inspector.archive.segments import JournalReader, first_of, segment_files
 from inspector.cameras.ledger import RecordKey
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
 from inspector.core.types import Frame, Inspection, Judgement, Verdict
 from inspector.inspection.status import StationStatus
-from inspector.recipes.quantities import QUANTITIES
-from inspector.results.records import bundle_name, record, summary
+from inspector.results.records import by_bundle, prediction_facts, rule_facts, summary
 
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
@@ -140,8 +139,7 @@ def interrupted_content(run: Mapping[str, Any], notice: Mapping[str, Any]) -> di
 
 def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
     """Return the record of one part. `keeps`: why its images are kept ("ng", "review", "sample", "burst"), "" if not."""
-    known, judged_by = record(inspection), inspection.judged_by
-    latency = inspection.latency_ms
+    judged_by = inspection.judged_by
     return {
         "kind": "result",
         "result_state": FAILED if inspection.verdict is Verdict.NOT_INSPECTED else COMPLETED,
@@ -157,14 +155,14 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
             "hash": judged_by.recipe_digest,
             "hash_algorithm": "SHA-256",
         },
-        "internal_configuration_id": known["bundles"],
-        "processing_times": {"latency_ms": latency, **inspection.timings_ms},
+        "internal_configuration_id": by_bundle(judged_by.bundles),
+        "processing_times": {"latency_ms": inspection.latency_ms, **inspection.timings_ms},
         "result_evaluation": EVALUATIONS[inspection.verdict],
         "verdict": inspection.verdict.value,
         "reasons": [sentence(reason).model_dump() for reason in inspection.reasons],
-        "notes": known["notes"],
+        "notes": [note.text for note in inspection.notes],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
-        "predictions": known["predictions"],
+        "predictions": [prediction_facts(prediction) for prediction in inspection.predictions],
         "frames": [_frame(frame) for frame in inspection.frames.values()],
         "source": inspection.source,
         "software": judged_by.software,
@@ -174,23 +172,10 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
     """Return a rule with its value and limit, unrounded: it is judged again later."""
-    region, baseline = judgement.region, judgement.baseline
+    baseline = judgement.baseline
     compared = {} if baseline is None else {"baseline": baseline if math.isfinite(baseline) else None}
-    return {
-        "rule": judgement.rule,
-        "bundle": bundle_name(judgement.bundle),
-        "camera": judgement.camera,
-        "region": [region.x, region.y, region.width, region.height],
-        "quantity": judgement.quantity,
-        "unit": QUANTITIES[judgement.quantity].unit,
-        "class": judgement.name,
-        "wrong": judgement.wrong,
-        "value": judgement.value if math.isfinite(judgement.value) else None,
-        "when": judgement.when,
-        "limit": judgement.limit,
-        "verdict": judgement.verdict.value,
-        **compared,
-    }
+    value = judgement.value if math.isfinite(judgement.value) else None
+    return {**rule_facts(judgement), "wrong": judgement.wrong, "value": value, **compared}
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
@@ -228,11 +213,11 @@ def recorded_in(folder: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
     """Return which of these parts are among the last records of a journal, which may be one that is open elsewhere."""
     wanted = {(key.sequence, datetime.fromisoformat(key.utc)): key for key in keys}
     found: set[RecordKey] = set()
-    for path in segment_files(folder)[-_SEARCHED:]:
-        with suppress(OSError, ValueError, KeyError):
-            data = path.read_bytes()
-            for item in scan(data, read_header(data)[1]):
-                if isinstance(item, JournalRecord) and item.sequence != NOTICE and b"run_sequence" in item.payload:
+    newest = segment_files(folder)[-_SEARCHED:]
+    with suppress(OSError):
+        for item in JournalReader(folder, first_of(newest[0])).read() if newest else ():
+            if isinstance(item, JournalRecord) and b"run_sequence" in item.payload:
+                with suppress(ValueError, KeyError):  # of one that is not readable
                     content = item.content
                     if content["kind"] == "result" and not content["is_partial"]:
                         key = wanted.get((content["run_sequence"], datetime.fromisoformat(content["creation_time"])))

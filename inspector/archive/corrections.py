@@ -1,6 +1,7 @@
 """What people say of inspections. The machine's verdict stays beside it, nothing is overwritten, and each step is recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from inspector.archive.archive import Archive
 from inspector.archive.contents import correction_content, undo_content
@@ -40,8 +41,16 @@ def correct(
 
 def undo(archive: Archive, key: int, *, who: str) -> None:
     """Take back the newest correction of an inspection. Raises ConfigError if there is none."""
-    said = [one for one in result_of(archive.database, key)["corrections"] if one["undone"] is None]
-    if not said:
+    newest = newest_of(result_of(archive.database, key)["corrections"])
+    if newest is None:
         raise ConfigError("Inspection {name} has no correction to take back.", name=name_of(archive.database, key))
-    newest = max(said, key=lambda one: (one["creation_time"], one["id"]))
     archive.write(undo_content(name_of(archive.database, key), name_of(archive.database, newest["id"]), who=who))
+
+
+def newest_of(corrections: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the correction of an inspection that holds: the newest that was not taken back. None: there is none.
+
+    Keys do not follow time: they begin with the journal, and each process has one of its own.
+    """
+    said = [one for one in corrections if one["undone"] is None]
+    return max(said, key=lambda one: (one["creation_time"], one["id"]), default=None)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from inspector.archive.archive import Archive
+from inspector.archive.corrections import newest_of
 from inspector.archive.evidence import write_native
 from inspector.archive.filters import Filters
-from inspector.archive.images import read_kept
+from inspector.archive.images import file_name, read_kept
 from inspector.archive.store.query import every, name_of, result_of
 from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
@@ -30,12 +31,16 @@ def write_labelled(archive: Archive, filters: Filters, folder: Path) -> Mapping[
     counts: Counter[str] = Counter()
     for row in every(archive.database, replace(filters, corrected=True)):
         found = result_of(archive.database, row["id"])
-        name = _class_of(found)
+        said = newest_of(found["corrections"])
+        if said is None:
+            continue  # taken back meanwhile
+        name = said["class_name"] or _PLAIN[said["verdict"]]
         for file in found["image_files"]:
             if file["deleted"] is not None:
                 continue
-            pixels = _part_of(read_kept(archive.folder, file), found["record"], str(file["camera"]))
-            place = folder / _safe(name) / f"{name_of(archive.database, row['id'])}-{_safe(str(file['camera']))}"
+            camera = str(file["camera"])
+            pixels = _part_of(read_kept(archive.folder, file), found["record"], camera)
+            place = folder / _safe(name) / f"{name_of(archive.database, row['id'])}-{file_name(camera)}"
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_native(place, pixels)
@@ -43,12 +48,6 @@ def write_labelled(archive: Archive, filters: Filters, folder: Path) -> Mapping[
                 raise refused(folder, error) from error
             counts[name] += 1
     return counts
-
-
-def _class_of(found: Mapping[str, Any]) -> str:
-    """Return the class that the newest correction says."""
-    said = max((one for one in found["corrections"] if one["undone"] is None), key=lambda one: one["id"])
-    return said["class_name"] or _PLAIN[said["verdict"]]
 
 
 def _part_of(pixels: Pixels, record: Mapping[str, Any], camera: str) -> Pixels:
@@ -61,5 +60,5 @@ def _part_of(pixels: Pixels, record: Mapping[str, Any], camera: str) -> Pixels:
 
 
 def _safe(name: str) -> str:
-    """Return a class or camera as the name of a file."""
+    """Return a class as the name of a folder."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60] or "unnamed"

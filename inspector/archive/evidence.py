@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inspector import __version__
 from inspector.archive.archive import Archive
-from inspector.archive.images import read_kept
+from inspector.archive.images import file_name, read_kept
 from inspector.archive.store.query import chain_after, documents, name_of, result_of
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.types import Pixels
@@ -81,7 +81,7 @@ def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
     if found["corrections"]:
         _write_json(place / "corrections.json", [dict(one) for one in found["corrections"]])
     for file in found["image_files"]:
-        camera = Path(str(file["path"])).stem.rpartition("-")[2]
+        camera = file_name(str(file["camera"]))
         try:
             pixels = read_kept(archive.folder, file)
         except StorageError as error:

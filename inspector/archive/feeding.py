@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from inspector.core.errors import InspectorError
+from inspector.core.errors import InspectorError, as_problem
 from inspector.results.record_file import refused
 
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ class FeederThread:
             except InspectorError as error:
                 self._feeding = error
                 log.debug("the archive is not fed: %s", error)
-            except Exception:  # thread boundary: the journal keeps everything until it is mended
-                log.exception("The archive cannot be fed")
-                self._feeder = None
+            except Exception as error:  # thread boundary: the journal keeps everything until it is mended
+                if self._feeding is None:  # once, not at every try
+                    log.exception("The archive cannot be fed")
+                self._feeding, self._feeder = as_problem(error), None
             if last:
                 break
             self._stop.wait(PAUSE_S if self._feeding is None else _AGAIN_S)

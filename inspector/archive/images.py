@@ -66,13 +66,18 @@ def decode(data: bytes) -> Pixels:
     return pixels
 
 
+def file_name(camera: str) -> str:
+    """Return a camera's name as a piece of a file's name: ASCII, which any bag, disk or server takes, and no other camera's."""
+    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "_" for letter in camera)[:40]
+    if plain and plain == camera:
+        return plain
+    return f"{plain}-{hashlib.sha256(camera.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
 def write_image(archive: Path, frame: Frame, *, journal: str, sequence: int, when: datetime, keeps: str) -> KeptImage:
     """Write a frame and make it durable. Raises StorageError."""
     data = encode(frame.pixels)
-    camera = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in frame.camera)[:40] or "camera"
-    # ASCII only, so that any bag, disk or server takes the name; the record has the camera's own name.
-    camera = camera.encode("ascii", "replace").decode().replace("?", "_")
-    name = f"{IMAGES}/{when:%Y/%m/%d}/{journal[:8]}-{sequence:010d}-{camera}{SUFFIX}"
+    name = f"{IMAGES}/{when:%Y/%m/%d}/{journal[:8]}-{sequence:010d}-{file_name(frame.camera)}{SUFFIX}"
     path = archive / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from inspector.archive.keys import StationKey
 from inspector.archive.segment import NOTICE, chained, frame, header, sealed_text
-from inspector.archive.segments import SUFFIX, Tail, read_tail, segment_files, segment_header, sync_folder
+from inspector.archive.segments import SUFFIX, Tail, read_tail, segment_files, segment_header
+from inspector.core.durable import sync_names
 from inspector.core.errors import StorageError
 from inspector.core.locks import LockedError, alone
 from inspector.core.message import Message
@@ -28,11 +29,11 @@ from inspector.core.text import json_line
 from inspector.results.record_file import Reserve, refused
 
 SEGMENT_BYTES = 16 * 1024 * 1024  # a segment ends with the day, or when it has grown to this
+JOURNALS = "journals"  # the folder of them in the archive
 MOST_WAITING = 64 * 1024 * 1024  # bytes of records in memory while the disk takes none; what comes then is lost, and a gap
 _TOGETHER = 512  # most records of one commit
 _AGAIN_S: Final = 0.2  # pause before a failed commit is tried again
 _LOOK_S: Final = 5.0  # interval of checking for room for the reserve
-_JOURNALS = "journals"
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,7 @@ class _Segment:
 class Journal:
     """Appends records. Every method may be called from any thread and returns at once, but for `wait` and `close`.
 
-    `id`: names the journal in every database that it is fed to. `lost`: records that found no room in memory. `interrupted`:
-    what the process before this one left unfinished.
+    `id`: names the journal in every database that it is fed to. `interrupted`: what the process before left unfinished.
     """
 
     def __init__(self, folder: Path, key: StationKey, *, durable: Callable[[int], None] | None = None) -> None:
@@ -80,7 +80,6 @@ class Journal:
         """
         self.folder = folder
         self.id = folder.name
-        self.lost = 0
         self._key = key
         self._make_durable = durable or make_durable
         self._held = ExitStack()
@@ -103,6 +102,7 @@ class Journal:
         self._durable = tail.sequence
         self._queue: deque[_Pending] = deque()
         self._waiting = 0  # bytes in the queue
+        self._lost: set[int] = set()  # records that found no room in memory
         self._problem: StorageError | None = None
         self._looked = 0.0  # monotonic seconds
         self._since = 0.0  # monotonic seconds when the commit under way began; 0: none is
@@ -117,6 +117,11 @@ class Journal:
     def durable(self) -> int:
         """Sequence number of the last record that is on disk; 0: none."""
         return self._durable
+
+    @property
+    def lost(self) -> int:
+        """Number of records that found no room in memory."""
+        return len(self._lost)
 
     @property
     def waiting(self) -> int:
@@ -162,9 +167,11 @@ class Journal:
     def wait(self, sequence: int, until: float) -> bool:
         """Wait until a record is on disk, at most until `until` (monotonic seconds); return whether it is.
 
-        A disk that refuses is not waited for.
+        A disk that refuses is not waited for, nor a record that is lost.
         """
         with self._changed:
+            if sequence in self._lost:
+                return False
             self._changed.wait_for(
                 lambda: self._durable >= sequence or self._problem is not None, max(0.0, until - time.monotonic())
             )
@@ -198,7 +205,7 @@ class Journal:
     def _put(self, item: _Pending) -> None:
         """Queue an item. Called under the lock."""
         if self._waiting + len(item.payload) > MOST_WAITING or self._closing:
-            self.lost += item.sequence != NOTICE
+            self._lost |= {item.sequence} - {NOTICE}
             return
         self._queue.append(item)
         self._waiting += len(item.payload)
@@ -215,8 +222,7 @@ class Journal:
             try:
                 self._commit(batch)
             except OSError as error:
-                self._failed(error)
-                if self._closing:
+                if not self._failed(error) and self._closing:
                     return
                 time.sleep(_AGAIN_S)
                 continue
@@ -236,8 +242,11 @@ class Journal:
             self._since, self._problem = 0.0, None
             self._changed.notify_all()
 
-    def _failed(self, error: OSError) -> None:
-        """Keep the batch, and never trust this segment again: what the disk has of it is not known after an error."""
+    def _failed(self, error: OSError) -> bool:
+        """Keep the batch, and never trust this segment again: what the disk has of it is not known after an error.
+
+        Returns whether space that was kept back is free now.
+        """
         tight = self._reserve.tight
         self._reserve.give_up()
         if self._segment is not None:
@@ -251,6 +260,7 @@ class Journal:
             self._since = 0.0
             self._problem = refused(self.folder, error)
             self._changed.notify_all()
+        return not tight
 
     def _commit(self, batch: list[_Pending]) -> None:
         """Write records and make them durable. Raises OSError; then none of them counts."""
@@ -299,7 +309,7 @@ class Journal:
             try:
                 _write(file, data)
                 self._make_durable(file)
-                sync_folder(self.folder)
+                sync_names(self.folder)
             except OSError:
                 os.close(file)
                 path.unlink(missing_ok=True)
@@ -316,21 +326,25 @@ def open_journal(archive: Path, key: StationKey, *, durable: Callable[[int], Non
     for folder in _own_folders(archive, key):
         with contextlib.suppress(LockedError):
             return Journal(folder, key, durable=durable)
-    return Journal(archive / _JOURNALS / uuid.uuid4().hex, key, durable=durable)
+    return Journal(archive / JOURNALS / uuid.uuid4().hex, key, durable=durable)
 
 
-def idle_journals(archive: Path, key: StationKey) -> list[Journal]:
-    """Open every journal that no process has, so that what one left unfinished can be finished. Raises StorageError."""
-    found = []
+def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
+    """Open, one after the other, every journal that no process has, so that what one left unfinished can be finished.
+
+    Raises StorageError.
+    """
     for folder in _own_folders(archive, key):
-        with contextlib.suppress(LockedError):
-            found.append(Journal(folder, key))
-    return found
+        try:
+            journal = Journal(folder, key)
+        except LockedError:
+            continue
+        yield journal
 
 
 def journal_folders(archive: Path) -> list[Path]:
     """Return the folders of all journals under the archive's folder."""
-    parent = archive / _JOURNALS
+    parent = archive / JOURNALS
     return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
 
 
@@ -338,8 +352,8 @@ def _own_folders(archive: Path, key: StationKey) -> list[Path]:
     """Return the journals that this station may go on with: those that were sealed with its key, and new ones."""
     own = []
     for folder in journal_folders(archive):
-        files = segment_files(folder)
-        if not files or segment_header(files[-1]).get("key", key.public.hex()) == key.public.hex():
+        headers = (segment_header(file) for file in reversed(segment_files(folder)))
+        if next(filter(None, headers), {}).get("key", key.public.hex()) == key.public.hex():
             own.append(folder)
     return own
 

@@ -50,7 +50,7 @@ td, th { padding: 6px 12px; text-align: left; vertical-align: top; border-top: 1
 class ArchiveReport:
     """The figures of a selection. `yield_`: share of OK among the inspected parts, and its 95 % interval.
 
-    `stops`: runs that ended without a word. `worst`: the inspections nearest to a limit.
+    `stops`: runs of these that ended without a word. `worst`: the inspections nearest to a limit.
     """
 
     chosen: Mapping[str, Any]
@@ -97,7 +97,7 @@ def report_of(archive: Archive, filters: Filters) -> ArchiveReport:
         yield_=(good / inspected, *wilson(good, inspected)) if inspected else None,
         reasons=rejected,
         corrections={name: count for name, count in facet(database, filters, "human_verdict").items() if name},
-        stops=[run for run in runs(database) if run["interrupted"]],
+        stops=[run for run in runs(database, filters) if run["interrupted"]],
         worst=[facts_of(row, names) for row in worst],
     )
 

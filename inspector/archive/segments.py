@@ -163,17 +163,6 @@ class JournalReader:
             yield found
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names of new files durable, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _is_newer(data: bytes) -> bool:
     for found in scan(data, 0):
         if isinstance(found, JournalRecord) and found.sequence == NOTICE:

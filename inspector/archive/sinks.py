@@ -97,7 +97,7 @@ class JournalSink(Sink):
         self._users = 0  # sinks that still write to the journal
         self._context = context or RunContext()
         self._policy = KeepPolicy()
-        self._settings = ArchiveModel()
+        self.settings = ArchiveModel()
         self._recipes: dict[str, ArchiveModel] = {}  # settings by the recipe's hash
         self._documents: set[str] = set()
         self._known: OrderedDict[_Key, tuple[int, str]] = OrderedDict()  # sequence and `keeps` of the last parts
@@ -105,7 +105,7 @@ class JournalSink(Sink):
 
     def open(self, status: StationStatus) -> None:
         """Open a journal and record what the process before left unfinished. Raises StorageError."""
-        self._settings = ArchiveModel() if status.recipe is None else status.recipe.archive
+        self.settings = ArchiveModel() if status.recipe is None else status.recipe.archive
         self._documents.clear()
         journal = open_journal(self.archive, StationKey(self.archive), durable=self._durable)
         try:
@@ -184,7 +184,7 @@ class JournalSink(Sink):
                 self._documents.add(digest)
                 journal.submit(document_content(digest, text))
         self._follow(inspection.judged_by)
-        keeps = self._policy.keeps(inspection, self._settings)
+        keeps = self._policy.keeps(inspection, self.settings)
         sequence = journal.submit(result_content(inspection, keeps=keeps), settles=inspection.sequence)
         with self._lock:
             self._known[_key(inspection)] = sequence, keeps
@@ -197,13 +197,13 @@ class JournalSink(Sink):
         digest = judged_by.recipe_digest
         if digest not in self._recipes and digest in judged_by.documents:
             self._recipes[digest] = Recipe.model_validate_json(judged_by.documents[digest]).archive
-        self._settings = self._recipes.get(digest, self._settings)
+        self.settings = self._recipes.get(digest, self.settings)
 
     def _unrecorded(self, inspection: Inspection, sequence: int, journal: Journal) -> NotRecorded:
         why = problem_of(journal, time.monotonic()) or message("The disk of the journal is slow.")
         reason = message("The part could not be recorded in time: {why}", why=why)
         instead = inspection
-        if self._settings.unrecorded == "not_inspected" and inspection.verdict is not Verdict.NOT_INSPECTED:
+        if self.settings.unrecorded == "not_inspected" and inspection.verdict is not Verdict.NOT_INSPECTED:
             instead = replace(inspection, verdict=Verdict.NOT_INSPECTED, reasons=(reason, *inspection.reasons))
             journal.submit(told_content(sequence, Verdict.NOT_INSPECTED, reason))
         problem = journal.problem
@@ -229,8 +229,7 @@ class ArchiveSink(Sink):
         self.kept = 0
 
     def open(self, status: StationStatus) -> None:
-        burst = 0 if status.recipe is None else status.recipe.archive.burst
-        self._before = deque(maxlen=burst)
+        self._before.clear()
         self._records.join()
 
     def close(self, status: StationStatus) -> None:
@@ -240,6 +239,9 @@ class ArchiveSink(Sink):
         """Write the part's images, and a record that names them. Raises StorageError."""
         known = self._records.record_of(inspection)
         keeps = "" if known is None else known[1]
+        burst = self._records.settings.burst
+        if self._before.maxlen != burst:  # of another recipe, which may have come while the line runs
+            self._before = deque(self._before, maxlen=burst)
         if keeps == "ng":
             while self._before:
                 self._keep(self._before.popleft(), "burst")

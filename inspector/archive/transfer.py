@@ -1,5 +1,6 @@
 """Archives on the move: a copy to keep, its return, and records of another station's archive."""
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -11,13 +12,14 @@ from typing import Final
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
 from inspector.archive.images import IMAGES
+from inspector.archive.journal import JOURNALS
 from inspector.archive.store.database import FILE, open_database
 from inspector.archive.store.feeder import import_records
+from inspector.archive.store.retention import FILE as POLICY
 from inspector.archive.store.verify import Proof, verify
 from inspector.core.errors import ConfigError, StorageError
 from inspector.results.record_file import refused
 
-_JOURNALS: Final = "journals"
 _PARTIAL: Final = ".partial"
 
 
@@ -43,8 +45,9 @@ def back_up(archive: Archive, target: Path, *, who: str = "") -> Copied:
         with closing(sqlite3.connect(archive.folder / FILE)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
         partial.replace(target / FILE)
+        _copy_policy(archive.folder, target)
         images = _copy_new(archive.folder / IMAGES, target / IMAGES)
-        _copy_new(archive.folder / _JOURNALS, target / _JOURNALS, changed=True)
+        _copy_new(archive.folder / JOURNALS, target / JOURNALS, changed=True)
     except (OSError, sqlite3.Error) as error:
         raise _refused(target, error) from error
     proof = _proof_of(target)
@@ -66,8 +69,9 @@ def restore(source: Path, folder: Path) -> Copied:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         shutil.copy2(source / FILE, partial / FILE)
+        _copy_policy(source, partial)
         images = _copy_new(source / IMAGES, partial / IMAGES)
-        _copy_new(source / _JOURNALS, partial / _JOURNALS)
+        _copy_new(source / JOURNALS, partial / JOURNALS)
         if folder.exists():
             folder.rmdir()
         partial.replace(folder)
@@ -107,6 +111,12 @@ def _proof_of(folder: Path) -> Proof:
         return verify(database, folder)
     finally:
         database.close()
+
+
+def _copy_policy(source: Path, target: Path) -> None:
+    """Copy for how long what is kept: without it a restored archive would soon delete what is to stay."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source / POLICY, target / POLICY)
 
 
 def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:

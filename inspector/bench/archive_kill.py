@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from inspector.archive.archive import opened_archive
+from inspector.archive.contents import ABORTED
 from inspector.archive.sinks import archive_sinks
 from inspector.archive.store.query import part_counts
 from inspector.archive.store.verify import verify
@@ -73,8 +74,8 @@ def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[
     with opened_archive(folder) as archive:
         counts = part_counts(archive.database)
         proof = verify(archive.database, archive.folder)
-    inspected = {part: number for (part, state), number in counts.items() if state != _ABORTED}
-    interrupted = {part: number for (part, state), number in counts.items() if state == _ABORTED}
+    inspected = {part: number for (part, state), number in counts.items() if state != ABORTED}
+    interrupted = {part: number for (part, state), number in counts.items() if state == ABORTED}
     return Kills(
         kills=kills,
         told=len(told),
@@ -85,9 +86,6 @@ def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[
         broken=len(proof.problems),
         seconds=time.monotonic() - began,
     )
-
-
-_ABORTED: Final = 3
 
 
 class _Line(Sink):

@@ -9,17 +9,15 @@ from typing import Any, Literal
 
 import click
 
-from inspector.archive.archive import Archive, opened_archive
+from inspector.archive.archive import opened_archive
 from inspector.archive.filters import Filters
-from inspector.cli.archive_keep import KEEPING
+from inspector.cli.archive_keep import JSON, KEEPING, Opened, keys_of
 from inspector.cli.support.lines import say, say_json
 from inspector.core.config import write_atomically
-from inspector.core.errors import ConfigError
 from inspector.core.spreadsheet import table_text
 from inspector.core.text import utf8
 from inspector.core.verdict import Verdict
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else.")
 _VERDICT = click.Choice([verdict.value for verdict in Verdict])
 
 
@@ -75,15 +73,12 @@ def archive(context: click.Context, folder: Path | None, url: str) -> None:
     context.meta["folder"] = folder
 
 
-Opened = Callable[..., Any]
-
-
 @archive.command()
 @_selecting
 @click.option("--order", type=click.Choice(["newest", "oldest", "margin"]), default="newest", show_default=True)
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most inspections that are listed.")
 @click.option("--counts", multiple=True, metavar="NAME", help="Count by verdict, rule, lot, ... instead; may be repeated.")
-@_JSON
+@JSON
 @click.pass_obj
 def query(
     obj: Opened,
@@ -119,7 +114,7 @@ def query(
 
 @archive.command()
 @click.argument("inspection")
-@_JSON
+@JSON
 @click.pass_obj
 def show(obj: Opened, *, inspection: str, as_json: bool) -> int:
     """Show one inspection: INSPECTION is its result id, or the id of its part (then the newest)."""
@@ -167,7 +162,7 @@ def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
 @archive.command()
 @_selecting
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="HTML file to write.")
-@_JSON
+@JSON
 @click.pass_obj
 def report(obj: Opened, *, filters: Filters, out: Path | None, as_json: bool) -> int:
     """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections."""
@@ -194,7 +189,7 @@ def report(obj: Opened, *, filters: Filters, out: Path | None, as_json: bool) ->
 @archive.command()
 @click.option("--images", is_flag=True, help="Check every image file as well.")
 @click.option("--key", default="", metavar="HEX", help="Public key of the station, from a trusted place.")
-@_JSON
+@JSON
 @click.pass_obj
 def verify(obj: Opened, *, images: bool, key: str, as_json: bool) -> int:
     """Prove that no record was changed, removed or inserted. Exit code 1 if one was."""
@@ -282,17 +277,18 @@ def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
     metavar="RULE=LIMIT[,REVIEW]",
     help="Number of a rule in the recipe, from 0 on, and its other limits; may be repeated.",
 )
-@_JSON
+@JSON
 @click.pass_obj
 def what_if(obj: Opened, *, filters: Filters, limits: tuple[str, ...], as_json: bool) -> int:
     """Judge stored values with other limits, and list the parts whose verdict flips."""
     from inspector.archive.store import whatif
-    from inspector.archive.store.query import name_of
+    from inspector.archive.store.query import names_of
 
     others = [_other_limits(text) for text in limits]
     with obj() as opened:
         found = whatif.what_if(opened.database, filters, others)
-        flips = [(name_of(opened.database, key), before, then) for key, before, then in found.flips]
+        names = names_of(opened.database, (key for key, _, _ in found.flips))
+    flips = [(name, before, then) for name, (_, before, then) in zip(names, found.flips, strict=True)]
     if as_json:
         say_json({**asdict(found), "flips": flips})
         return 0
@@ -322,19 +318,6 @@ def _other_limits(text: str) -> Any:  # noqa: ANN401 - of a module that is impor
         return OtherLimits(int(rule), float(limit), float(review) if review else None)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not RULE=LIMIT or RULE=LIMIT,REVIEW") from error
-
-
-def keys_of(opened: Archive, name: str) -> list[int]:
-    """Return the inspections with this result id, or of this part, oldest first. Raises ConfigError if there are none."""
-    from inspector.archive.store.query import key_of_name, keys_of_part
-
-    keys = keys_of_part(opened.database, name)
-    if keys:
-        return keys
-    try:
-        return [key_of_name(opened.database, name)]
-    except ConfigError:
-        raise ConfigError("There is no inspection {name} in the archive.", name=name) from None
 
 
 for _command in KEEPING:

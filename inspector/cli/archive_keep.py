@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from inspector.archive.archive import Archive
 from inspector.cli.support.lines import say, say_json
+from inspector.core.errors import ConfigError
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else.")
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else.")
 _WHO = click.option("--who", default="", help="Your name, for the audit trail.")
 
 Opened = Callable[..., Any]
@@ -29,7 +31,6 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
     from inspector.archive.evidence import write_evidence
     from inspector.archive.filters import Filters
     from inspector.archive.store.query import every
-    from inspector.cli.archive import keys_of
 
     if bool(inspections) == bool(lot):
         raise click.UsageError("Give either inspections or --lot.")
@@ -47,7 +48,7 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path, file_okay=False))
 @_WHO
-@_JSON
+@JSON
 @click.pass_obj
 def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
     """Copy the archive to the folder TARGET, also while a line runs. A later copy adds what is new."""
@@ -60,7 +61,7 @@ def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path, file_okay=False))
-@_JSON
+@JSON
 @click.pass_context
 def restore(context: click.Context, *, source: Path, as_json: bool) -> int:
     """Copy a back-up from the folder SOURCE to where there is no archive."""
@@ -119,20 +120,26 @@ def release(obj: Opened, *, lot: str, who: str) -> int:
 @click.option("--free-bytes", type=click.IntRange(0), help="Free space below which images go before their time.")
 @click.option("--run", "runs", is_flag=True, help="Delete now what is over its time; a running line does so every hour.")
 @_WHO
-@_JSON
+@JSON
 @click.pass_obj
 def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes: int | None) -> int:
     """Show or change for how long what is kept, or run the job that deletes."""
     from dataclasses import asdict
 
+    from pydantic import ValidationError
+
     from inspector.archive.store import retention as job
     from inspector.archive.store.query import shown_time
+    from inspector.core.config import describe_validation
 
     with obj() as opened:
         policy = job.load_policy(opened.folder)
         given = {name: value for name, value in changes.items() if value is not None}
         if given:
-            policy = job.RetentionPolicy.model_validate({**policy.model_dump(), **given})
+            try:
+                policy = job.RetentionPolicy.model_validate({**policy.model_dump(), **given})
+            except ValidationError as error:
+                raise click.BadParameter(describe_validation(error)) from error
             job.save_policy(opened, policy, who=who)
         deleted = job.run_retention(opened, policy, who=who or "retention") if runs else None
         last, held = job.last_success(opened), job.holds(opened)
@@ -153,7 +160,7 @@ def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes:
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-@_JSON
+@JSON
 @click.pass_obj
 def events(obj: Opened, *, limit: int, as_json: bool) -> int:
     """Show the audit trail: who did what, and when."""
@@ -170,6 +177,19 @@ def events(obj: Opened, *, limit: int, as_json: bool) -> int:
         else:
             say(f"{when[:19]} {row['what']:<16} {row['who']:<16} {row['detail']}")
     return 0
+
+
+def keys_of(opened: Archive, name: str) -> list[int]:
+    """Return the inspections with this result id, or of this part, oldest first. Raises ConfigError if there are none."""
+    from inspector.archive.store.query import key_of_name, keys_of_part
+
+    keys = keys_of_part(opened.database, name)
+    if keys:
+        return keys
+    try:
+        return [key_of_name(opened.database, name)]
+    except ConfigError:
+        raise ConfigError("There is no inspection {name} in the archive.", name=name) from None
 
 
 def _say_copied(copied: Any, as_json: bool) -> int:  # noqa: ANN401 - of a module that is imported later

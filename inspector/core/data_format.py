@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
+from inspector.core.durable import replace_durably
 from inspector.core.errors import ConfigError
 from inspector.core.installed import installation
 from inspector.core.paths import user_data
@@ -24,14 +27,7 @@ def claim_user_data() -> None:
     if not folder.is_dir():
         return  # nothing to protect yet
     file = folder / MARK
-    number, version = 0, ""
-    try:
-        mark = json.loads(file.read_text("utf-8"))
-        number, version = int(mark["format"]), str(mark["version"])
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError):
-        log.debug("%s cannot be read", file, exc_info=True)
+    number, version = _marked(file) if file.exists() else (0, "")
     if number > FORMAT:
         raise ConfigError(
             "The data in {folder} belong to version {version}, and this version cannot read them.",
@@ -45,7 +41,18 @@ def claim_user_data() -> None:
         new = file.with_name(f"{MARK}.{os.getpid()}")
         try:
             new.write_text(json.dumps({"format": FORMAT, "version": own}) + "\n", "utf-8")
-            new.replace(file)
-        except OSError:
-            new.unlink(missing_ok=True)
-            log.debug("%s cannot be written", file, exc_info=True)  # a data folder that is only read is no reason to stop
+            replace_durably(new, file)
+        except OSError:  # a data folder that is only read is no reason to stop
+            log.debug("%s cannot be written", file, exc_info=True)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+
+
+def _marked(file: Path) -> tuple[int, str]:
+    """Return the format and the version of a mark; those of none if it cannot be read."""
+    try:
+        mark = json.loads(file.read_text("utf-8"))
+        return int(mark["format"]), str(mark["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        log.debug("%s cannot be read", file, exc_info=True)
+        return 0, ""

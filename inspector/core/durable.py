@@ -22,15 +22,20 @@ def replace_durably(new: Path, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to disk. Windows does so by itself, and some network shares cannot."""
+    """Write the names in a folder to disk, where that can be done: some network shares cannot."""
+    with suppress(OSError):
+        sync_names(folder)
+
+
+def sync_names(folder: Path) -> None:
+    """Write the names in a folder to disk. Windows does so by itself. Raises OSError."""
     if sys.platform == "win32":
         return
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def sync_file(path: Path) -> None:

@@ -32,6 +32,8 @@ def json_line(value: object) -> bytes:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    if text.isascii() and "\x7f" not in text:  # as most are: every other control code of ASCII is escaped in JSON
+        return text.encode() + b"\n"
     text = _BYTES.sub(lambda match: _decoded(match).replace("\\", "\\\\"), text)
     return _UNSAFE.sub(_in_json, text).encode() + b"\n"
 

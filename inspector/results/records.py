@@ -25,13 +25,13 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "reasons": [reason.text for reason in inspection.reasons],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
         "notes": [note.text for note in inspection.notes],
-        "predictions": [_prediction(prediction) for prediction in inspection.predictions],
+        "predictions": [prediction_facts(prediction) for prediction in inspection.predictions],
         "latency_ms": _number(inspection.latency_ms, 3),
         "recipe": inspection.recipe,
         "revision": inspection.revision,
         "recipe_digest": judged_by.recipe_digest,
-        "bundles": {bundle_name(name): digest for name, digest in judged_by.bundles.items()},
-        "cards": {bundle_name(name): digest for name, digest in judged_by.cards.items()},
+        "bundles": by_bundle(judged_by.bundles),
+        "cards": by_bundle(judged_by.cards),
         "software": judged_by.software,
         "utc": inspection.utc.isoformat(),
         "is_simulated": inspection.is_simulated,
@@ -77,8 +77,19 @@ def bundle_name(name: str) -> str:
     return PurePath(name).name or name
 
 
+def by_bundle(digests: Mapping[str, str]) -> dict[str, str]:
+    """Return digests by the display names of their bundles."""
+    return {bundle_name(name): digest for name, digest in digests.items()}
+
+
 def _judgement(judgement: Judgement) -> dict[str, Any]:
     """Return a rule with its measured value; null if there is none."""
+    baseline = None if judgement.baseline is None else _number(judgement.baseline)
+    return {**rule_facts(judgement), "value": _number(judgement.value), "baseline": baseline}
+
+
+def rule_facts(judgement: Judgement) -> dict[str, Any]:
+    """Return what a judgement is about, its limit and its verdict."""
     region = judgement.region
     return {
         "rule": judgement.rule,
@@ -88,15 +99,14 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "quantity": judgement.quantity,
         "unit": QUANTITIES[judgement.quantity].unit,
         "class": judgement.name,
-        "value": _number(judgement.value),
         "when": judgement.when,
         "limit": judgement.limit,
-        "baseline": None if judgement.baseline is None else _number(judgement.baseline),
         "verdict": judgement.verdict.value,
     }
 
 
-def _prediction(prediction: Prediction) -> dict[str, Any]:
+def prediction_facts(prediction: Prediction) -> dict[str, Any]:
+    """Return what a bundle says of a frame."""
     region, threshold = prediction.region, prediction.threshold
     common: dict[str, Any] = {
         "bundle": bundle_name(prediction.bundle),

@@ -150,6 +150,12 @@ class Counters:
             for stage, spent in inspection.timings_ms.items():
                 self._stages.setdefault(stage, Spread()).add(spent)
 
+    def told(self, judged: Verdict, told: Verdict) -> None:
+        """Count a part that was judged, and of which the line is told this verdict, under the latter."""
+        with self._lock:
+            self._verdicts[judged] -= 1
+            self._verdicts[told] += 1
+
     def follow(self, arrivals: Arrivals, recipe_ms: float | None) -> None:
         """Measure against another takt from now on: the recipe's, in ms, or else that of the arrivals."""
         with self._lock:

@@ -207,7 +207,10 @@ class _Lane:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
-        return error.instead if isinstance(error, NotRecorded) else inspection
+        if not isinstance(error, NotRecorded):
+            return inspection
+        self._counters.told(inspection.verdict, error.instead.verdict)
+        return error.instead
 
     def _prepare(self, inspection: Inspection) -> None:
         """Write the ledger before the sink can begin with the record."""

@@ -1,5 +1,6 @@
 """`inspector archive` as a person and a script use it, on an archive that a line left behind."""
 
+import contextlib
 import csv
 import io
 import json
@@ -15,13 +16,25 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.archive.archive import opened_archive
-from inspector.archive.contents import files_content
+from inspector.archive.contents import (
+    RunContext,
+    files_content,
+    interrupted_content,
+    interrupted_run_content,
+    opened_content,
+    result_content,
+    run_content,
+)
+from inspector.archive.journal import Journal, journal_folders, open_journal
+from inspector.archive.keys import StationKey
 from inspector.archive.segment import JournalRecord
 from inspector.archive.store.rows import RowBatch
 from inspector.bench.archive_kill import made_inspection
 from inspector.cli.main import cli, run
+from inspector.core.errors import StorageError
 from inspector.core.text import json_line
 from inspector.core.types import Inspection
+from inspector.inspection.status import StationStatus
 from tests.archive.recorded import COUNT, record_run
 
 VERIFIER = Path(__file__).resolve().parents[2] / "packaging" / "verify_archive.py"
@@ -127,6 +140,22 @@ def test_an_evidence_pack_is_read_and_checked_without_this_program(archive: Path
     assert "is not the record that is proved" in found.stdout
 
 
+def test_cameras_whose_names_look_alike_as_file_names_keep_an_image_each(tmp_path: Path) -> None:
+    """Where names are cut to what every disk takes, no camera's image may replace another's."""
+    cameras = ("上", "下", "a b", "a_b", "left-top", "right-top", "x" * 50, "x" * 51)
+    folder, bag, out = tmp_path / "archive", tmp_path / "bag", tmp_path / "data"
+    record_run(folder, "L1", "P{}", count=1, cameras=cameras)
+    (proof,) = _json(folder, "verify", "--images")
+    assert (proof["images"], proof["problems"]) == (len(cameras), [])
+    assert len(list((folder / "images").rglob("*.jxl"))) == len(cameras)
+    _run(folder, "evidence", "P0", "--out", bag)
+    assert len(list(bag.glob("data/*/*-overlay.png"))) == len(cameras)
+    assert len(list(bag.glob("data/*/*.png"))) == 2 * len(cameras)
+    _run(folder, "correct", "P0", "--who", "Ann", "--verdict", "NG")
+    assert _run(folder, "dataset", "--out", out).split() == [str(len(cameras)), "bad"]
+    assert len(list((out / "bad").iterdir())) == len(cameras)
+
+
 def test_corrections_stay_beside_the_verdict_and_what_if_says_what_they_teach(archive: Path) -> None:
     _run(archive, "correct", "=P0", "=P7", "=P1", "--who", "Ann", "--verdict", "OK", "--reason", "dust")
     _run(archive, "correct", "=P2", "--who", "Ann", "--verdict", "NG", "--class", "scratch", "--note", "at the edge")
@@ -173,6 +202,19 @@ def test_corrected_parts_become_class_folders_at_native_depth(archive: Path, tmp
         _run(archive, "dataset", "--out", out)
 
 
+def test_of_several_corrections_the_newest_holds_whatever_journal_it_is_in(archive: Path, tmp_path: Path) -> None:
+    key = StationKey(archive)
+    (first,) = journal_folders(archive)
+    with contextlib.closing(Journal(first, key)):  # as while a line runs: the correction goes to a second journal
+        _run(archive, "correct", "=P7", "--who", "Ann", "--verdict", "NG", "--class", "dent")
+    (second,) = (folder for folder in journal_folders(archive) if folder != first)
+    with contextlib.closing(Journal(second, key)):
+        _run(archive, "correct", "=P7", "--who", "Bob", "--verdict", "NG", "--class", "scratch")
+    assert _run(archive, "dataset", "--out", tmp_path / "before").split() == ["1", "scratch"]
+    _run(archive, "correct", "=P7", "--who", "Bob", "--undo")
+    assert _run(archive, "dataset", "--out", tmp_path / "after").split() == ["1", "dent"]
+
+
 def test_retention_spares_lots_on_hold_says_what_it_deleted_and_keeps_the_proof(archive: Path) -> None:
     record_run(archive, "L2", "Q{}", count=9)
     images = sorted((archive / "images").rglob("*.jxl"))
@@ -212,6 +254,68 @@ def test_old_records_go_from_the_beginning_and_the_chain_goes_on(archive: Path) 
     assert _verifier(archive / "archive.sqlite").stdout.splitlines()[-1] == "sound"
 
 
+def test_with_a_record_its_images_go_and_an_inspections_images_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inspector.archive.store import retention
+
+    folder = tmp_path / "archive"
+    monkeypatch.setattr(retention, "_AT_ONCE", 3)  # a batch ends between the two images of an inspection
+    record_run(folder, "L1", "P{}", count=15, cameras=("left", "right"))
+    with opened_archive(folder) as opened:
+        (moment,) = (row["creation_time"] for row in _rows(opened, "P9"))
+        policy = retention.RetentionPolicy(record_days=1, ng_image_days=0, ok_image_days=0, free_bytes=0)
+        retention.run_retention(opened, policy, now=moment / 1e6 + 86_400)
+        kept = {path for row in _every(opened) for path in _kept(opened, row["id"])}
+    assert [row["part_id"] for row in _json(folder, "query", "--order", "oldest")] == [f"P{number}" for number in range(9, 15)]
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.jxl")} == kept
+    assert kept
+    assert _json(folder, "verify", "--images")[0]["problems"] == []
+
+
+def test_images_that_went_before_one_that_cannot_are_said_to_be_deleted(archive: Path) -> None:
+    first, *_, last = sorted((archive / "images").rglob("*.jxl"))
+    last.unlink()
+    last.mkdir()  # which no unlink takes
+    with pytest.raises(StorageError, match="cannot be deleted"):
+        _run(archive, "retention", "--image-bytes", "1", "--run")
+    assert not first.exists()
+    last.rmdir()
+    assert [
+        problem for problem in _json(archive, "verify", "--images", code=1)[0]["problems"] if last.name not in problem
+    ] == []
+
+
+def test_a_station_deletes_only_its_own_images_of_a_database_that_others_feed_too(tmp_path: Path) -> None:
+    from inspector.archive.store import retention
+
+    url, one, two = f"sqlite:///{tmp_path / 'shared.sqlite'}", tmp_path / "one", tmp_path / "two"
+    record_run(one, "L1", "P{}", url=url)
+    record_run(two, "L2", "Q{}", url=url)
+    files = len(list(two.rglob("*.jxl")))
+    with opened_archive(one, url=url) as opened:
+        deleted = retention.run_retention(opened, retention.RetentionPolicy(record_days=1, image_bytes=1), now=2e9)
+        assert (deleted.images, deleted.records > COUNT) == (files, True)
+        assert not list(one.rglob("*.jxl"))
+        assert {row["part_id"][0] for row in _every(opened) if row["images"]} == {"Q"}
+    with opened_archive(two, url=url) as opened:
+        assert retention.run_retention(opened, retention.RetentionPolicy(image_bytes=1), now=2e9).images == files
+    assert not list(two.rglob("*.jxl"))
+
+
+def _every(opened: Any) -> list[dict[str, Any]]:
+    from inspector.archive.filters import Filters
+    from inspector.archive.store.query import every
+
+    return [dict(row) for row in every(opened.database, Filters())]
+
+
+def _kept(opened: Any, key: int) -> list[str]:
+    from inspector.archive.store.query import result_of
+
+    return [file["path"] for file in result_of(opened.database, key)["image_files"] if file["deleted"] is None]
+
+
 def _rows(opened: Any, part: str) -> list[dict[str, Any]]:
     from inspector.archive.filters import Filters
     from inspector.archive.store.query import page
@@ -221,6 +325,7 @@ def _rows(opened: Any, part: str) -> list[dict[str, Any]]:
 
 def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Path) -> None:
     copy, again = tmp_path / "copy", tmp_path / "again"
+    _run(archive, "retention", "--ng-image-days", "0")
     (first,) = _json(archive, "backup", copy, "--who", "Ann")
     assert first["images"] > 0
     assert not (copy / "station.key").exists()
@@ -229,6 +334,7 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     assert 0 < second["images"] < first["images"] + second["images"]
     _run(again, "restore", copy)
     assert _json(again, "query", "--limit", "99") == _json(archive, "query", "--limit", "99")
+    assert _json(again, "retention")[0]["policy"]["ng_image_days"] == 0, "what is to stay for ever stays there too"
     assert _json(again, "verify", "--images")[0]["problems"] == []
     record_run(again, "L3", "R{}", count=2)  # with a key of its own, in a journal of its own
     assert _json(again, "verify", "--images")[0]["problems"] == []
@@ -253,6 +359,16 @@ def test_a_record_from_elsewhere_names_no_file_outside_the_archive(path: object)
     assert [row["kind"] for row in batch.inserts["record"]] == ["unreadable"]
 
 
+def test_a_record_that_is_half_readable_makes_no_half_of_its_rows() -> None:
+    good = result_content(made_inspection(7, part="P7"), keeps="ng")
+    bad = {**good, "judgements": [*good["judgements"], {"rule": 1}]}
+    batch = RowBatch(1, None, lambda name: 1)
+    for sequence, content in enumerate((bad, {"kind": "key", "result_id": "x-1"}, good), 1):
+        batch.add(JournalRecord(sequence, json_line(content), bytes(32)))
+    assert [row["kind"] for row in batch.inserts["record"]] == ["unreadable", "key", "result"]
+    assert (len(batch.inserts["result"]), len(batch.inserts["judgement"])) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -268,6 +384,22 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, said: str,
     printed = capsys.readouterr()
     assert said in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_a_report_lists_the_stops_of_its_own_runs_only(archive: Path) -> None:
+    journal = open_journal(archive, StationKey(archive))
+    journal.submit(run_content(StationStatus(), RunContext(lot="L9")))
+    journal.opened(0, opened_content("Q0"))
+    journal.submit(interrupted_content({}, {"opened": 0, **opened_content("Q0")}), settles=0)
+    journal.submit(interrupted_run_content(1))
+    journal.close()
+    assert [stop["lot"] for stop in _json(archive, "report")[0]["stops"]] == ["L9"]
+    assert not _json(archive, "report", "--lot", "L1")[0]["stops"]
+
+
+def test_days_that_no_policy_takes_are_one_sentence(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["archive", "--folder", str(archive), "retention", "--record-days", "99999"]) == 2
+    assert "record_days: Input should be less than or equal to 36500" in capsys.readouterr().err
 
 
 def test_a_newer_schema_and_a_damaged_database_are_said(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from inspector.archive.contents import opened_content
+from inspector.archive.archive import opened_archive
+from inspector.archive.contents import event_content, opened_content, recorded_in, result_content
+from inspector.archive.filters import Filters
 from inspector.archive.journal import Journal, idle_journals, open_journal
 from inspector.archive.keys import StationKey, signed_by
 from inspector.archive.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
 from inspector.archive.segments import JournalReader, Missing, read_tail, segment_files
 from inspector.archive.sinks import finish_interrupted
+from inspector.archive.store.query import every
+from inspector.bench.archive_kill import made_inspection
+from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from tests.disks import disk_of
 
@@ -185,6 +190,64 @@ def test_after_a_failed_fsync_the_records_are_written_again_elsewhere(tmp_path: 
     assert _sequences(journal.folder) == [1, 2]
 
 
+def test_a_record_that_found_no_room_is_never_said_to_be_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.archive.journal.MOST_WAITING", 300)
+    answers = threading.Event()
+
+    def durable(file: int) -> None:
+        answers.wait(20)
+        os.fsync(file)
+
+    journal = open_journal(tmp_path, StationKey(tmp_path), durable=durable)
+    first, lost = (journal.submit({"kind": "event", "text": "x" * 200}) for _ in range(2))
+    answers.set()
+    assert _wait(journal, first)
+    after = journal.submit({"kind": "event"})
+    assert _wait(journal, after)
+    assert not _wait(journal, lost), "later ones are on disk, this one is not"
+    with pytest.raises(StorageError, match="1 records could not be written"):
+        journal.close()
+    assert [item if isinstance(item, Missing) else item.sequence for item in _read(journal.folder)] == [
+        first,
+        Missing(lost, lost, damaged=False),
+        after,
+    ]
+
+
+def test_the_last_records_use_the_space_kept_back_too(tmp_path: Path) -> None:
+    closes, fails = threading.Event(), threading.Event()
+
+    def durable(file: int) -> None:
+        if fails.is_set():
+            closes.wait(20)
+            fails.clear()
+            raise OSError(28, "No space left on device")
+        os.fsync(file)
+
+    journal = open_journal(tmp_path, StationKey(tmp_path), durable=durable)
+    assert _wait(journal, journal.submit({"kind": "event"}))
+    fails.set()
+    journal.submit({"kind": "run_ended"})
+    threading.Timer(0.3, closes.set).start()
+    journal.close()
+    assert _sequences(journal.folder) == [1, 2]
+
+
+def test_a_part_is_found_among_the_last_records_behind_what_cannot_be_read(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    made = made_inspection(4, part="P4")
+    journal.submit({"kind": "result", "run_sequence": 3})
+    journal.submit(result_content(made, keeps=""))
+    journal.close()
+    known, unknown = (RecordKey(str(journal.folder), number, made.utc.isoformat()) for number in (4, 5))
+    assert recorded_in(journal.folder, [known, unknown]) == {known}
+    (segment,) = segment_files(journal.folder)
+    data = bytearray(segment.read_bytes())
+    data[60] ^= 1  # in the segment's header
+    segment.write_bytes(data)
+    assert recorded_in(journal.folder, [known, unknown]) == {known}
+
+
 def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, StationKey(tmp_path))
     journal.submit({"kind": "run", "recipe": "plates", "is_simulated": True})
@@ -208,6 +271,23 @@ def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path
     (third,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
     assert finish_interrupted(third) == 0, "said once"
     third.close()
+
+
+def test_who_writes_to_the_journal_of_a_line_that_crashed_meanwhile_records_its_parts_first(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    with opened_archive(tmp_path / "archive") as opened:
+        line = open_journal(opened.folder, StationKey(opened.folder))
+        line.submit({"kind": "run", "recipe": "plates"})
+        line.opened(0, opened_content("P0"))
+        assert _wait(line, line.submit({"kind": "event"}))
+        shutil.copytree(line.folder, tmp_path / "crashed")  # as if the line's process had ended here
+        line.close()
+        shutil.rmtree(line.folder)
+        (tmp_path / "crashed").rename(line.folder)
+        opened.write(event_content("hold", who="Ann", lot="L1", reason="complaint"))
+    with opened_archive(tmp_path / "archive") as opened:
+        (row,) = every(opened.database, Filters())
+        assert (row["part_id"], row["verdict"], row["is_partial"]) == ("P0", "NOT_INSPECTED", True)
 
 
 def test_the_parts_under_way_follow_into_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

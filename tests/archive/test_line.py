@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import RunContext
+from inspector.archive.feeding import FeederThread
 from inspector.archive.filters import Filters
 from inspector.archive.images import decode, encode, read_kept
 from inspector.archive.sinks import ArchiveSink, JournalSink, archive_sinks
@@ -18,11 +20,15 @@ from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.archive.store.query import count, events, every, facet, gaps, page, result_of, runs
 from inspector.archive.store.verify import verify
+from inspector.bench.archive_kill import made_inspection
 from inspector.core.errors import StorageError
-from inspector.core.types import Verdict
-from inspector.inspection.status import StationState
-from inspector.recipes.recipe import ArchiveModel
+from inspector.core.types import JudgedBy, Verdict
+from inspector.inspection.status import StationState, StationStatus
+from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe
 from inspector.results.sink import Sink
+from inspector.station.counters import Counters
+from inspector.station.ledgers import Ledgers
+from inspector.station.outputs import Outputs
 from inspector.station.station import Station
 from tests.disks import disk_of
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, Script, opener, recipe_of, steady
@@ -88,7 +94,7 @@ def test_every_part_is_in_the_archive_with_its_judgements_context_and_images(arc
         assert judgement["value"] == pytest.approx(0.9)
         (image,) = ng["image_files"]
         assert np.array_equal(read_kept(folder, image), told["P5"].frames["top"].pixels)
-        (run,) = runs(database)
+        (run,) = runs(database, Filters())
         assert (run["operator"], run["line"], run["interrupted"]) == ("=cmd|' /C calc'!A0", "3", False)
         assert run["ended"] > run["creation_time"]
         with database.read() as connection:
@@ -224,6 +230,8 @@ def test_a_disk_that_hangs_delays_no_deadline_and_loses_no_part(
         station.stop()
     expected = Verdict.NOT_INSPECTED if unrecorded == "not_inspected" else Verdict.OK
     assert [inspection.verdict for inspection in recorder.inspections] == [Verdict.OK, expected, Verdict.OK]
+    stats = recorder.status.stats
+    assert (stats.parts, stats.ok, stats.not_inspected) == ((3, 2, 1) if expected is Verdict.NOT_INSPECTED else (3, 3, 0))
     with opened_archive(folder) as opened:
         rows = {row["part_id"]: row for row in every(opened.database, Filters())}
         assert [(part, row["verdict"], row["told"]) for part, row in rows.items()] == [
@@ -263,6 +271,44 @@ def test_a_database_that_is_away_stops_nothing_and_is_fed_later(behaviour: Behav
     with opened_archive(folder) as opened:
         assert count(opened.database, Filters()) == 12
         assert not events(opened.database)
+
+
+def test_images_around_a_bad_part_are_kept_as_the_recipe_in_force_says(tmp_path: Path) -> None:
+    """A recipe may change while the line runs."""
+    before = Recipe(name="plates", cameras={"top": CameraModel(source="x")}, inspect=(InspectModel(bundle="b", camera="top"),))
+    text = before.model_copy(update={"archive": ArchiveModel(ok_every=0, burst=1)}).model_dump_json()
+    judged_by = JudgedBy(recipe_digest="new", documents={"new": text})
+    outputs = Outputs(archive_sinks(folder=tmp_path / "archive"), Counters(), lambda *_: None, Ledgers())
+    outputs.open(StationStatus(recipe=before))
+    for number in (5, 6, 7, 8, 9):  # 7 is NG
+        outputs.put(replace(made_inspection(number, part=f"P{number}"), judged_by=judged_by), wait=True)
+    outputs.close(StationStatus())
+    with opened_archive(tmp_path / "archive") as opened:
+        rows = every(opened.database, Filters())
+        assert [row["part_id"] for row in rows if row["images"]] == ["P6", "P7", "P8"]
+
+
+@pytest.mark.allow_logs("The archive cannot be fed")
+def test_a_defect_in_feeding_is_said_to_the_operator_and_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[int] = []
+
+    def feed(_feeder: Feeder) -> int:
+        tries.append(len(tries))
+        raise ValueError("a record that nobody thought of")
+
+    monkeypatch.setattr(Feeder, "feed", feed)
+    monkeypatch.setattr("inspector.archive.feeding._AGAIN_S", 0.01)
+    thread = FeederThread(tmp_path)
+    until = time.monotonic() + 10
+    while len(tries) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    problem = thread.problem
+    thread.stop(10)
+    assert problem is not None
+    assert "This program has a defect: ValueError: a record" in str(problem)
+    assert [record.levelname for record in caplog.records if "cannot be fed" in record.getMessage()] == ["ERROR"]
 
 
 def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:

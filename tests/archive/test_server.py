@@ -10,7 +10,7 @@ import pytest
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
-from inspector.archive.store.query import count, every, facet, page, result_of
+from inspector.archive.store.query import count, every, facet, gaps, page, result_of
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
 from inspector.archive.store.whatif import OtherLimits, what_if
@@ -63,6 +63,18 @@ def test_two_stations_feed_one_server_which_answers_as_sqlite_does(server: Any, 
         with served.database.write() as connection:
             connection.exec_driver_sql("UPDATE record SET payload = payload || '\\x20'::bytea WHERE kind = 'run'")
         assert any("changed or inserted" in problem.text for problem in verify(served.database, one).problems)
+
+
+def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(server: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    record_run(folder, "L1", "P{}")
+    (segment,) = folder.glob("journals/*/*.journal")
+    data = bytearray(segment.read_bytes())
+    data[data.index(b'"kind": "result"') + 3] ^= 1  # of P0, which is NG: its images were kept
+    segment.write_bytes(data)
+    with opened_archive(folder, url=server.get_uri()) as served:
+        assert count(served.database, Filters()) == COUNT - 1
+        assert [gap["damaged"] for gap in gaps(served.database)] == [True]
 
 
 def test_a_server_that_is_away_loses_nothing(tmp_path: Path) -> None:

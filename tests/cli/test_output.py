@@ -83,6 +83,7 @@ def test_what_is_escaped_and_what_is_left() -> None:
     assert line.count(b"\n") == 1
     assert b"\xe9\x83\xa8" in line
     assert json.loads(line) == {"a\nb": [r"\xff", "\x9b", 1.5, None, [None]], "部": "\x1b"}
+    assert json_line("\x00\x1b\x7f") == b'"\\u0000\\u001b\\u007f"\n', "text that is ASCII throughout has controls as well"
 
 
 def test_a_line_that_was_cut_off_is_ended_before_the_next_one(tmp_path: Path) -> None:

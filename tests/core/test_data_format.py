@@ -1,5 +1,6 @@
 """A version marks the data folder as its own, and leaves data of a newer format alone."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -50,3 +51,13 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(folder: Path) -> N
     (folder / subject.MARK).mkdir()
     subject.claim_user_data()
     assert [path.name for path in folder.iterdir()] == [subject.MARK]
+
+
+def test_a_disk_that_is_only_read_is_no_reason_to_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)  # such a disk refuses that also for a file that is not there
+    subject.claim_user_data()
+    assert not list(folder.iterdir())

@@ -16,11 +16,15 @@ _WAIT_MS: Final = 5000  # how long one process waits for another's transaction
 
 
 class Database:
-    """The archive's database. `read` and `write` give connections; every error of theirs is a StorageError."""
+    """The archive's database. `read` and `write` give connections; every error of theirs is a StorageError.
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    `is_shared`: other stations may feed it too, whose images are on their own disks.
+    """
+
+    def __init__(self, engine: Engine, name: str, *, is_shared: bool) -> None:
         self.engine = engine
         self.name = name
+        self.is_shared = is_shared
 
     @property
     def is_sqlite(self) -> bool:
@@ -57,7 +61,7 @@ def open_database(where: Path | str) -> Database:
         url, name = f"sqlite:///{where / FILE}", str(where / FILE)
     else:
         url, name = where, where.rpartition("@")[2]
-    database = Database(_engine(url, name), name)
+    database = Database(_engine(url, name), name, is_shared=not isinstance(where, Path))
     with database.write() as connection:
         _prepare(connection, name)
     return database

@@ -168,11 +168,11 @@ class JudgementRow(Base):
 
 
 class ImageRow(Base):
-    """An image file. `deleted`: when retention deleted it."""
+    """An image file. `deleted`: when retention deleted it. There may be no result: its record can be lost or damaged."""
 
     __tablename__ = "image"
     __table_args__ = ({"sqlite_with_rowid": False},)  # rows lie in the order of their inspections
-    result_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("result.id", ondelete="CASCADE"), primary_key=True)
+    result_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     camera: Mapped[str] = mapped_column(Text, primary_key=True)
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))

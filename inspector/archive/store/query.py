@@ -1,6 +1,6 @@
 """Finding inspections: filters, pages in the order of time or of margin, and the counts beside each filter."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -118,7 +118,14 @@ def journal_names(database: Database) -> dict[int, str]:
 
 def name_of(database: Database, key: int) -> str:
     """Return the name of a record, which is the same in every database (`result_id`)."""
-    return result_id(journal_names(database)[journal_of(key)], sequence_of(key))
+    (name,) = names_of(database, [key])
+    return name
+
+
+def names_of(database: Database, keys: Iterable[int]) -> list[str]:
+    """Return the names of records, in this order."""
+    journals = journal_names(database)
+    return [result_id(journals[journal_of(key)], sequence_of(key)) for key in keys]
 
 
 def key_of_name(database: Database, name: str) -> int:
@@ -188,9 +195,11 @@ def events(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def runs(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
-    """Return the runs, newest first."""
-    query = select(*RunRow.__table__.columns).order_by(RunRow.creation_time.desc(), RunRow.id.desc()).limit(limit)
+def runs(database: Database, filters: Filters, *, limit: int = 1000) -> list[Mapping[str, Any]]:
+    """Return the runs that the inspections belong to, newest first."""
+    known = matching(select(ResultRow.run_id), filters)
+    query = select(*RunRow.__table__.columns).where(RunRow.id.in_(known))
+    query = query.order_by(RunRow.creation_time.desc(), RunRow.id.desc()).limit(limit)
     with database.read() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
 

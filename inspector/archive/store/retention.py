@@ -6,17 +6,19 @@ its chain goes on from a hash that the deletion itself records.
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field, ValidationError
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, false, func, or_, select, update
 
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
+from inspector.archive.journal import journal_folders
 from inspector.archive.segments import first_of, segment_files
 from inspector.archive.store.models import (
     EventRow,
@@ -28,14 +30,15 @@ from inspector.archive.store.models import (
     ResultRow,
     key_of,
 )
-from inspector.archive.store.query import name_of
+from inspector.archive.store.query import journal_names, names_of
 from inspector.core.config import FiniteModel, describe_validation, write_atomically
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.untrusted import parse_json, read_bounded
 
 FILE: Final = "retention.json"
 DAY_US: Final = 86_400_000_000
 _GOOD: Final = ("sample", "burst")
+_BAD: Final = ("ng", "review")
 _AT_ONCE: Final = 500  # images of one event
 
 
@@ -106,25 +109,31 @@ def last_success(archive: Archive) -> int | None:
 
 
 def run_retention(archive: Archive, policy: RetentionPolicy, *, who: str = "retention", now: float | None = None) -> Deleted:
-    """Delete what is over its time, or what must go for space. May be ended at any moment and run again. Raises StorageError.
+    """Delete what is over its time, or what must go for space; a record's images go with it. Raises StorageError.
 
+    May be ended at any moment and run again.
     A file is deleted before its record says so: a file that is gone without a word is found by `verify`, one that is said to be
     gone and is not would be kept for ever.
     """
     moment = round((time.time() if now is None else now) * 1e6)
-    count = size = 0
-    for keeps, days in ((_GOOD, policy.ok_image_days), (("ng", "review"), policy.ng_image_days)):
+    images: list[tuple[int, int]] = []
+    for keeps, days in ((_GOOD, policy.ok_image_days), (_BAD, policy.ng_image_days)):
         if days:
-            done = _delete_images(archive, keeps, who=who, why="age", before=moment - days * DAY_US)
-            count, size = count + done[0], size + done[1]
-    for keeps in (_GOOD, ("ng", "review")):
+            old = ImageRow.creation_time < moment - days * DAY_US
+            images.append(_delete_images(archive, ImageRow.keeps.in_(keeps), old, who=who, why="age"))
+    for keeps in (_GOOD, _BAD):
         excess = _excess(archive, policy)
         if excess > 0:
-            done = _delete_images(archive, keeps, who=who, why="space", before=moment, enough=excess)
-            count, size = count + done[0], size + done[1]
-    records = _delete_records(archive, moment - policy.record_days * DAY_US) if policy.record_days else 0
+            chosen = ImageRow.keeps.in_(keeps), ImageRow.creation_time < moment
+            images.append(_delete_images(archive, *chosen, who=who, why="space", enough=excess))
+    records = 0
+    if policy.record_days:
+        before = moment - policy.record_days * DAY_US
+        results = select(ResultRow.id).where(ResultRow.creation_time < before)
+        images.append(_delete_images(archive, ImageRow.result_id.in_(results), who=who, why="record"))
+        records = _delete_records(archive, before)
     segments = _delete_segments(archive, (moment - policy.journal_days * DAY_US) / 1e6)
-    deleted = Deleted(count, size, records, segments)
+    deleted = Deleted(sum(count for count, _ in images), sum(size for _, size in images), records, segments)
     archive.write(event_content("retention", who=who, **asdict(deleted)))
     return deleted
 
@@ -135,42 +144,67 @@ def _excess(archive: Archive, policy: RetentionPolicy) -> int:
     if not policy.image_bytes:
         return missing
     with archive.database.read() as connection:
-        kept = connection.execute(select(func.sum(ImageRow.bytes)).where(ImageRow.deleted.is_(None))).scalar_one() or 0
+        sizes = select(func.sum(ImageRow.bytes)).where(ImageRow.deleted.is_(None), *_here(archive))
+        kept = connection.execute(sizes).scalar_one() or 0
     return max(missing, int(kept) - policy.image_bytes)
 
 
+def _here(archive: Archive) -> list[ColumnElement[bool]]:
+    """Return what restricts images to those whose files are on this station's disk."""
+    if not archive.database.is_shared:
+        return []
+    own = {folder.name for folder in journal_folders(archive.folder)}
+    keys = [key for key, name in journal_names(archive.database).items() if name in own]
+    return [or_(false(), *(ImageRow.result_id.between(key_of(key, 0), key_of(key + 1, 0)) for key in keys))]
+
+
 def _delete_images(
-    archive: Archive, keeps: Sequence[str], *, who: str, why: str, before: int, enough: int | None = None
+    archive: Archive, *chosen: ColumnElement[bool], who: str, why: str, enough: int | None = None
 ) -> tuple[int, int]:
-    """Delete the oldest images of some kinds; return count and bytes. `enough`: bytes after which it ends."""
+    """Delete the oldest of the chosen images; return count and bytes. `enough`: bytes after which it ends."""
     held = select(ResultRow.id).join(HoldRow, HoldRow.lot == ResultRow.lot)
-    columns = ImageRow.result_id, ImageRow.path, ImageRow.bytes
-    query = select(*columns).where(
-        ImageRow.deleted.is_(None),
-        ImageRow.keeps.in_(keeps),
-        ImageRow.creation_time < before,
-        ImageRow.result_id.not_in(held),
+    query = (
+        select(ImageRow.result_id, ImageRow.path, ImageRow.bytes)
+        .where(ImageRow.deleted.is_(None), *chosen, *_here(archive), ImageRow.result_id.not_in(held))
+        .order_by(ImageRow.creation_time, ImageRow.result_id)
+        .limit(_AT_ONCE)
     )
     count = size = 0
     while enough is None or size < enough:
         with archive.database.read() as connection:
-            oldest = connection.execute(query.order_by(ImageRow.creation_time).limit(_AT_ONCE)).all()
+            oldest = connection.execute(query).all()
         if not oldest:
             break
-        results: dict[int, None] = {}
-        for row in oldest:
-            if enough is not None and size >= enough and row.result_id not in results:
+        # An inspection's images go together, as the record says: the last one's may not all be here.
+        rows = [row for row in oldest if row.result_id != oldest[-1].result_id] if len(oldest) == _AT_ONCE else oldest
+        gone, problem = [], None
+        for result, group in groupby(rows or oldest, key=attrgetter("result_id")):
+            if enough is not None and size >= enough:
                 break
-            (archive.folder / row.path).unlink(missing_ok=True)
-            results[row.result_id] = None
-            count, size = count + 1, size + row.bytes
-        names = [name_of(archive.database, key) for key in results]
-        archive.write(event_content("images_deleted", who=who, why=why, count=len(names), results=names))
+            images = list(group)
+            if problem := _unlinked(archive.folder / image.path for image in images):
+                break
+            count, size = count + len(images), size + sum(image.bytes for image in images)
+            gone.append(result)
+        if names := names_of(archive.database, gone):
+            archive.write(event_content("images_deleted", who=who, why=why, count=len(names), results=names))
+        if problem is not None:
+            raise problem
     return count, size
 
 
+def _unlinked(paths: Iterable[Path]) -> StorageError | None:
+    """Delete files; return why one could not be, which ends it."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            return StorageError("{file} cannot be deleted ({detail}).", file=path, detail=error.strerror or error)
+    return None
+
+
 def _delete_records(archive: Archive, before: int) -> int:
-    """Delete records from the beginning of each journal up to the first one that is younger, or of a lot on hold."""
+    """Delete records from the beginning of each journal up to the first one that is younger, or on hold, or has images."""
     total = 0
     with archive.database.write() as connection:
         for journal, fed in connection.execute(select(JournalRow.id, JournalRow.fed)).all():
@@ -181,8 +215,11 @@ def _delete_records(archive: Archive, before: int) -> int:
 def _prune(connection: Connection, journal: int, fed: int, before: int) -> int:
     first, end = key_of(journal, 0), key_of(journal, fed)
     held = select(ResultRow.id).join(HoldRow, HoldRow.lot == ResultRow.lot)
+    kept = select(ImageRow.result_id).where(ImageRow.deleted.is_(None))  # without its row a file would be nobody's
     stays = select(func.min(ResultRow.id)).where(
-        ResultRow.id > first, ResultRow.id < end, (ResultRow.creation_time >= before) | ResultRow.id.in_(held)
+        ResultRow.id > first,
+        ResultRow.id < end,
+        or_(ResultRow.creation_time >= before, ResultRow.id.in_(held), ResultRow.id.in_(kept)),
     )
     limit = connection.execute(stays).scalar_one()
     if limit is None:  # nothing young is left: the newest inspection stays, so that the chain has an end
@@ -207,10 +244,11 @@ def _delete_segments(archive: Archive, before: float) -> int:
     with archive.database.read() as connection:
         fed = dict(connection.execute(select(JournalRow.name, JournalRow.fed)).all())
     count = 0
-    for folder in (archive.folder / "journals").iterdir():
+    for folder in journal_folders(archive.folder):
         files = segment_files(folder)
         for path, after in pairwise(files):
             if first_of(after) <= fed.get(folder.name, 0) and path.stat().st_mtime < before:
-                path.unlink()
+                if problem := _unlinked([path]):
+                    raise problem
                 count += 1
     return count

@@ -29,6 +29,16 @@ class RowBatch:
         self._find = find
         self.inserts: dict[str, list[Row]] = defaultdict(list)
         self.updates: dict[str, list[Row]] = defaultdict(list)
+        self._makers: Mapping[str, Callable[[int, Mapping[str, Any]], None]] = {
+            "run": self._run,
+            "run_ended": self._run_ended,
+            "result": self._result,
+            "told": self._told,
+            "files": self._files,
+            "document": self._document,
+            "correction": self._correction,
+            "event": self._event,
+        }
 
     def add(self, record: JournalRecord) -> None:
         """Take one record. One that cannot be understood is kept in the ledger as it is."""
@@ -36,8 +46,7 @@ class RowBatch:
         try:
             content = record.content
             kind = str(content["kind"])
-            make = getattr(self, f"_{kind}", None)
-            if make is not None:
+            if (make := self._makers.get(kind)) is not None:
                 make(key, content)
         except (ValueError, KeyError, TypeError, AttributeError):
             kind = "unreadable"
@@ -65,25 +74,9 @@ class RowBatch:
             self.run = None
 
     def _result(self, key: int, content: Mapping[str, Any]) -> None:
+        judgements = [_judgement_row(key, number, judgement) for number, judgement in enumerate(content["judgements"])]
         self.inserts["result"].append(result_row(key, content, self.run or {}))
-        for number, judgement in enumerate(content["judgements"]):
-            self.inserts["judgement"].append(
-                {
-                    "result_id": key,
-                    "number": number,
-                    "rule": judgement["rule"],
-                    "bundle": text_of(judgement["bundle"]),
-                    "camera": text_of(judgement["camera"]),
-                    "quantity": judgement["quantity"],
-                    "class_name": text_of(judgement["class"]),
-                    "wrong": judgement.get("wrong", True),
-                    "value": judgement["value"],
-                    "compared": compared_value(judgement),
-                    "above": judgement["when"] == "above",
-                    "limit": judgement["limit"],
-                    "verdict": judgement["verdict"],
-                }
-            )
+        self.inserts["judgement"] += judgements
 
     def _told(self, key: int, content: Mapping[str, Any]) -> None:
         del key
@@ -93,11 +86,13 @@ class RowBatch:
         del key
         of = key_of(self.journal, content["of"])
         when = microseconds(content["creation_time"])[0]
+        images = []
         for file in content["files"]:
             _check_path(file["path"])
             row = {name: file[name] for name in ("camera", "path", "sha256", "bytes", "keeps", "codec")}
-            self.inserts["image"].append({"result_id": of, **row, "creation_time": when, "deleted": None})
-        self.updates["images"].append({"key": of, "images": len(content["files"])})
+            images.append({"result_id": of, **row, "creation_time": when, "deleted": None})
+        self.inserts["image"] += images
+        self.updates["images"].append({"key": of, "images": len(images)})
 
     def _document(self, key: int, content: Mapping[str, Any]) -> None:
         del key
@@ -159,6 +154,24 @@ def _check_path(path: str) -> None:
     parts = PurePosixPath(path).parts
     if parts[:1] != (IMAGES,) or ".." in parts or "\\" in path or ":" in path:
         raise ValueError(f"{path!r} is not an image of this archive")
+
+
+def _judgement_row(key: int, number: int, judgement: Mapping[str, Any]) -> Row:
+    return {
+        "result_id": key,
+        "number": number,
+        "rule": judgement["rule"],
+        "bundle": text_of(judgement["bundle"]),
+        "camera": text_of(judgement["camera"]),
+        "quantity": judgement["quantity"],
+        "class_name": text_of(judgement["class"]),
+        "wrong": judgement.get("wrong", True),
+        "value": judgement["value"],
+        "compared": compared_value(judgement),
+        "above": judgement["when"] == "above",
+        "limit": judgement["limit"],
+        "verdict": judgement["verdict"],
+    }
 
 
 def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> Row:
