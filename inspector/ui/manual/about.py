@@ -48,7 +48,7 @@ class AboutView(Themed, QWidget):
         self.output.setObjectName("about_output")
         self.output.setReadOnly(True)
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
-        self.output.setStyleSheet(f'font-family: "{fixed}", "{theme.FAMILY}";')  # the program's style outdoes a font
+        self.output.setStyleSheet(f'font-family: "{fixed}";')  # the program's style outdoes a font
         self._process: QProcess | None = None
         self._decoder = getincrementaldecoder("utf-8")("replace")  # a letter may arrive in two pieces
         self._said = False  # the check has said something
