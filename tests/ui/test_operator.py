@@ -21,6 +21,7 @@ from inspector.core.types import Judgement, Region, Verdict
 from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Alarm as AlarmModel
+from inspector.ui.canvas import rendering
 from inspector.ui.inspect import filmstrip
 from inspector.ui.inspect.alarm import Alarm
 from inspector.ui.inspect.evidence import class_of, evidence
@@ -422,3 +423,16 @@ def test_a_number_in_the_reasons_is_whole_or_left_out(qtbot: QtBot) -> None:
         if shown.endswith("…"):
             rest = text.text.removeprefix(shown.removesuffix("…")).lstrip()
             assert not (rest[0] in "0123456789.," and shown[-2] in "0123456789.,"), shown
+
+
+@pytest.mark.parametrize("brightest", [300, 1000, 4000, 40_000])
+def test_a_small_picture_of_16_bits_is_as_bright_as_the_large_one(qapp: object, brightest: int) -> None:
+    pixels = np.full((60, 80), brightest // 2, np.uint16)
+    pixels[:, 40:] = brightest
+    frame = make_frame(pixels)
+    place = Region(0, 0, 80, 60)
+    made = filmstrip.thumbnail(frame, place, size=filmstrip.PLACE, ranges=rendering.full_range)
+    dark, bright = (made.pixelColor(made.width() * part // 4, made.height() // 2).red() for part in (1, 3))
+    large = rendering.picture(frame, rendering.Display(), (0, 0, 80, 60), (80, 60))
+    assert (dark, bright) == (large[30, 20] & 255, large[30, 60] & 255)
+    assert bright > dark

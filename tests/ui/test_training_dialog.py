@@ -275,16 +275,16 @@ def test_what_else_was_considered_is_one_press_away_and_so_is_the_way_back(qtbot
     assert not draft.own
 
 
-def test_a_quick_look_that_was_left_before_it_began_does_not_begin_later(qtbot: QtBot, tmp_path: Path, folder: Path) -> None:
+def test_a_quick_look_that_was_left_before_it_began_does_not_begin_later(
+    qtbot: QtBot, dialog: TrainingDialog, folder: Path
+) -> None:
     known = threading.Event()
 
     def preflight(settings: TrainSettings) -> list[Message]:
         known.wait(20)
         return []
 
-    dialog = TrainingDialog(Settings(tmp_path / "window.toml"), runs=tmp_path / "runs", preflight=preflight)
-    qtbot.addWidget(dialog)
-    dialog.show()
+    dialog._preflight = preflight
     accepted: list[TrainSettings] = []
     dialog.accepted.connect(accepted.append)
     dialog.set_folder(folder)
@@ -299,4 +299,3 @@ def test_a_quick_look_that_was_left_before_it_began_does_not_begin_later(qtbot: 
     assert "time_limit" not in dialog.draft.own
     press(qtbot, dialog, "next")
     assert len(accepted) == 1
-    dialog.end()

@@ -9,8 +9,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeE
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Region, Verdict
-from inspector.imaging.colormaps import PALETTES, indices
-from inspector.ui.canvas.rendering import full_range, resized
+from inspector.ui.canvas.rendering import Display, full_range, picture
 from inspector.ui.inspect.evidence import class_of, evidence
 from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.inspect.verdict_tile import paint_badge
@@ -28,19 +27,12 @@ Ranges = Callable[[Frame], tuple[float, float]]
 
 def thumbnail(frame: Frame, place: Region, *, size: QSize, ranges: Ranges) -> QImage:
     """Return a small picture of a part of a frame. `ranges`: the temperatures in kelvin between which the colours lie."""
-    pixels = frame.pixels[place.y : place.bottom, place.x : place.right]
     scale = min(size.width() / place.width, size.height() / place.height) * _DETAIL
     width, height = max(round(place.width * scale), 1), max(round(place.height * scale), 1)
-    small = resized(np.ascontiguousarray(pixels), (width, height), smooth=True)
-    if frame.unit == "kelvin":
-        small = np.asarray(PALETTES["iron"], np.uint8)[indices(small, *ranges(frame))]
-    elif small.dtype == np.uint16:
-        small = (small // max(int(small.max()) // 255, 1)).astype(np.uint8)
-    if small.ndim == 2:
-        small = np.repeat(small[..., None], 3, axis=2)
-    small = np.ascontiguousarray(small)
-    picture = QImage(small.data, width, height, width * 3, QImage.Format.Format_RGB888)
-    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy in the screen's format
+    display = Display(*ranges(frame)) if frame.unit == "kelvin" else Display()
+    crop = place.x, place.y, place.right, place.bottom
+    words = np.ascontiguousarray(picture(frame, display, crop, (width, height), smooth=True))
+    return QImage(words.data, width, height, width * 4, QImage.Format.Format_RGB32).copy()
 
 
 class Thumb(Themed, QAbstractButton):
