@@ -295,3 +295,21 @@ def test_every_problem_is_said_while_the_recipe_is_made(page: RecipesPage, tmp_p
     page.draft.add_step("nowhere", "second")
     text = page.editor.problems.text()
     assert text.count("nowhere") == 1, text
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_the_picture_goes_on_when_no_other_source_was_chosen(
+    qtbot: QtBot, window: MainWindow, page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path, how: str
+) -> None:
+    page.open_recipe(write_recipe(tmp_path / "here.toml", parts))
+    editor = page.editor
+    qtbot.waitUntil(lambda: editor.canvas.frame is not None, timeout=10_000)
+    before = editor.canvas.frame
+    press(window, qtbot, "Choose the source…")
+    assert editor.sheet.isVisible()
+    if how == "button":
+        qtbot.mouseClick(editor.sheet.cancel, Qt.MouseButton.LeftButton)
+    else:
+        window.actions_by_name["leave"].trigger()
+    assert not editor.sheet.isVisible()
+    qtbot.waitUntil(lambda: editor.canvas.frame is not before, timeout=10_000)

@@ -109,6 +109,7 @@ class RecipeEditor(Themed, QWidget):
         self.line.changed.connect(lambda: draft.set_line(self.line.values(), LINE))
         self.revisions.back_wanted.connect(self.back_wanted)
         self.sheet.used.connect(self._on_source)
+        self.sheet.left.connect(self.wake)
         self.next.clicked.connect(self.reader.next_frame)
         self.reader.framed.connect(self._on_frame)
         self.reader.failed.connect(self._on_no_frame)
@@ -150,7 +151,7 @@ class RecipeEditor(Themed, QWidget):
     def leave(self) -> bool:
         """Close what lies above the editor; return whether there was anything."""
         if self.sheet.isVisible():
-            self.sheet.close_sheet()
+            self.sheet.leave()
             return True
         if self.canvas.tool:
             self.canvas.take("")
