@@ -55,7 +55,7 @@ def check_recipe(values: Mapping[str, Any], base: Path | None, *, sizes: Mapping
         except ConfigError as error:
             problems.append(error.problem)
     if len(cards) < len({step.bundle for step in recipe.inspect}):
-        return RecipeCheck(recipe, None, cards, tuple(dict.fromkeys(problems)))
+        return RecipeCheck(recipe, None, cards, _once(problems))
     whole: Recipe | None = None
     try:
         whole = complete(recipe, cards)
@@ -63,7 +63,12 @@ def check_recipe(values: Mapping[str, Any], base: Path | None, *, sizes: Mapping
         problems.append(error.problem)
     else:
         problems += _unruled(whole)
-    return RecipeCheck(recipe, whole, cards, (*dict.fromkeys((*problems, *_regions(recipe, sizes or {}))),))
+    return RecipeCheck(recipe, whole, cards, _once([*problems, *_regions(recipe, sizes or {})]))
+
+
+def _once(problems: list[Message]) -> tuple[Message, ...]:
+    """Return each problem once. Messages cannot be hashed."""
+    return tuple(problem for place, problem in enumerate(problems) if problem not in problems[:place])
 
 
 def _cameras(recipe: Recipe) -> list[Message]:

@@ -1,6 +1,7 @@
 """Help inside the program: the topic of the page, the tour, and what this program is."""
 
 import re
+import sys
 
 import pytest
 from PySide6.QtCore import QCoreApplication, Qt
@@ -84,3 +85,26 @@ def test_about_says_what_one_is_asked_on_the_telephone(qtbot: QtBot, window: Mai
     press(window, qtbot, "Check this computer")
     qtbot.waitUntil(lambda: __version__ in about.output.toPlainText(), timeout=60_000)
     about.close_workers()
+
+
+def test_a_check_that_cannot_be_started_says_so_and_can_be_tried_again(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.ui.manual.about.program_command", lambda *_: ["/nowhere/inspector"])
+    window.help.manual.open(ABOUT)
+    about = window.help.manual.about
+    press(window, qtbot, "Check this computer")
+    qtbot.waitUntil(about.check.isEnabled, timeout=10_000)
+    assert about.output.toPlainText() not in ("", "Looking at this computer…")
+
+
+def test_a_letter_that_arrives_in_two_pieces_is_whole(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys, time; o = sys.stdout.buffer; o.write(b'ok \\xe6\\x97'); o.flush(); time.sleep(0.3); o.write(b'\\xa5')"
+    monkeypatch.setattr("inspector.ui.manual.about.program_command", lambda *_: [sys.executable, "-c", code])
+    window.help.manual.open(ABOUT)
+    about = window.help.manual.about
+    press(window, qtbot, "Check this computer")
+    qtbot.waitUntil(about.check.isEnabled, timeout=20_000)
+    assert about.output.toPlainText() == "ok 日"

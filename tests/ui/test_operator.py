@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from line_double import RECIPE, Conductor, inspection
 from making import make_boxes, make_frame, make_inspection, make_kelvin, make_mask, make_recipe, make_temperatures, picture_of
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -20,9 +21,11 @@ from inspector.core.types import Judgement, Region, Verdict
 from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Alarm as AlarmModel
+from inspector.ui.canvas import rendering
+from inspector.ui.inspect import filmstrip
 from inspector.ui.inspect.alarm import Alarm
 from inspector.ui.inspect.evidence import class_of, evidence
-from inspector.ui.inspect.operator_view import OperatorView
+from inspector.ui.inspect.operator_view import OperatorView, ReasonText
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import theme
 from inspector.ui.shell.main_window import MainWindow
@@ -370,3 +373,66 @@ def test_the_strip_is_divided_where_another_recipe_judged(window: MainWindow) ->
     assert [thumb.heading for thumb in strip.thumbs[:2]] == ["", ""]  # one recipe needs no name
     strip.add(other[2:])
     assert [thumb.heading for thumb in strip.thumbs[:5]] == ["Other", "", "Demo line", "", ""]
+
+
+def test_a_strip_that_is_not_seen_makes_no_pictures(
+    window: MainWindow, qtbot: QtBot, conductor: Conductor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[QSize] = []
+    original = filmstrip.thumbnail
+
+    def thumbnail(*args: Any, size: QSize, **named: Any) -> QImage:
+        made.append(size)
+        return original(*args, size=size, **named)
+
+    monkeypatch.setattr(filmstrip, "thumbnail", thumbnail)
+    start(window, qtbot, conductor)
+    page = window.inspect
+    bad = conductor.station.judge(1, Verdict.NG)
+    qtbot.waitUntil(lambda: page.operator.strip.thumbs[0].inspection is bad and bool(made))
+    qtbot.wait(50)
+    assert made == [filmstrip.PLACE]
+    view = enter(window)
+    qtbot.waitUntil(lambda: len(made) > 1)
+    assert made[-1] == view.strip.thumbs[0].size()  # made for the size at which it is shown
+
+
+def test_an_unseen_page_draws_nothing_and_shows_the_newest_part_when_it_is_seen(
+    window: MainWindow, qtbot: QtBot, conductor: Conductor
+) -> None:
+    start(window, qtbot, conductor)
+    page = window.inspect
+    first = conductor.station.judge(1, Verdict.OK)
+    qtbot.waitUntil(lambda: page.feed.inspection is first)
+    window.show_page("settings")
+    newest = conductor.station.judge(2, Verdict.NG)
+    qtbot.waitUntil(lambda: page.tile.verdict is Verdict.NG)
+    assert page.feed.inspection is first
+    window.show_page("inspect")
+    assert page.feed.inspection is newest
+
+
+def test_a_number_in_the_reasons_is_whole_or_left_out(qtbot: QtBot) -> None:
+    text = ReasonText()
+    qtbot.addWidget(text)
+    text.set_letters(30)
+    text.set_reasons(["the largest dent has 12,345.678 mm2 and that is more than the 9.5 mm2 that are allowed here"])
+    for width in range(120, 900, 7):
+        text.resize(width, text.height())
+        shown = text.shown()
+        if shown.endswith("…"):
+            rest = text.text.removeprefix(shown.removesuffix("…")).lstrip()
+            assert not (rest[0] in "0123456789.," and shown[-2] in "0123456789.,"), shown
+
+
+@pytest.mark.parametrize("brightest", [300, 1000, 4000, 40_000])
+def test_a_small_picture_of_16_bits_is_as_bright_as_the_large_one(qapp: object, brightest: int) -> None:
+    pixels = np.full((60, 80), brightest // 2, np.uint16)
+    pixels[:, 40:] = brightest
+    frame = make_frame(pixels)
+    place = Region(0, 0, 80, 60)
+    made = filmstrip.thumbnail(frame, place, size=filmstrip.PLACE, ranges=rendering.full_range)
+    dark, bright = (made.pixelColor(made.width() * part // 4, made.height() // 2).red() for part in (1, 3))
+    large = rendering.picture(frame, rendering.Display(), (0, 0, 80, 60), (80, 60))
+    assert (dark, bright) == (large[30, 20] & 255, large[30, 60] & 255)
+    assert bright > dark

@@ -14,6 +14,7 @@ from inspector.core.paths import user_data
 from inspector.recipes.recipe import load_recipe
 from inspector.recipes.revisions import list_revisions
 from inspector.ui.recipes.page import RecipesPage
+from inspector.ui.recipes.trial_thread import Trial
 from inspector.ui.shell.main_window import MainWindow
 from tests.ui.making import write_brightness_bundle
 from tests.ui.pressing import press
@@ -169,3 +170,146 @@ def test_a_login_is_used_and_never_shown(qtbot: QtBot, window: MainWindow, page:
     assert not any("other" in text or "secret" in text for text in shown)
     window.actions_by_name["leave"].trigger()
     assert not sheet.isVisible()
+
+
+def write_recipe(path: Path, source: Path, *lines: str) -> Path:
+    """A recipe whose camera "camera" is a folder, judged by the bundle of brightness."""
+    head = (f'name = "{path.stem}"', "[cameras.camera]", f'source = "folder:{source.as_posix()}"')
+    step = ("[[inspect]]", 'bundle = "zz-brightness"', 'camera = "camera"')
+    path.write_text("\n".join((*head, *step, *lines, "")), encoding="utf-8")
+    return path
+
+
+RULE = ("[[rules]]", 'bundle = "zz-brightness"', 'quantity = "score"', 'class_name = "bad"')
+
+
+def test_a_recipe_that_cannot_be_read_is_not_the_one_that_is_chosen(
+    qtbot: QtBot, page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path
+) -> None:
+    page.open_recipe(write_recipe(tmp_path / "good.toml", parts))
+    broken = user_data() / "recipes" / "broken.toml"
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_text("name = [", encoding="utf-8")
+    try:
+        page._fill_list()
+        item = next(page.list.item(row) for row in range(page.list.count()) if page.list.item(row).text() == "broken")
+        qtbot.mouseClick(page.list.viewport(), Qt.MouseButton.LeftButton, pos=page.list.visualItemRect(item).center())
+        assert "broken.toml" in page.banners.problems()["recipe"]
+        assert page.list.currentItem().text() == "good"
+        assert page.draft.values["name"] == "good"
+    finally:
+        broken.unlink()
+
+
+def test_the_list_is_there_though_the_station_s_recipe_cannot_be_read_any_more(
+    qtbot: QtBot, tmp_path: Path, bundle: Path, parts: Path
+) -> None:
+    damaged = tmp_path / "damaged.toml"
+    damaged.write_text("name = [", encoding="utf-8")
+    page = RecipesPage(current=lambda: damaged)
+    qtbot.addWidget(page)
+    page.show()
+    assert "damaged.toml" in page.banners.problems()["recipe"]
+    assert page.list.count() > 0
+    assert page.draft.values["name"] == "New recipe"
+    page.close_workers()
+
+
+def test_the_form_of_a_rule_does_not_stay_for_another_recipe(
+    page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path
+) -> None:
+    page.open_recipe(write_recipe(tmp_path / "one.toml", parts, *RULE, "limit = 0.25"))
+    rules = page.editor.rules
+    rules.table.picked.emit(0)
+    assert rules.form is not None
+    page.open_recipe(write_recipe(tmp_path / "other.toml", parts, *RULE, "limit = 0.75"))
+    assert rules.form is None
+    rules.table.picked.emit(0)
+    assert rules.form is not None
+    assert rules.form.values()["limit"] == 0.75
+
+
+def test_what_was_measured_or_is_to_be_drawn_belongs_to_the_camera_on_the_picture(
+    qtbot: QtBot, page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path
+) -> None:
+    second = ("[cameras.second]", f'source = "folder:{parts.as_posix()}"')
+    page.open_recipe(write_recipe(tmp_path / "two.toml", parts, *second))
+    editor = page.editor
+    editor.cameras.ask_length(40.0)
+    assert not editor.cameras._length_row.isHidden()
+    editor.cameras.show_camera("second")
+    assert editor.cameras._length_row.isHidden()  # else the length would scale the pixels of another camera
+    editor.bundles.draw.click()
+    assert editor.cameras.current == "camera"  # the one that the bundle looks at
+    assert editor.canvas.tool == "region"
+    editor.cameras.show_camera("second")
+    assert editor.canvas.tool == ""
+
+
+def test_nothing_of_an_earlier_recipe_arrives_late(
+    qtbot: QtBot, page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path
+) -> None:
+    page.open_recipe(write_recipe(tmp_path / "here.toml", parts))
+    editor = page.editor
+    qtbot.waitUntil(lambda: editor.inspection is not None, timeout=20_000)
+    recipe, frames, base = editor.draft.check.complete, dict(editor.frames), editor.draft.base
+    assert recipe is not None
+    editor.trial.look(Trial(recipe, base, frames))
+    editor.reader.next_frame()
+    page.open_recipe(write_recipe(tmp_path / "gone.toml", tmp_path / "nowhere"))
+    qtbot.waitUntil(lambda: "nowhere" in editor.problems.text(), timeout=10_000)
+    qtbot.wait(200)
+    assert editor.inspection is None
+    assert editor.canvas.frame is None
+    assert editor.word.text() == ""
+
+
+@pytest.mark.allow_logs("(FrameThread|TrialThread) failed")
+def test_a_defect_of_a_camera_or_a_bundle_is_told_and_stays_told(
+    qtbot: QtBot, page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("boom")
+
+    editor = page.editor
+    with monkeypatch.context() as patched:
+        patched.setattr("inspector.ui.recipes.frame_thread.open_camera", fail)
+        page.open_recipe(write_recipe(tmp_path / "camera.toml", parts))
+        qtbot.waitUntil(lambda: "ValueError: boom" in editor.problems.text(), timeout=10_000)
+    with monkeypatch.context() as patched:
+        patched.setattr("inspector.ui.recipes.trial_thread.PartInspector", fail)
+        page.open_recipe(write_recipe(tmp_path / "bundle.toml", parts))
+        qtbot.waitUntil(lambda: "ValueError: boom" in editor.problems.text(), timeout=20_000)
+        editor.retranslate()
+        assert "ValueError: boom" in editor.problems.text()
+    page.open_recipe(write_recipe(tmp_path / "again.toml", parts))
+    qtbot.waitUntil(lambda: editor.word.text() != "", timeout=20_000)
+    assert editor.problems.text() == "The recipe would run."
+
+
+def test_every_problem_is_said_while_the_recipe_is_made(page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path) -> None:
+    second = ("[cameras.second]", f'source = "folder:{parts.as_posix()}"')
+    page.open_recipe(write_recipe(tmp_path / "two.toml", parts, *second))
+    assert page.editor.problems.text() == "No bundle looks at the camera second."
+    page.draft.set_step(0, bundle="nowhere")
+    page.draft.add_step("nowhere", "second")
+    text = page.editor.problems.text()
+    assert text.count("nowhere") == 1, text
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_the_picture_goes_on_when_no_other_source_was_chosen(
+    qtbot: QtBot, window: MainWindow, page: RecipesPage, tmp_path: Path, bundle: Path, parts: Path, how: str
+) -> None:
+    page.open_recipe(write_recipe(tmp_path / "here.toml", parts))
+    editor = page.editor
+    qtbot.waitUntil(lambda: editor.canvas.frame is not None, timeout=10_000)
+    before = editor.canvas.frame
+    press(window, qtbot, "Choose the source…")
+    assert editor.sheet.isVisible()
+    if how == "button":
+        qtbot.mouseClick(editor.sheet.cancel, Qt.MouseButton.LeftButton)
+    else:
+        window.actions_by_name["leave"].trigger()
+    assert not editor.sheet.isVisible()
+    qtbot.waitUntil(lambda: editor.canvas.frame is not before, timeout=10_000)

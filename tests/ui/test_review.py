@@ -302,3 +302,31 @@ def test_no_ng_part_is_hidden_where_many_share_a_pixel(qtbot: QtBot) -> None:
     clean = picture_of(line)
     line.set_verdict(12_345, Verdict.NG)
     assert (picture_of(line) != clean).any()
+
+
+def test_parts_of_an_earlier_source_are_not_listed_when_another_cannot_be_opened(
+    qtbot: QtBot, page: ReviewPage, folder: Path
+) -> None:
+    open_all(qtbot, page, folder, 8)
+    page.open_path(folder / "nowhere")
+    qtbot.waitUntil(lambda: "open" in page.banners.problems(), timeout=10_000)
+    assert len(page) == 0  # stepping would show one part's picture under another one's name
+    assert page.empty.isVisible()
+    assert not page.open_bar.buttons["table"].isEnabled()
+    open_all(qtbot, page, folder, 8)
+    assert len(page) == 8
+
+
+@pytest.mark.allow_logs("ReviewThread failed")
+def test_a_defect_while_parts_are_opened_is_told_and_the_next_source_is_reviewed(
+    qtbot: QtBot, page: ReviewPage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(material: Material) -> None:
+        raise ValueError("boom")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("inspector.ui.review.thread.open_parts", fail)
+        page.open_path(folder)
+        qtbot.waitUntil(lambda: "open" in page.banners.problems(), timeout=10_000)
+    assert "ValueError: boom" in page.banners.problems()["open"]
+    open_all(qtbot, page, folder, 8)

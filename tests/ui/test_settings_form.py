@@ -2,7 +2,7 @@
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QStyle, QStyleOptionComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.cameras.base import open_camera, options_model
@@ -10,7 +10,7 @@ from inspector.core.config import FiniteModel, form_fields
 from inspector.core.errors import ConfigError
 from inspector.core.registry import CAMERAS
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe, RegionModel, Rule
-from inspector.ui.shell import strings
+from inspector.ui.shell import strings, theme
 from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.setting_fields import in_words
 from inspector.ui.widgets.settings_form import SettingsForm
@@ -161,3 +161,36 @@ def test_every_text_of_every_form_follows_the_language(qtbot: QtBot) -> None:
         assert when.currentText() == in_words("above") != "above"
     finally:
         strings.set_language("en")
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_choice_of_a_narrow_form_can_be_read_in_whole(qtbot: QtBot, language: strings.Language) -> None:
+    strings.set_language(language)
+    try:
+        for model in (Rule, InspectModel, Recipe):
+            form = SettingsForm(model, narrow=True)
+            qtbot.addWidget(form)
+            form.resize(theme.SPACING * 52, 900)
+            form.show()
+            for box in form.findChildren(ComboBox):
+                option = QStyleOptionComboBox()
+                box.initStyleOption(option)
+                field = QStyle.SubControl.SC_ComboBoxEditField
+                room = box.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, box).width()
+                texts = [box.itemText(index) for index in range(box.count())]
+                assert [text for text in texts if box.fontMetrics().horizontalAdvance(text) > room] == []
+    finally:
+        strings.set_language("en")
+
+
+def test_a_label_that_becomes_an_error_gets_the_margins_of_one(qtbot: QtBot) -> None:
+    label, error = QLabel("wrong"), QLabel("wrong")
+    label.setProperty("role", "small")
+    error.setProperty("role", "error")
+    for one in (label, error):
+        qtbot.addWidget(one)
+        one.show()
+    theme.set_role(label, "error")
+    label.adjustSize()
+    assert label.contentsRect().topLeft() == error.contentsRect().topLeft()
+    assert label.sizeHint() == error.sizeHint()

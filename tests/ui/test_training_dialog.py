@@ -15,7 +15,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from inspector.core.message import message
+from inspector.core.message import Message, message
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
 from inspector.runs.settings import TrainSettings, shown_settings
@@ -273,3 +273,29 @@ def test_what_else_was_considered_is_one_press_away_and_so_is_the_way_back(qtbot
     assert draft.value("freeze_stages") == 0
     network.networks["efficientnet_lite0"].click()
     assert not draft.own
+
+
+def test_a_quick_look_that_was_left_before_it_began_does_not_begin_later(
+    qtbot: QtBot, dialog: TrainingDialog, folder: Path
+) -> None:
+    known = threading.Event()
+
+    def preflight(settings: TrainSettings) -> list[Message]:
+        known.wait(20)
+        return []
+
+    dialog._preflight = preflight
+    accepted: list[TrainSettings] = []
+    dialog.accepted.connect(accepted.append)
+    dialog.set_folder(folder)
+    qtbot.waitUntil(lambda: dialog.data.survey is not None and dialog.data.survey.complete, timeout=20_000)
+    press(qtbot, dialog, "quick_look")
+    press(qtbot, dialog, "back")
+    known.set()
+    dialog.show_step("start")
+    qtbot.waitUntil(dialog.next.isEnabled, timeout=20_000)
+    qtbot.wait(50)
+    assert accepted == []
+    assert "time_limit" not in dialog.draft.own
+    press(qtbot, dialog, "next")
+    assert len(accepted) == 1

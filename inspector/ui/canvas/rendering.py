@@ -58,8 +58,8 @@ def window(frame: Frame, display: Display) -> tuple[float, float]:
     return (low if display.low is None else display.low, high if display.high is None else display.high)
 
 
-def picture(frame: Frame, display: Display, crop: Crop, size: Size) -> Words:
-    """Return the pixels of `crop`, resized to `size`, opaque."""
+def picture(frame: Frame, display: Display, crop: Crop, size: Size, *, smooth: bool = False) -> Words:
+    """Return the pixels of `crop`, resized to `size`, opaque. `smooth`: blended however much they are enlarged."""
     low, high = window(frame, display)
     patch = frame.pixels[crop[1] : crop[3], crop[0] : crop[2]]
     shrink = size[0] * size[1] < patch.shape[0] * patch.shape[1]
@@ -68,7 +68,7 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size) -> Words:
     plain = patch.dtype == np.uint8 and (low, high) == (0.0, 255.0)
     levelled: Pixels = np.ascontiguousarray(patch) if plain else indices(patch, low, high)
     if not shrink:
-        levelled = resized(levelled, size)
+        levelled = resized(levelled, size, smooth=smooth)
     if levelled.ndim == 3:
         return _words(cv2.cvtColor(levelled, cv2.COLOR_RGB2BGRA))
     palette = display.palette or ("iron" if frame.unit == "kelvin" else "grey")

@@ -7,10 +7,12 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QWidget
 
-from inspector.core.addresses import hide_secrets
+from inspector.core.addresses import has_hidden, hide_secrets
+from inspector.core.errors import ConfigError
 from inspector.core.registry import CAMERAS
 from inspector.core.untrusted import parse_toml, read_bounded
-from inspector.recipes.locate import known_recipes
+from inspector.inspection.run_request import RunRequest, on_source, resolve_recipe
+from inspector.recipes.locate import demo_recipe, known_recipes
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
 from inspector.ui.widgets.file_dialogs import ask_file, ask_folder
@@ -32,6 +34,18 @@ def recipe_name(path: Path) -> str:
     except (OSError, ValueError):
         name = None
     return name if isinstance(name, str) and name else path.stem
+
+
+def with_source(written: RunRequest, file: Path | None, source: str) -> RunRequest:
+    """Return the recipe as written in `file` on the frames of this source; empty: its own. Raises ConfigError.
+
+    The demo line's recipe fits only the demo line, so any other source gets its bundles on the whole frame.
+    """
+    if has_hidden(source):
+        raise ConfigError("The password or key of {source} is not kept.", remedy="Type the whole address again.", source=source)
+    if source and file == demo_recipe():
+        return resolve_recipe(source=source)
+    return RunRequest(on_source(written.recipe, source), written.base)
 
 
 class _Chooser(Themed, ComboBox):

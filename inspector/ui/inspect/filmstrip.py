@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Region, Verdict
-from inspector.imaging.colormaps import PALETTES, indices
-from inspector.ui.canvas.rendering import full_range, resized
+from inspector.ui.canvas.rendering import Display, full_range, picture
 from inspector.ui.inspect.evidence import class_of, evidence
 from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.inspect.verdict_tile import paint_badge
@@ -19,6 +18,7 @@ from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.widgets.themed import Themed
 
 PLACE: Final = QSize(128, 96)
+LATER_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
 _EDGE: Final = 3
 _DETAIL: Final = 2  # pixels of the picture for each of the screen, for high-density screens
 
@@ -27,43 +27,38 @@ Ranges = Callable[[Frame], tuple[float, float]]
 
 def thumbnail(frame: Frame, place: Region, *, size: QSize, ranges: Ranges) -> QImage:
     """Return a small picture of a part of a frame. `ranges`: the temperatures in kelvin between which the colours lie."""
-    pixels = frame.pixels[place.y : place.bottom, place.x : place.right]
     scale = min(size.width() / place.width, size.height() / place.height) * _DETAIL
     width, height = max(round(place.width * scale), 1), max(round(place.height * scale), 1)
-    small = resized(np.ascontiguousarray(pixels), (width, height), smooth=True)
-    if frame.unit == "kelvin":
-        small = np.asarray(PALETTES["iron"], np.uint8)[indices(small, *ranges(frame))]
-    elif small.dtype == np.uint16:
-        small = (small // max(int(small.max()) // 255, 1)).astype(np.uint8)
-    if small.ndim == 2:
-        small = np.repeat(small[..., None], 3, axis=2)
-    small = np.ascontiguousarray(small)
-    picture = QImage(small.data, width, height, width * 3, QImage.Format.Format_RGB888)
-    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy in the screen's format
+    display = Display(*ranges(frame)) if frame.unit == "kelvin" else Display()
+    crop = place.x, place.y, place.right, place.bottom
+    words = np.ascontiguousarray(picture(frame, display, crop, (width, height), smooth=True))
+    return QImage(words.data, width, height, width * 4, QImage.Format.Format_RGB32).copy()
 
 
 class Thumb(Themed, QAbstractButton):
     """One place of the strip, empty until `show_part`: the place of the defect, its class and the time."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, ranges: Ranges, parent: QWidget | None = None) -> None:
+        """Create the place. `ranges`: see `thumbnail`."""
         super().__init__(parent)
+        self._ranges = ranges
         self.setCheckable(True)
         self.setFixedSize(PLACE)
         self.setEnabled(False)
         self.inspection: Inspection | None = None
         self._heading = ""
-        self._picture = QImage()
+        self._picture: QImage | None = None  # None: not made yet; it is made when it is painted first
         self._face = QPixmap()  # cached drawing of everything but the pressed state; null: not drawn yet
 
-    def show_part(self, inspection: Inspection | None, picture: QImage) -> None:
-        self.inspection, self._picture, self._face = inspection, picture, QPixmap()
+    def show_part(self, inspection: Inspection | None) -> None:
+        self.inspection, self._picture, self._face = inspection, None, QPixmap()
         self.setEnabled(inspection is not None)
         self.describe()
         self.update()
 
     def take_over(self, other: "Thumb") -> None:
         """Copy another place's contents without rendering them again."""
-        self.inspection, self._picture, self._face = other.inspection, other.picture, other._drawn()
+        self.inspection, self._picture, self._face = other.inspection, other._picture, other._face
         self._heading = other._heading
         self.setEnabled(other.isEnabled())
         self.setAccessibleName(other.accessibleName())
@@ -73,6 +68,11 @@ class Thumb(Themed, QAbstractButton):
 
     @property
     def picture(self) -> QImage:
+        """The place of the defect."""
+        if self._picture is None:
+            aspect = self.width() / self.height()
+            found = None if self.inspection is None else evidence(self.inspection, aspect=aspect)
+            self._picture = QImage() if found is None else thumbnail(*found, size=self.size(), ranges=self._ranges)
         return self._picture
 
     @property
@@ -122,7 +122,7 @@ class Thumb(Themed, QAbstractButton):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._face = QPixmap()
+        self._picture, self._face = None, QPixmap()
 
     def restyle(self) -> None:
         self._face = QPixmap()
@@ -158,10 +158,10 @@ class Thumb(Themed, QAbstractButton):
         inside = QRectF(self.rect()).adjusted(_EDGE, _EDGE, -_EDGE, -_EDGE)
         painter.setClipRect(inside)
         shown = inside.adjusted(0, line, 0, -line)
-        size = self._picture.size().scaled(shown.size().toSize(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
+        size = self.picture.size().scaled(shown.size().toSize(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
         room = QRectF(0, 0, size.width(), size.height())
         room.moveCenter(shown.center())
-        painter.drawImage(room, self._picture)
+        painter.drawImage(room, self.picture)
         self._draw_words(painter, inside, line)
 
     def _draw_words(self, painter: QPainter, inside: QRectF, line: float) -> None:
@@ -199,8 +199,12 @@ class Filmstrip(Themed, QWidget):
         super().__init__(parent)
         self.setObjectName("filmstrip")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._ranges = ranges
         self._place = PLACE
+        self._owed: tuple[Inspection, ...] = ()  # parts still to be added, oldest first
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(LATER_MS)
+        self._later.timeout.connect(self._pay)
         self._title = QLabel()
         self._title.setProperty("role", "small")
         self._title.setFixedWidth(theme.SPACING * 9)
@@ -211,7 +215,7 @@ class Filmstrip(Themed, QWidget):
         row.addWidget(self._title)
         self.thumbs: list[Thumb] = []
         for index in range(places):
-            thumb = Thumb()
+            thumb = Thumb(ranges)
             thumb.setObjectName(f"ng{index}")
             thumb.clicked.connect(lambda _checked=False, thumb=thumb: self._press(thumb))
             self.thumbs.append(thumb)
@@ -229,6 +233,16 @@ class Filmstrip(Themed, QWidget):
             thumb.setFixedSize(size)
         self._show_places()
 
+    def add_later(self, inspections: Sequence[Inspection]) -> None:
+        """Insert new NG parts as `add` does, after what is to be painted first."""
+        self._owed = (*self._owed, *inspections)[-len(self.thumbs) :]
+        if not self._later.isActive():
+            self._later.start()
+
+    def _pay(self) -> None:
+        owed, self._owed = self._owed, ()
+        self.add(owed)
+
     def add(self, inspections: Sequence[Inspection]) -> None:
         """Insert new NG parts, oldest first, at the front. The pressed part stays pressed until it leaves the strip."""
         held = self.held
@@ -238,13 +252,9 @@ class Filmstrip(Themed, QWidget):
         for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: copy before overwriting
             self.thumbs[place].take_over(self.thumbs[place - len(fresh)])
         for thumb, item in zip(self.thumbs, fresh, strict=False):
-            thumb.show_part(item, self._picture_of(item))
+            thumb.show_part(item)
         self.press(held)
         self._divide()
-
-    def _picture_of(self, inspection: Inspection) -> QImage:
-        found = evidence(inspection, aspect=self._place.width() / self._place.height())
-        return QImage() if found is None else thumbnail(*found, size=self._place, ranges=self._ranges)
 
     def _divide(self) -> None:
         """Head the first part of each recipe, if parts of several are shown."""
@@ -271,7 +281,7 @@ class Filmstrip(Themed, QWidget):
     def clear(self) -> None:
         """Empty all places."""
         for thumb in self.thumbs:
-            thumb.show_part(None, QImage())
+            thumb.show_part(None)
             thumb.setChecked(False)
 
     def pick(self, part: str) -> bool:

@@ -28,24 +28,32 @@ class LastLine:
     mode: Mode
 
 
-def keep(line: LastLine) -> None:
-    """Write what runs now. A failure is not told: it only matters after another one.
+class KeptLine:
+    """The file of what runs, written by the window that runs it, and removed by no other one."""
 
-    A source with a login is not kept, so that no secret is on the disk; such a line does not go on by itself.
-    """
-    if hide_secrets(line.source) != line.source:
-        forget()
-        return
-    try:
-        write_atomically(user_data() / FILE, json.dumps(asdict(line)).encode())
-    except StorageError as error:
-        log.info("the running line is not kept: %s", error)
+    def __init__(self) -> None:
+        self._kept = False
 
+    def keep(self, line: LastLine) -> None:
+        """Write what runs now. A failure is not told: it only matters after another one.
 
-def forget() -> None:
-    """Note that no line runs."""
-    with suppress(OSError):
-        (user_data() / FILE).unlink(missing_ok=True)
+        A source with a login is not kept, so that no secret is on the disk; such a line does not go on by itself.
+        """
+        self._kept = True
+        if hide_secrets(line.source) != line.source:
+            self.forget()
+            return
+        try:
+            write_atomically(user_data() / FILE, json.dumps(asdict(line)).encode())
+        except StorageError as error:
+            log.info("the running line is not kept: %s", error)
+
+    def forget(self) -> None:
+        """Note that no line runs."""
+        if self._kept:
+            self._kept = False
+            with suppress(OSError):
+                (user_data() / FILE).unlink(missing_ok=True)
 
 
 def interrupted_line() -> LastLine | None:

@@ -39,6 +39,7 @@ STRIP: Final = 0.15
 SIDE: Final = 0.34  # of the width, for counts and buttons
 BUTTON_LETTERS: Final = 0.019  # of the width, at most
 MOST_LETTERS: Final = 600  # of a reason
+NUMERALS: Final = "0123456789.,"
 
 
 def _font(pixels: float, *, bold: bool = False) -> QFont:
@@ -94,7 +95,10 @@ class ReasonText(Themed, QWidget):
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self._fits(self._text[:middle].rstrip() + "…") else (low, middle - 1)
-        return self._text[:low].rstrip() + "…"
+        whole = self._text[:low]
+        if self._text[low] in NUMERALS:  # half a number would be another number
+            whole = whole.rstrip(NUMERALS)
+        return whole.rstrip() + "…"
 
     def _fits(self, text: str) -> bool:
         flags = int(Qt.TextFlag.TextWordWrap)

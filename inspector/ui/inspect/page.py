@@ -5,28 +5,26 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from inspector.core.addresses import has_hidden, mark_secrets
-from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.addresses import mark_secrets
+from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.core.types import Inspection
-from inspector.inspection.run_request import RunRequest, on_source, resolve_recipe
+from inspector.inspection.run_request import RunRequest, resolve_recipe
 from inspector.inspection.status import Mode, StationState, StationStatus
-from inspector.recipes.locate import demo_recipe
 from inspector.station.load_shedding import Shed
-from inspector.ui.inspect import last_line
-from inspector.ui.inspect.last_line import LastLine
+from inspector.ui.inspect.choosers import with_source
+from inspector.ui.inspect.last_line import KeptLine, LastLine
 from inspector.ui.inspect.layout import LIVE, InspectLayout
 from inspector.ui.inspect.shift_change import ShiftChange
 from inspector.ui.inspect.situation import problems, shown
-from inspector.ui.inspect.station_worker import KEPT_NG, Snapshot, StationWorker
+from inspector.ui.inspect.station_worker import Snapshot, StationWorker
 from inspector.ui.shell.settings import Preferences
 from inspector.ui.widgets.question import Question
 
 SHED_PICTURE_MS: Final = 500  # interval between pictures while the line needs the processor
-STRIP_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
 _FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # keys of banners that belong to no camera and no fault
 
 
@@ -48,7 +46,6 @@ class InspectPage(InspectLayout):
         self._worker = worker
         self._file: Path | None = None
         self._source = ""  # inspected instead of the recipe's own; with its secrets
-        self._kept = False  # what runs is written down for the next start
         self._written: RunRequest | None = None  # the recipe as written in its file
         self._choice: RunRequest | None = None  # the recipe that Start runs, or that runs now
         self._snapshot = Snapshot()  # the snapshot shown last
@@ -57,10 +54,7 @@ class InspectPage(InspectLayout):
         self._pictures = QTimer(self)  # active while the next picture must wait
         self._pictures.setSingleShot(True)
         self._owed = False  # a picture was skipped since the timer started
-        self._strip_time = QTimer(self)
-        self._strip_time.setSingleShot(True)
-        self._strip_time.setInterval(STRIP_MS)
-        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts still to be added to the strip, oldest first
+        self._last_line = KeptLine()
         self.shift_change = ShiftChange(Question(self), self._begin_shift, self)
         self._connect()
         self.retranslate()
@@ -95,7 +89,6 @@ class InspectPage(InspectLayout):
         self.banners.resized.connect(self._place_banners)
         self._watch.timeout.connect(self._settle)
         self._pictures.timeout.connect(self._on_picture_time)
-        self._strip_time.timeout.connect(self._on_strip_time)
         self.takt.panel.tune_button.clicked.connect(self.open_tune)
         self.takt.panel.variants_button.clicked.connect(self.open_variants)
         self.tune.variants_wanted.connect(self.open_variants)
@@ -136,7 +129,7 @@ class InspectPage(InspectLayout):
         if self._written is None:
             return False
         try:
-            choice = self._on_source(self._written, source)
+            choice = with_source(self._written, self._file, source)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
             return False
@@ -151,19 +144,6 @@ class InspectPage(InspectLayout):
         self.open_recipe(path)
         if source and self._file is not None and not self.use_source(source):
             self.source_chooser.show_refused(source)
-
-    def _on_source(self, written: RunRequest, source: str) -> RunRequest:
-        """Use the chosen source.
-
-        The demo line's recipe fits only the demo line, so any other source gets its bundles on the whole frame.
-        """
-        if has_hidden(source):
-            raise ConfigError(
-                "The password or key of {source} is not kept.", remedy="Type the whole address again.", source=source
-            )
-        if source and self._file == demo_recipe():
-            return resolve_recipe(source=source)
-        return RunRequest(on_source(written.recipe, source), written.base)
 
     def _use(self, choice: RunRequest) -> None:
         self._choice = choice
@@ -195,13 +175,7 @@ class InspectPage(InspectLayout):
     def _keep(self, mode: Mode) -> None:
         """Write down what runs, for a start after a crash."""
         if self._file is not None:
-            last_line.keep(LastLine(str(self._file.absolute()), self._source, mode))
-            self._kept = True
-
-    def _forget(self) -> None:
-        if self._kept:
-            self._kept = False
-            last_line.forget()
+            self._last_line.keep(LastLine(str(self._file.absolute()), self._source, mode))
 
     def _start(self, mode: Mode | None) -> None:
         """Start with the source in the source field, or report why it cannot be used."""
@@ -349,12 +323,11 @@ class InspectPage(InspectLayout):
         """End the tabs' background threads."""
         self._watch.stop()
         self._pictures.stop()
-        self._strip_time.stop()
         self.tune.close_workers()
         if self.variants is not None:
             self.variants.close_workers()
         self.analysis.close_workers()
-        self._forget()
+        self._last_line.forget()
 
     # ---- news of the line --------------------
 
@@ -365,9 +338,8 @@ class InspectPage(InspectLayout):
         if now.ng:
             if now.status.recipe is not None:
                 self.alarm.ng(now.status.recipe)
-            self._strip_owed = (*self._strip_owed, *now.ng)[-KEPT_NG:]
-            if not self._strip_time.isActive():
-                self._strip_time.start()
+            for strip in (self.filmstrip, self.operator.strip):
+                strip.add_later(now.ng)
         if now.newest is not before.newest and self._held is None:
             self._show_picture()
         self._set_shed(before.shed, now.shed)
@@ -377,13 +349,8 @@ class InspectPage(InspectLayout):
             self.status.set_stats(stats)
         self._settle()
         if not self.running:
-            self._forget()
+            self._last_line.forget()
         self.parts_seen.emit(stats.parts)
-
-    def _on_strip_time(self) -> None:
-        owed, self._strip_owed = self._strip_owed, ()
-        for strip in (self.filmstrip, self.operator.strip):
-            strip.add(owed)
 
     def _show_problems(self, before: StationStatus, now: StationStatus) -> None:
         """Match the banners to the status. A dismissed banner returns when its text changes."""
@@ -449,6 +416,8 @@ class InspectPage(InspectLayout):
 
     def _show_picture(self) -> None:
         """Show the newest part, or delay it to limit the picture rate; the verdict is never delayed."""
+        if not self.isVisible():
+            return  # it is shown together with the page
         if self._pictures.isActive():
             self._owed = True
             return
@@ -507,6 +476,10 @@ class InspectPage(InspectLayout):
     def retranslate(self) -> None:
         self.name_widgets()
         self._settle()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show_views()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -72,7 +72,7 @@ def _stopped(status: StationStatus, *, ready: bool, veil: str) -> Shown:
         return Shown(None, words, reasons=(QCoreApplication.translate("Situation", "Open a recipe to begin."),), veil=veil)
     if status.finished:
         words = QCoreApplication.translate("Situation", "FINISHED")
-        reason = QCoreApplication.translate("Situation", "Every frame of the source was inspected.")
+        reason = QCoreApplication.translate("Situation", "The source has no more frames.")
         return Shown(None, words, reasons=(reason,), veil=veil)
     words = QCoreApplication.translate("Situation", "STOPPED")
     return Shown(None, words, reasons=(QCoreApplication.translate("Situation", "Press Start to inspect."),), veil=veil)

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import sys
+from codecs import getincrementaldecoder
 from pathlib import Path
 
 from PySide6.QtCore import QProcess, QSize, Qt, QUrl
@@ -46,8 +47,10 @@ class AboutView(Themed, QWidget):
         self.output = QPlainTextEdit()
         self.output.setObjectName("about_output")
         self.output.setReadOnly(True)
-        self.output.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
+        self.output.setStyleSheet(f'font-family: "{fixed}";')  # the program's style outdoes a font
         self._process: QProcess | None = None
+        self._decoder = getincrementaldecoder("utf-8")("replace")  # a letter may arrive in two pieces
         self._said = False  # the check has said something
         self._arrange()
         self.check.clicked.connect(self.run_check)
@@ -110,16 +113,23 @@ class AboutView(Themed, QWidget):
         process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         process.readyReadStandardOutput.connect(self._read)
         process.finished.connect(lambda *_: self.check.setEnabled(True))
+        process.errorOccurred.connect(self._on_error)
         self.output.setPlainText(self.tr("Looking at this computer…"))
         self.check.setEnabled(False)
         program, *arguments = program_command("doctor")
         self._said = False
+        self._decoder.reset()
         process.start(program, arguments)
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart and self._process is not None:
+            self.output.setPlainText(self._process.errorString())
+            self.check.setEnabled(True)
 
     def _read(self) -> None:
         if self._process is None:
             return
-        text = bytes(self._process.readAllStandardOutput().data()).decode(errors="replace")
+        text = self._decoder.decode(bytes(self._process.readAllStandardOutput().data()))
         if not self._said:
             self.output.clear()
             self._said = True

@@ -110,11 +110,11 @@ class CamerasPanel(Themed, QWidget):
     def show_camera(self, name: str) -> None:
         """Show this camera."""
         self._camera = name if name in self._draft.cameras else next(iter(self._draft.cameras), "")
+        self._length_row.hide()  # a distance was measured on the picture of another camera
         self._fill()
         self.chosen.emit(self._camera)
 
-    def set_scale(self, mm_per_px: float) -> None:
-        """Set the measured size of a pixel."""
+    def _set_scale(self, mm_per_px: float) -> None:
         if self._camera:
             self._draft.set_camera(self._camera, mm_per_px=round(mm_per_px, 6))
             self.forms["scale"].set_values({"mm_per_px": round(mm_per_px, 6)})
@@ -201,7 +201,7 @@ class CamerasPanel(Themed, QWidget):
     def _set_length(self) -> None:
         self._length_row.hide()
         if self._pixels:
-            self.set_scale(self.length.value() / self._pixels)
+            self._set_scale(self.length.value() / self._pixels)
 
     def _name_length(self) -> None:
         self._length_title.setText(self.tr("{pixels:.1f} px are").format(pixels=self._pixels))

@@ -37,11 +37,6 @@ class RecipeDraft(QObject):
     def is_changed(self) -> bool:
         return bool(self.values != self._origin)
 
-    def discard(self) -> None:
-        """Take every change back."""
-        self.values = _copy(self._origin)
-        self._settle()
-
     def know_size(self, camera: str, size: Size) -> None:
         """Note the size of a camera's frames, which regions must fit."""
         if self._sizes.get(camera) != size:

@@ -1,6 +1,5 @@
 """The editor of one recipe: the picture with its regions and verdict on the left, what can be set on the right."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -46,7 +45,8 @@ class RecipeEditor(Themed, QWidget):
         self.draft = draft
         self.frames: dict[str, Frame] = {}
         self.inspection: Inspection | None = None
-        self._trouble: NoFrame | None = None
+        self._trouble: NoFrame | None = None  # why there is no picture
+        self._refused: Message | None = None  # why the bundles could not look at it
         self.reader, self.trial = FrameThread(self), TrialThread(self)
         self.canvas = DrawingCanvas()
         self.badge = Badge(Verdict.OK)
@@ -102,13 +102,14 @@ class RecipeEditor(Themed, QWidget):
         self.cameras.source_wanted.connect(self._open_sheet)
         self.cameras.measure_wanted.connect(lambda: self.canvas.take("distance"))
         self.bundles.chosen.connect(self._look_at)
-        self.bundles.draw_wanted.connect(lambda: self.canvas.take("region"))
-        self.canvas.region_drawn.connect(self._on_region)
+        self.bundles.draw_wanted.connect(self._draw_region)
+        self.canvas.region_drawn.connect(self.bundles.set_region)
         self.canvas.distance_drawn.connect(self.cameras.ask_length)
         self.canvas.put_down.connect(self.retranslate)
         self.line.changed.connect(lambda: draft.set_line(self.line.values(), LINE))
         self.revisions.back_wanted.connect(self.back_wanted)
         self.sheet.used.connect(self._on_source)
+        self.sheet.left.connect(self.wake)
         self.next.clicked.connect(self.reader.next_frame)
         self.reader.framed.connect(self._on_frame)
         self.reader.failed.connect(self._on_no_frame)
@@ -120,14 +121,15 @@ class RecipeEditor(Themed, QWidget):
 
     def open(self, recipe: Recipe | None, path: Path | None, base: Path | None, *, name: str = "") -> None:
         """Edit this recipe; None: a new one."""
-        self.frames, self.inspection = {}, None
+        self.frames = {}
+        self._forget()
         self.canvas.show_frame(None)
         self.draft.open(recipe, base, name=name)
         self.line.set_values({key: value for key, value in self.draft.values.items() if key in LINE})
         self.revisions.open(path)
         self.cameras.show_camera("")
         self.bundles.show_step(0)
-        self.rules.show_judgements(())
+        self.rules.show_rule(-1)
         self.tabs.setCurrentIndex(0)
 
     def rest(self) -> None:
@@ -149,7 +151,7 @@ class RecipeEditor(Themed, QWidget):
     def leave(self) -> bool:
         """Close what lies above the editor; return whether there was anything."""
         if self.sheet.isVisible():
-            self.sheet.close_sheet()
+            self.sheet.leave()
             return True
         if self.canvas.tool:
             self.canvas.take("")
@@ -162,6 +164,7 @@ class RecipeEditor(Themed, QWidget):
     def _show_camera(self, name: str) -> None:
         camera = self.draft.cameras.get(name)
         self._trouble = None
+        self.canvas.take("")  # what was to be drawn belongs to the earlier picture
         if camera is None or not self.isVisible():
             self.reader.show_source(None)
             self.canvas.show_frame(None)
@@ -169,6 +172,12 @@ class RecipeEditor(Themed, QWidget):
         self.canvas.show_frame(self.frames.get(name))
         self.reader.show_source(Wanted(name, str(camera.get("source", "")), dict(camera.get("options", {}))))
         self._draw()
+
+    def _draw_region(self) -> None:
+        """Take the tool in hand, on the picture of the camera that the bundle looks at."""
+        if self.bundles.current is not None:
+            self._look_at(str(self.bundles.current.get("camera", "")))
+            self.canvas.take("region")
 
     def _look_at(self, camera: str) -> None:
         if camera and camera != self.cameras.current:
@@ -197,15 +206,18 @@ class RecipeEditor(Themed, QWidget):
     def _on_source(self, source: str) -> None:
         if self._sheet_for in self.draft.cameras:
             self.frames.pop(self._sheet_for, None)
+            self._forget()
             self.draft.set_camera(self._sheet_for, source=source)
             self.cameras.show_camera(self._sheet_for)
         else:
             self.cameras.show_camera(self.draft.add_camera(source))
 
-    def _on_region(self, region: RegionModel) -> None:
-        self.bundles.set_region(region)
-
     # Verdict
+
+    def _forget(self) -> None:
+        """Forget what the bundles saw, because it is no longer the picture on display."""
+        self.trial.forget()
+        self.inspection = self._refused = None
 
     def _on_changed(self) -> None:
         self.frames = {name: frame for name, frame in self.frames.items() if name in self.draft.cameras}
@@ -220,13 +232,12 @@ class RecipeEditor(Themed, QWidget):
             self.trial.look(Trial(recipe, self.draft.base, {name: self.frames[name] for name in recipe.cameras}))
 
     def _on_inspected(self, inspection: Inspection) -> None:
-        self.inspection = inspection
+        self.inspection, self._refused = inspection, None
         self._draw()
 
     def _on_trial_failed(self, problem: Message) -> None:
-        self.inspection = None
+        self.inspection, self._refused = None, problem
         self._draw()
-        self._say((problem,))
 
     def _draw(self) -> None:
         """Draw regions and what was found, and judge it by the rules as they are now."""
@@ -267,9 +278,11 @@ class RecipeEditor(Themed, QWidget):
         self.reasons.setText("; ".join(translate(reason) for reason in reasons))
         self.rules.show_judgements([replace(one, rule=places[one.rule]) for one in judgements])
 
-    def _say(self, more: Sequence[Message] = ()) -> None:
+    def _say(self) -> None:
         """Say why the recipe would not run, or that it would."""
-        found = [*more, *self.draft.check.problems]
+        found = [*self.draft.check.problems]
+        if self._refused is not None:
+            found.insert(0, self._refused)
         if self._trouble is not None:
             found += [part for part in (self._trouble.problem, self._trouble.remedy) if part is not None]
         theme.set_role(self.problems, "error" if found else "small")

@@ -12,6 +12,7 @@ from inspector.cameras.base import Camera, open_camera
 from inspector.core.config import Option
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message
+from inspector.core.types import Frame
 from inspector.ui.widgets.work_thread import WorkThread
 
 PERIOD_S: Final = 0.25  # between two pictures of a live camera
@@ -38,22 +39,25 @@ class NoFrame:
 class FrameThread(WorkThread[Wanted]):
     """Shows a source: a live camera again and again, any other one frame at a time.
 
-    `framed` carries a Frame, `failed` a NoFrame.
+    `framed` carries a Frame, `failed` a NoFrame. What came of an earlier source is dropped.
     """
 
     framed = Signal(object)
     failed = Signal(object)
+    _came = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._wanted: Wanted | None = None
+        self._current: Wanted | None = None  # the source that the window shows
         self._over = threading.Event()  # set: the source in progress is no longer wanted
         self._another = threading.Event()  # set: another frame of a source that waits is wanted
+        self._came.connect(self._deliver)
 
     def show_source(self, wanted: Wanted | None) -> None:
         """Read this source from now on; None: no source."""
         with self._telling(start=wanted is not None):
-            self._wanted = wanted
+            self._wanted = self._current = wanted
             self._over.set()
             self._another.set()
 
@@ -62,6 +66,7 @@ class FrameThread(WorkThread[Wanted]):
         self._another.set()
 
     def end(self) -> None:
+        self._current = None
         self._over.set()
         self._another.set()
         super().end()
@@ -73,14 +78,11 @@ class FrameThread(WorkThread[Wanted]):
         return wanted
 
     def _do(self, wanted: Wanted) -> None:
-        try:
-            camera = open_camera(wanted.camera, wanted.source, wanted.options)
-            camera.on_problem = lambda _part, error: self._fail(wanted, error)
-            self._read(camera)
-        except InspectorError as error:
-            self._fail(wanted, error)
+        camera = open_camera(wanted.camera, wanted.source, wanted.options)
+        camera.on_problem = lambda _part, error: self._failed(wanted, error)
+        self._read(camera, wanted)
 
-    def _read(self, camera: Camera) -> None:
+    def _read(self, camera: Camera, wanted: Wanted) -> None:
         told = 0.0
         for frame in camera.frames(self._over):
             if self._over.is_set() or self._stop:
@@ -89,10 +91,14 @@ class FrameThread(WorkThread[Wanted]):
                 continue
             told = time.monotonic()
             self._another.clear()
-            self.framed.emit(frame)
+            self._came.emit(wanted, frame)
             if not camera.live:
                 self._another.wait()
 
-    def _fail(self, wanted: Wanted, error: InspectorError) -> None:
-        if not self._over.is_set():
-            self.failed.emit(NoFrame(wanted.camera, error.problem, error.remedy))
+    def _failed(self, wanted: Wanted, error: InspectorError) -> None:
+        self._came.emit(wanted, NoFrame(wanted.camera, error.problem, error.remedy))
+
+    def _deliver(self, wanted: Wanted, what: Frame | NoFrame) -> None:
+        """Emit what came of a source on the window's thread."""
+        if wanted is self._current:
+            (self.failed if isinstance(what, NoFrame) else self.framed).emit(what)

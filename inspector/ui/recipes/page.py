@@ -97,6 +97,7 @@ class RecipesPage(Themed, QWidget):
             self.file = adopt.open_recipe_file(path)
         except InspectorError as error:
             self._say(error)
+            self._fill_list()  # the recipe in the editor is still the one before
             return
         self.banners.clear_all()
         self._opened = True
@@ -225,8 +226,10 @@ class RecipesPage(Themed, QWidget):
         super().showEvent(event)
         if not self._opened:
             self._opened = True
+            self.new_recipe()
             path = self._current()
-            self._open(path if path is not None else _NEW)
+            if path is not None:
+                self.open_recipe(path)
         else:
             self._fill_list()
             self.editor.wake()

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from inspector.core.addresses import hide_secrets
 from inspector.core.errors import ConfigError
 from inspector.recipes.difference import Difference, differences
-from inspector.recipes.recipe import load_recipe
 from inspector.recipes.revisions import Revision, list_revisions
 from inspector.ui.shell import theme
 from inspector.ui.tabs.base import caption
@@ -23,7 +22,6 @@ class RevisionsPanel(Themed, QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._path: Path | None = None
         self._revisions: list[Revision] = []
         self.table, self.differences = ValueTable(), ValueTable()
         for table in (self.table, self.differences):
@@ -48,7 +46,6 @@ class RevisionsPanel(Themed, QWidget):
 
     def open(self, path: Path | None) -> None:
         """Show the revisions of this recipe."""
-        self._path = path
         self._revisions = list_revisions(path) if path is not None else []
         self._fill()
 
@@ -60,9 +57,7 @@ class RevisionsPanel(Themed, QWidget):
                 (
                     Cell(str(one.number)),
                     Cell(one.who or "–"),
-                    Cell(
-                        locale.toString(QDateTime.fromSecsSinceEpoch(int(one.utc.timestamp())), QLocale.FormatType.ShortFormat)
-                    ),
+                    Cell(locale.toString(_local(one), QLocale.FormatType.ShortFormat)),
                 ),
             )
             for place, one in enumerate(self._revisions)
@@ -89,14 +84,6 @@ class RevisionsPanel(Themed, QWidget):
         number = self._revisions[place].number if self._revisions else 0
         text = self.tr("What revision {number} changed") if found else self.tr("Revision {number} changed no value")
         self._title.setText(text.format(number=number))
-
-    @property
-    def present(self) -> int:
-        """The number of the present revision; 0 if there is no file."""
-        try:
-            return load_recipe(self._path).revision if self._path is not None else 0
-        except ConfigError:
-            return 0
 
     def retranslate(self) -> None:
         self.table.set_titles([self.tr("Revision"), self.tr("Who"), self.tr("When")])

@@ -74,6 +74,12 @@ class RulesPanel(Themed, QWidget):
         box.addLayout(self._form_place)
         box.addStretch(1)
 
+    def show_rule(self, place: int) -> None:
+        """Show this rule in the form; -1: none."""
+        self._place = place
+        self._drop_form()  # it may hold a rule of an earlier recipe
+        self._refresh()
+
     def show_judgements(self, judgements: Sequence[Judgement]) -> None:
         """Show how each rule judges the frame on display; empty while nothing is known of it."""
         self._judgements = tuple(judgements)
@@ -167,15 +173,18 @@ class RulesPanel(Themed, QWidget):
             self.bundle.setCurrentIndex(-1 if rule is None else self.bundle.findData(rule.get("bundle")))
         if self.form is not None and rule is not None and self.form.property("place") == self._place:
             return  # it is what changed the draft
-        if self.form is not None:
-            self.form.hide()
-            self.form.deleteLater()
-            self.form = None
+        self._drop_form()
         if rule is not None:
             self.form = form = SettingsForm(Rule, {**values, "bundle": "-"}, names=_FIELDS, narrow=True)
             form.setProperty("place", self._place)
             form.changed.connect(self._take)
             self._form_place.addWidget(form)
+
+    def _drop_form(self) -> None:
+        if self.form is not None:
+            self.form.hide()
+            self.form.deleteLater()
+            self.form = None
 
     def retranslate(self) -> None:
         self.table.set_titles([self.tr("Rule"), self.tr("Limit"), self.tr("Here"), self.tr("Verdict")])

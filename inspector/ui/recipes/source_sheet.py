@@ -43,9 +43,10 @@ _DEMO: Final = ("simulated:visible", "simulated:thermal")
 
 
 class SourceSheet(Themed, Cover):
-    """Chooses a source. `used` carries it, with its login; a login is never shown, only replaced."""
+    """Chooses a source. `used` carries it, with its login; a login is never shown, only replaced. `left`: without a choice."""
 
     used = Signal(str)
+    left = Signal()
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
@@ -161,7 +162,7 @@ class SourceSheet(Themed, Cover):
         foot.addWidget(self.test)
         foot.addWidget(self.use)
         for button, name, act in (
-            (self.cancel, "source_cancel", self.close_sheet),
+            (self.cancel, "source_cancel", self.leave),
             (self.test, "source_test", self._test),
             (self.use, "source_use", self._use),
         ):
@@ -231,8 +232,13 @@ class SourceSheet(Themed, Cover):
             user, password = before_user, before_password  # the login that is kept is not shown
         return with_login(bare, user, password)
 
+    def leave(self) -> None:
+        """Hide the sheet, as its Cancel button does."""
+        self.close_sheet()
+        self.left.emit()
+
     def close_sheet(self) -> None:
-        """Hide the sheet without a choice."""
+        """Hide the sheet and close the source that was tested."""
         self.thread_.show_source(None)
         self.uncover(False)
 

@@ -19,9 +19,6 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.types import Verdict
-from inspector.recipes import adopt
-from inspector.recipes.automatic import recipe_with_limit
-from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe
 from inspector.ui.inspect.choosers import IMAGES, VIDEOS
@@ -31,7 +28,7 @@ from inspector.ui.review.listing import Listing
 from inspector.ui.review.next_step import NextStep
 from inspector.ui.review.source import Material
 from inspector.ui.review.thread import Judge, Line, Opened, ReviewThread, Shown, Trouble
-from inspector.ui.review.trial import ThresholdTrial
+from inspector.ui.review.trial import ThresholdTrial, write_limit
 from inspector.ui.shell import theme
 from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.widgets.banner import Banners
@@ -62,7 +59,7 @@ class ReviewPage(Themed, QWidget):
         self._path: Path | None = None
         self._opened_from: tuple[Path | None, bool] | None = None
         self._is_demo = False
-        self._job = 0
+        self._job = self._opened_job = 0  # the newest job; the job whose parts are listed
         self._count = 0
         self._index = 0
         self._recipe: Recipe | None = None
@@ -197,6 +194,7 @@ class ReviewPage(Themed, QWidget):
     def _on_opened(self, opened: Opened) -> None:
         if opened.job != self._job:
             return
+        self._opened_job = opened.job
         self._count, self._index, self._recipe = len(opened.names), opened.first, opened.recipe
         self.listing.open(opened.names, opened.truths)
         judged = opened.recipe is not None
@@ -223,11 +221,19 @@ class ReviewPage(Themed, QWidget):
         if trouble.job == self._job:
             self._pause()
             self._hopeless = True
-            if self.outcome.inspection is not None:
-                self.outcome.show_outcome(self.outcome.inspection, final=True, judged=True)
+            if self._opened_job != trouble.job:
+                self._close_parts()
+            elif self.outcome.inspection is not None:
+                self.outcome.show_outcome(self.outcome.inspection, final=True, judged=self._recipe is not None)
             self.banners.show_problem("open", trouble.problem, trouble.remedy)
             self.outcome.set_note("")
             self.settled.emit(True)
+
+    def _close_parts(self) -> None:
+        """List nothing: the parts before belong to another source, and no frame of them comes any more."""
+        self._count = self._index = 0
+        self.stack.setCurrentWidget(self.empty)
+        self.open_bar.set_opened(False)
 
     # Stepping
 
@@ -405,10 +411,8 @@ class ReviewPage(Themed, QWidget):
         """Write a recipe that judges the temperatures of this folder by a limit, and use it from now on."""
         if self._path is None:
             return
-        source = f"{'folder' if self._path.is_dir() else 'video'}:{self._path}"
-        path = adopt.own_path(self._path.stem)
         try:
-            save_recipe(recipe_with_limit(source, celsius, name=self._path.stem), path)
+            path = write_limit(self._path, celsius)
         except InspectorError as error:
             self._say("write", error)
             return

@@ -1,10 +1,8 @@
 """The thread that inspects reviewed parts: the current part first, then the following parts, until all are done."""
 
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QObject, Signal
@@ -18,8 +16,6 @@ from inspector.station.part_inspector import PartInspector
 from inspector.ui.review.effect import Judged
 from inspector.ui.review.source import Material, Parts, open_parts
 from inspector.ui.widgets.work_thread import WorkThread
-
-log = logging.getLogger(__name__)
 
 KEPT_BYTES: Final = 256 * 1024 * 1024  # size of the cache of inspected frames, for instant steps back
 ANSWER_BYTES: Final = 128 * 1024 * 1024  # of the answers that are kept longer than their frames, to be judged again
@@ -140,16 +136,6 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
 
     def _do(self, work: tuple[Material, int]) -> None:
         material, job = work
-        try:
-            self._review(material, job)
-        except InspectorError as error:
-            self.troubled.emit(Trouble(job, error.problem, error.remedy))
-        except Exception as error:
-            log.exception("review failed")
-            detail = f"{type(error).__name__}: {error}"
-            self.troubled.emit(Trouble(job, message("The review failed ({detail}).", detail=detail), None))
-
-    def _review(self, material: Material, job: int) -> None:
         parts, recipe = open_parts(material)
         try:
             names = tuple(parts.name(index) for index in range(len(parts)))
@@ -161,7 +147,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             if recipe is None:
                 self._step_only(parts, recipe, job)
                 return
-            inspector = self._open_inspector(recipe, material.base, job)
+            inspector = self._open_inspector(recipe, material, job)
             if inspector is None:
                 self._step_only(parts, recipe, job)
                 return
@@ -172,11 +158,14 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         finally:
             parts.close()
 
-    def _open_inspector(self, recipe: Recipe, base: Path | None, job: int) -> PartInspector | None:
+    def _failed(self, work: tuple[Material, int], error: InspectorError) -> None:
+        self.troubled.emit(Trouble(work[1], error.problem, error.remedy))
+
+    def _open_inspector(self, recipe: Recipe, material: Material, job: int) -> PartInspector | None:
         try:
-            return PartInspector(recipe, base)
+            return PartInspector(recipe, material.base)
         except InspectorError as error:
-            self.troubled.emit(Trouble(job, error.problem, error.remedy))
+            self._failed((material, job), error)
             return None
 
     def _step_only(self, parts: Parts, recipe: Recipe | None, job: int) -> None:

@@ -8,10 +8,20 @@ from PySide6.QtCore import QObject, Signal
 from inspector.core.errors import InspectorError
 from inspector.core.paths import is_shipped
 from inspector.recipes import adopt
+from inspector.recipes.automatic import recipe_with_limit
+from inspector.recipes.document import save_recipe
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui.review.effect import Change, Effect, Judged
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.tabs.tabs import AnalysisTabs
+
+
+def write_limit(parts: Path, celsius: float) -> Path:
+    """Write a recipe that judges the temperatures of this folder or video by a limit. Raises InspectorError."""
+    source = f"{'folder' if parts.is_dir() else 'video'}:{parts}"
+    path = adopt.own_path(parts.stem)
+    save_recipe(recipe_with_limit(source, celsius, name=parts.stem), path)
+    return path
 
 
 class ThresholdTrial(QObject):

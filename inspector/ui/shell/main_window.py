@@ -12,13 +12,11 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
-from inspector.ui.shell.line_closing import LineClosing
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.rail import PAGES, Rail
 from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
 from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
-from inspector.ui.widgets.question import Question
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
@@ -30,6 +28,7 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.recipes.page import RecipesPage
     from inspector.ui.review.page import ReviewPage
     from inspector.ui.shell.handover import Handover
+    from inspector.ui.shell.line_closing import LineClosing
     from inspector.ui.shell.settings_page import SettingsPage
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
@@ -213,13 +212,17 @@ class MainWindow(Themed, QMainWindow):
     @cached_property
     def leaving(self) -> "Leaving":
         from inspector.ui.training.close_question import Leaving
+        from inspector.ui.widgets.question import Question
 
         leaving = Leaving(self.train, Question(self), self)
         leaving.settled.connect(self.close)
         return leaving
 
     @cached_property
-    def line_closing(self) -> LineClosing:
+    def line_closing(self) -> "LineClosing":
+        from inspector.ui.shell.line_closing import LineClosing
+        from inspector.ui.widgets.question import Question
+
         closing = LineClosing(Question(self), self)
         closing.settled.connect(self.close)
         return closing
@@ -227,6 +230,7 @@ class MainWindow(Themed, QMainWindow):
     @cached_property
     def recipe_change(self) -> "RecipeChange":
         from inspector.ui.inspect.recipe_change import RecipeChange
+        from inspector.ui.widgets.question import Question
 
         return RecipeChange(self.inspect, Question(self), self)
 

@@ -184,6 +184,7 @@ def set_role(widget: QWidget, role: str) -> None:
         widget.setProperty("role", role)
         widget.style().unpolish(widget)
         widget.style().polish(widget)
+        QApplication.sendEvent(widget, QEvent(QEvent.Type.StyleChange))  # else a label keeps the margins of its earlier role
 
 
 def font(size: Size = "body", *, bold: bool = False) -> QFont:

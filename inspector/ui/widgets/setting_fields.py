@@ -286,7 +286,8 @@ class SettingRow(Themed, QWidget):
         self._why.hide()
         self._default.hide()
         self._label.setMinimumHeight(theme.TOUCH)
-        self.editor.widget.setFixedWidth(theme.SPACING * 21)
+        wide = isinstance(self.editor.widget, ComboBox)  # whose texts are read in whole
+        self.editor.widget.setFixedWidth(theme.SPACING * (27 if wide else 21))
         grid.addWidget(self._label, 0, 0)
         grid.addWidget(self.editor.widget, 0, 1)
         grid.addWidget(self.reset, 0, 2)

@@ -180,6 +180,9 @@ class TrainingDialog(Themed, QWidget):
 
     def show_step(self, name: str) -> None:
         """Go to a step."""
+        if self._quickly and name != "start":  # a person looks again before it begins
+            self._quickly = False
+            self.draft.reset(["time_limit"])
         self.stack.setCurrentIndex(STEPS.index(name))
         self.steps[name].setChecked(True)
         self._checked = None  # the disk may have changed since the last check
