@@ -6,7 +6,6 @@ A crack fills a large box and is a few pixels wide. A network sees it only if th
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
 from inspector.core.types import IGNORE
+from inspector.data.formats.names import spread
 from inspector.data.samples import Sample
 from inspector.imaging.files import read_image
 
@@ -29,7 +29,6 @@ _NOISE = 2.5  # the brightest pixels of a texture have so many times its median
 _QUARTER = 25  # percentile
 _SEVERAL = 5  # objects of a class that say something about it
 _BRIGHTEST = 99  # percentile; a thin crack covers a hundredth of its box
-T = TypeVar("T")
 Grey = NDArray[np.float32]
 
 
@@ -62,13 +61,6 @@ def header(path: Path) -> tuple[int, int, str] | None:
         return None
     bits = "float" if mode == "F" else "16-bit" if mode.startswith("I") else "8-bit"
     return width, height, f"{bits} {'grey' if mode in ('1', 'L', 'LA', 'F') or mode.startswith('I') else 'colour'}"
-
-
-def spread(items: Sequence[T], count: int) -> Sequence[T]:
-    """Return at most `count` of the items, evenly spread."""
-    if len(items) <= count:
-        return items
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def object_sizes(samples: Sequence[Sample], *, decode: bool, cancelled: Callable[[], bool]) -> ObjectSizes | None:
