@@ -37,13 +37,15 @@ class ObjectSizes:
     """Sizes of the labelled objects, over the longer side of their image where nothing else is said.
 
     `share`: median area of the box over the area of the image. `span`: side of the square with the area of the box, of small
-    objects. `largest`: the span that 5 % exceed. `width`: how wide objects are where they are thin, of thin objects; None if
-    unknown. Small and thin are those of which a quarter of all objects, or half of the objects of one class, are smaller: a
-    class of small defects counts as much as the large ones that are more frequent. `most`: objects in the fullest image.
+    objects. `usual`: the span that half of the objects exceed; `largest`: the one that 5 % exceed. `width`: how wide objects
+    are where they are thin, of thin objects; None if unknown. Small and thin are those of which a quarter of all objects, or
+    half of the objects of one class, are smaller: a class of small defects counts as much as the large ones that are more
+    frequent. `most`: objects in the fullest image.
     """
 
     share: float
     span: float
+    usual: float
     largest: float
     width: float | None = None
     most: int = 0
@@ -109,12 +111,12 @@ class _Found:
     def sizes(self) -> ObjectSizes | None:
         if not self._spans:
             return None
-        largest = float(np.percentile([span for spans in self._spans.values() for span in spans], 95))
+        usual, largest = np.percentile([span for spans in self._spans.values() for span in spans], [50, 95]).tolist()
         # Where most objects of a class do not stand out from their surroundings, the others are chance.
         known = {kind: [one for one in found if one is not None] for kind, found in self._widths.items()}
         known = {kind: widths for kind, widths in known.items() if 2 * len(widths) > len(self._widths[kind])}
         width = _small(known) if known else None
-        return ObjectSizes(float(np.median(self._shares)), _small(self._spans), largest, width, self._most)
+        return ObjectSizes(float(np.median(self._shares)), _small(self._spans), usual, largest, width, self._most)
 
 
 def _small(by_class: Mapping[int, Sequence[float]]) -> float:
