@@ -1,6 +1,7 @@
 """Foreign graphs become bundles that find what is in the pictures; what cannot is refused by one sentence."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ onnx = pytest.importorskip("onnx")
 from datetime import UTC, datetime  # noqa: E402
 
 from inspector.adapters.base import Wishes, read_classes  # noqa: E402
+from inspector.adapters.graph import read_graph  # noqa: E402
 from inspector.adapters.importing import NotAlike, import_bundle, recognised  # noqa: E402
 from inspector.adapters.runtime import see  # noqa: E402
 from inspector.bundles.bundle import Bundle  # noqa: E402
@@ -245,6 +247,22 @@ def test_a_file_that_is_no_graph_or_a_part_of_one_is_refused(size: int, tmp_path
     file.write_bytes(making.yolo().SerializeToString()[:size])
     with pytest.raises(ConfigError, match="only a part of one"):
         recognised(file, Wishes())
+
+
+def test_nodes_in_any_order_are_put_in_order_at_once(tmp_path: Path) -> None:
+    graph = making.yolo()
+    nodes = list(graph.graph.node)[::-1]
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+    assert recognised(written(tmp_path, graph), Wishes()).plan.task == "detection"
+    sides = [1, 3, 8, 8]
+    chain = [onnx.helper.make_node("Relu", [f"x{at}"], [f"x{at + 1}"]) for at in range(4000)]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides) for name in ("x0", "x4000")]
+    deep = onnx.helper.make_model(onnx.helper.make_graph(chain[::-1], "deep", ends[:1], ends[1:]))
+    begun = time.monotonic()
+    read = read_graph(written(tmp_path, deep, "deep"))
+    assert [node.output[0] for node in read.model.graph.node] == [f"x{at + 1}" for at in range(4000)]
+    assert time.monotonic() - begun < 5
 
 
 def test_wishes_that_do_not_fit_are_refused(shown: Shown, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
