@@ -2,6 +2,7 @@
 
 import json
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.registry import ENGINES
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Scores
-from inspector.imaging.files import read_image
+from inspector.imaging.files import Image, read_image
 from inspector.imaging.preprocessing import Fit, InputSpec, Resample, prepare, view, whole
 from inspector.tasks.base import task_of
 from inspector.tasks.masks import class_map
@@ -20,6 +21,7 @@ from inspector.tasks.masks import class_map
 onnx = pytest.importorskip("onnx")
 from datetime import UTC, datetime  # noqa: E402
 
+from inspector.adapters import importing  # noqa: E402
 from inspector.adapters.base import Wishes, read_classes  # noqa: E402
 from inspector.adapters.graph import read_graph  # noqa: E402
 from inspector.adapters.importing import NotAlike, import_bundle, recognised  # noqa: E402
@@ -297,6 +299,22 @@ def test_a_graph_that_judges_otherwise_each_time_is_refused(
     assert "its own runtime" in told.out
     assert "does not judge here" in told.err
     assert not (tmp_path / "made").exists()
+
+
+def test_pictures_are_compared_one_after_the_other(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures may have megabytes each; all of them at once would fill the memory."""
+    read, alive = list[weakref.ref[np.ndarray]](), list[int]()
+
+    def watched(file: Path) -> Image:
+        alive.append(sum(one() is not None for one in read))
+        image = read_image(file)
+        read.append(weakref.ref(image.pixels))
+        return image
+
+    monkeypatch.setattr(importing, "read_image", watched)
+    import_bundle(written(tmp_path, making.yolo()), tmp_path / "bundle", shown[0][0].parent, wishes=Wishes())
+    assert len(alive) == 16
+    assert max(alive) <= 1
 
 
 def test_unreadable_pictures_are_named_and_16_bits_are_not_compared(tmp_path: Path) -> None:
