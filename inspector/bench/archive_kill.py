@@ -110,7 +110,7 @@ def _victim(folder: Path, number: int, file: Path) -> None:
         outputs.part_opened(sequence, f"{number}-{sequence}")
         if sequence >= _AHEAD:
             judged = sequence - _AHEAD
-            outputs.put(made_inspection(judged, part=f"{number}-{judged}"), wait=True)
+            outputs.put([made_inspection(judged, part=f"{number}-{judged}")], wait=True)
             time.sleep(0.0005)
 
 

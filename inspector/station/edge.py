@@ -1,7 +1,7 @@
 """The bounded queue between two threads. The behaviour of a full edge is chosen on construction; drops are counted."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Condition, Lock
 from typing import Generic, Literal, TypeVar
 
@@ -50,25 +50,42 @@ class Edge(Generic[T]):
         `timeout` in seconds, for `drop="never"`: how long to wait for room; None: until there is room or the edge is closed.
         `over`: accept the item at once even without room, if it must not be lost and the producer must not wait.
         """
-        weight = self._weigh(item)
         with self._room:
-            room = over or self.drop == "oldest"
-            if not room and not self._room.wait_for(lambda: self._closed or self._fits(weight), timeout):
+            lost = self._add(item, timeout, over)
+            self._wake()
+            return lost
+
+    def put_all(self, items: Sequence[T], *, over: bool = False) -> None:
+        """Add items like `put` without a timeout, but wake the consumer once for all of them."""
+        with self._room:
+            for item in items:
+                self._add(item, None, over)
+            self._wake()
+
+    def _add(self, item: T, timeout: float | None, over: bool) -> tuple[T, ...]:
+        """Add an item with the lock held; see `put`. The consumer is woken only where this waits for it."""
+        weight = self._weigh(item)
+        room = over or self.drop == "oldest" or self._closed or self._fits(weight)
+        if not room:
+            self._wake()
+            if not self._room.wait_for(lambda: self._closed or self._fits(weight), timeout):
                 self._drops += 1
                 return (item,)
-            if self._closed:
-                return (item,)
-            lost: list[T] = []
-            while self.drop == "oldest" and not self._fits(weight):
-                oldest = self._items.popleft()
-                self._weight -= self._weigh(oldest)
-                lost.append(oldest)
-            self._drops += len(lost)
-            self._items.append(item)
-            self._weight += weight
-            if len(self._items) >= self._wanted:
-                self._filled.notify_all()
-            return tuple(lost)
+        if self._closed:
+            return (item,)
+        lost: list[T] = []
+        while self.drop == "oldest" and not self._fits(weight):
+            oldest = self._items.popleft()
+            self._weight -= self._weigh(oldest)
+            lost.append(oldest)
+        self._drops += len(lost)
+        self._items.append(item)
+        self._weight += weight
+        return tuple(lost)
+
+    def _wake(self) -> None:
+        if len(self._items) >= self._wanted:
+            self._filled.notify_all()
 
     def take(self, limit: int = 1, *, timeout: float | None = None, linger: float = 0.0) -> list[T]:
         """Return up to `limit` items, oldest first. Waits up to `timeout` for the first, then up to `linger` seconds for more.

@@ -29,7 +29,7 @@ class Work(Protocol):
     def busy(self) -> bool: ...
     def serves(self, thread: "InspectionThread") -> bool: ...
     def next_parts(self, *, under_way: bool) -> list[Part]: ...
-    def conclude(self, part: Part, result: PartResult, program: Program) -> None: ...
+    def conclude(self, found: Sequence[tuple[Part, PartResult]], program: Program) -> None: ...
 
 
 Ready = Callable[["InspectionThread", InspectorError | None], None]
@@ -131,8 +131,7 @@ class InspectionThread:
             batch.problem = self._defect(error)
         if batch.problem is not None:
             results = [PartResult(failures=[batch.problem]) for _ in batch.parts]
-        for part, result in zip(batch.parts, results, strict=True):
-            self._work.conclude(part, result, batch.program)
+        self._work.conclude(list(zip(batch.parts, results, strict=True)), batch.program)
 
     def _defect(self, error: Exception) -> Message:
         log.error("A batch could not be inspected", exc_info=error)

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
@@ -78,14 +79,17 @@ class Outputs:
         for lane in self._lanes:
             lane.sink.part_forgotten(sequence)
 
-    def put(self, inspection: Inspection, wait: bool) -> None:
-        """Distribute a verdict.
+    def put(self, inspections: Sequence[Inspection], wait: bool) -> None:
+        """Distribute verdicts, in order.
 
-        Waits for room in sinks that never drop, unless `wait` is False: then the verdict is accepted regardless.
+        Waits for room in sinks that never drop, unless `wait` is False: then the verdicts are accepted regardless.
         """
-        self._ledgers.claim(inspection)
-        for lane in self._ledger_first if inspection.origins else self._first:
-            lane.put(inspection, wait)
+        for inspection in inspections:
+            self._ledgers.claim(inspection)
+        for watched, group in groupby(inspections, lambda inspection: bool(inspection.origins)):
+            together = list(group)
+            for lane in self._ledger_first if watched else self._first:
+                lane.put(together, wait)
 
     def close(self, status: StationStatus) -> None:
         """Let every sink take its waiting items, then close it. A sink that hangs is abandoned and reported."""
@@ -130,8 +134,8 @@ class _Lane:
         self._thread = threading.Thread(target=self._run, name=f"sink-{self.sink.name}", daemon=True)
         self._thread.start()
 
-    def put(self, inspection: Inspection, wait: bool) -> None:
-        self._edge.put(inspection, over=not wait)
+    def put(self, inspections: Sequence[Inspection], wait: bool) -> None:
+        self._edge.put_all(inspections, over=not wait)
 
     def edge_stats(self) -> StageStats:
         return StageStats(depth=len(self._edge), drops=self._edge.drops)
@@ -188,7 +192,7 @@ class _Lane:
                 with self._pulse.during(self.sink.name, PATIENCE):
                     taken = self._take(inspection)
                 for lane in self._then:
-                    lane.put(taken, wait=True)
+                    lane.put([taken], wait=True)
             self._edge.settle(len(inspections))
         if self._status is not None:
             with self._pulse.during(self.sink.name, PATIENCE):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Condition, Lock
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class Receiver(Protocol):
 
     def part_opened(self, sequence: int, part: str) -> None: ...
     def part_forgotten(self, sequence: int) -> None: ...
-    def judged(self, inspection: Inspection, wait: bool) -> None: ...
+    def judged(self, inspections: Sequence[Inspection], wait: bool) -> None: ...
 
 
 class PartRegister:
@@ -64,22 +64,35 @@ class PartRegister:
 
     def decide(self, part: Part, result: PartResult, program: Program, *, wait: bool = True) -> bool:
         """Judge a part and deliver the verdict; return False if another thread already has. `wait`: see `Receiver`."""
+        return self.decide_all([(part, result)], program, wait=wait) == 1
+
+    def decide_all(self, found: Sequence[tuple[Part, PartResult]], program: Program, *, wait: bool = True) -> int:
+        """Judge parts and deliver the verdicts together; return how many no other thread had decided before.
+
+        No other thread can decide them until all are delivered: parts with a deadline are decided one by one.
+        """
         with self._changed:
-            if self._closed or part.life is not Life.OPEN or part.sequence not in self._parts:
-                return False
-            part.life = Life.DECIDED
-            self._telling += 1
+            mine = [
+                (part, result)
+                for part, result in found
+                if not self._closed and part.life is Life.OPEN and part.sequence in self._parts
+            ]
+            for part, _ in mine:
+                part.life = Life.DECIDED
+            self._telling += len(mine)
         try:
-            self._receiver.judged(_concluded(part, result, program), wait)
+            if mine:
+                self._receiver.judged([_concluded(part, result, program) for part, result in mine], wait)
         finally:
             with self._changed:
-                part.life = Life.TOLD
-                self._parts.pop(part.sequence, None)
-                self._answered += 1
-                self._telling -= 1
+                for part, _ in mine:
+                    part.life = Life.TOLD
+                    self._parts.pop(part.sequence, None)
+                self._answered += len(mine)
+                self._telling -= len(mine)
                 if not self._telling:
                     self._idle.notify_all()
-        return True
+        return len(mine)
 
     def parts(self) -> list[Part]:
         """Return the undecided parts, oldest first."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from inspector.cameras.base import Camera
@@ -35,7 +35,7 @@ class Owner(Protocol):
     def camera_is(self, name: str, status: CameraStatus) -> None: ...
     def part_opened(self, sequence: int, part: str) -> None: ...
     def part_forgotten(self, sequence: int) -> None: ...
-    def judged(self, inspection: Inspection, wait: bool) -> None: ...
+    def judged(self, inspections: Sequence[Inspection], wait: bool) -> None: ...
     def look(self, now: float) -> None: ...
     def through(self, pipeline: "Pipeline") -> None: ...
 
@@ -157,9 +157,13 @@ class Pipeline:
         if ended and not len(self.register):
             self._owner.through(self)
 
-    def conclude(self, part: Part, result: PartResult, program: Program) -> None:
-        """Judge a part and deliver the verdict, unless its deadline passed before."""
-        self.register.decide(part, result, program)
+    def conclude(self, found: Sequence[tuple[Part, PartResult]], program: Program) -> None:
+        """Judge the parts of a batch and deliver the verdicts, except of parts whose deadline passed before."""
+        if all(part.deadline_s is None for part, _ in found):
+            self.register.decide_all(found, program)  # the sinks are woken once
+            return
+        for part, result in found:
+            self.register.decide(part, result, program)
 
     def edges(self) -> dict[str, StageStats]:
         """Return depth and drops of the edges."""

@@ -168,11 +168,12 @@ class Station:
             cameras: Mapping[str, CameraStatus] = MappingProxyType({**self._status.cameras, name: status})
             self._publish(replace(self._status, cameras=cameras))
 
-    def judged(self, inspection: Inspection, wait: bool) -> None:
-        """Count a verdict and deliver it to the sinks."""
-        self._counters.part(inspection)
+    def judged(self, inspections: Sequence[Inspection], wait: bool) -> None:
+        """Count verdicts and deliver them to the sinks."""
+        for inspection in inspections:
+            self._counters.part(inspection)
         if self._outputs is not None:
-            self._outputs.put(inspection, wait)
+            self._outputs.put(inspections, wait)
 
     def part_opened(self, sequence: int, part: str) -> None:
         """Let the sinks note a part that is under way."""

@@ -26,6 +26,6 @@ def record_run(folder: Path, lot: str, names: str, *, count: int = COUNT, url: s
     outputs.open(status)
     for inspection in made:
         outputs.part_opened(inspection.sequence, inspection.part)
-        outputs.put(inspection, wait=True)
+        outputs.put([inspection], wait=True)
     outputs.close(status)
     return made

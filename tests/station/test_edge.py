@@ -38,6 +38,38 @@ def test_putting_waits_for_room() -> None:
     assert edge.take(timeout=0) == [2]
 
 
+def test_items_put_together_arrive_together_and_in_order() -> None:
+    edge: Edge[int] = Edge(8, drop="never")
+    taken: list[list[int]] = []
+    taker = threading.Thread(target=lambda: taken.append(edge.take(8)))
+    taker.start()
+    edge.put_all([1, 2, 3])
+    taker.join(5)
+    assert taken == [[1, 2, 3]]
+
+
+def test_more_items_than_there_is_room_for_are_taken_while_they_are_put() -> None:
+    edge: Edge[int] = Edge(2, drop="never")
+    taken: list[int] = []
+
+    def take() -> None:
+        while items := edge.take(8):
+            taken.extend(items)
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    edge.put_all(range(20))
+    edge.close()
+    taker.join(5)
+    assert taken == list(range(20))
+    full: Edge[int] = Edge(2, drop="never")
+    full.put_all([1, 2, 3, 4], over=True)
+    assert full.take(8) == [1, 2, 3, 4]
+    newest: Edge[int] = Edge(2, drop="oldest")
+    newest.put_all([1, 2, 3, 4])
+    assert (newest.take(8), newest.drops) == ([3, 4], 2)
+
+
 def test_taking_lingers_for_company_but_not_longer_than_asked() -> None:
     edge: Edge[int] = Edge(8, drop="never")
     edge.put(1)
