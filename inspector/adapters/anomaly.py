@@ -6,6 +6,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from inspector.adapters import heads
 from inspector.adapters.base import UNIT, Adapter, Arrays, Plan, Wishes, normalisation, square_input
 from inspector.adapters.graph import ForeignGraph, real_outputs
 from inspector.adapters.nodes import Nodes
@@ -55,11 +56,7 @@ class Anomalib(Adapter):
             score = nodes.shaped(outputs[_SCORE], -1, 1)
             return nodes.joined(nodes.add("Sub", nodes.constant(np.float32(1)), score), score)
         high, wide = self._shapes[_MAP][-2:]
-        plane = nodes.shaped(outputs[_MAP], -1, 1, high, wide)
-        if (high, wide) == (spec.height, spec.width):
-            return plane
-        scales = nodes.constant(np.array([1, 1, spec.height / high, spec.width / wide], np.float32))
-        return nodes.add("Resize", plane, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+        return heads.resized(nodes, nodes.shaped(outputs[_MAP], -1, 1, high, wide), (high, wide), spec)
 
     def answer(self, outputs: Arrays, seen: Seen) -> Answer:
         values = np.asarray(outputs[_MAP if self.plan.task == "segmentation" else _SCORE], np.float32)

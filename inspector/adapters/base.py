@@ -21,6 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 Numbers = tuple[float, ...]
 MOST_CLASSES = 2000
 LARGEST_SIDE = 4096
+_NAMES = ("names", "classes", "class_names", "labels", "id2label")  # metadata in which exporters write the classes
 UNIT: tuple[Numbers, Numbers] = ((0.0,), (1.0,))  # (mean, std) of pixels as 0..1
 IMAGENET: tuple[Numbers, Numbers] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -171,12 +172,10 @@ def classes_of(graph: ForeignGraph, wishes: Wishes, *, count: int | None = None)
 
 
 def _named(graph: ForeignGraph) -> tuple[str, ...]:
-    for key in ("names", "classes", "class_names", "labels", "id2label", "rfdetr_notes", "config"):
+    for key in (*_NAMES, "rfdetr_notes", "config"):
         found = graph.value(key)
         if isinstance(found, Mapping) and not all(str(number).isdecimal() for number in found):
-            found = next(
-                (found[inner] for inner in ("names", "classes", "class_names", "labels", "id2label") if inner in found), None
-            )
+            found = next((found[inner] for inner in _NAMES if inner in found), None)
         names = _in_order(found)
         if names:
             return names

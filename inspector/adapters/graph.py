@@ -4,6 +4,7 @@ import ast
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -174,16 +175,15 @@ def _with_known_opset(model: "onnx.ModelProto", file: Path) -> "onnx.ModelProto"
 
 def _in_order(model: "onnx.ModelProto") -> "onnx.ModelProto":
     """Put every node behind those whose outputs it takes: converters to float16 leave some of them at the end."""
-    inside = {name for node in model.graph.node for name in node.output}
-    waiting, done, ordered = list(model.graph.node), set[str](), []
-    while waiting:
-        ready = [node for node in waiting if all(name in done or name not in inside for name in _taken(node))]
-        if not ready:
-            return model  # it has a circle, which the check of the finished graph names
-        left = {id(node) for node in ready}
-        waiting = [node for node in waiting if id(node) not in left]
-        done.update(name for node in ready for name in node.output)
-        ordered += ready
+    nodes = list(model.graph.node)
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    needs = {place: {makers[name] for name in _taken(node) if name in makers} for place, node in enumerate(nodes)}
+    if all(max(before, default=-1) < place for place, before in needs.items()):
+        return model
+    try:
+        ordered = [nodes[place] for place in TopologicalSorter(needs).static_order()]
+    except CycleError:
+        return model  # the check of the finished graph names it
     del model.graph.node[:]
     model.graph.node.extend(ordered)
     return model

@@ -27,6 +27,14 @@ def pixels(spec: InputSpec) -> list[float]:
     return [float(spec.width), float(spec.height)] * 2
 
 
+def resized(nodes: Nodes, planes: str, size: tuple[int, int], spec: InputSpec) -> str:
+    """Return planes [N, K, height, width] of this `size`, (height, width), interpolated to that of the input."""
+    if size == (spec.height, spec.width):
+        return planes
+    scales = nodes.constant(np.array([1, 1, spec.height / size[0], spec.width / size[1]], np.float32))
+    return nodes.add("Resize", planes, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+
+
 @dataclass(frozen=True, slots=True)
 class Objects:
     """Tensors of the objects found: boxes [N, A, 4] in input pixels, scores [N, A, C], `rest` [N, A, D]: what masks need."""
@@ -81,10 +89,7 @@ def planes(
     logits = best.rest
     if prototypes:
         logits = nodes.add("MatMul", best.rest, nodes.shaped(prototypes, 0, 0, -1))
-    logits = nodes.shaped(logits, 0, 0, height, width)
-    if size != (spec.height, spec.width):
-        scales = nodes.constant(np.array([1, 1, spec.height / height, spec.width / width], np.float32))
-        logits = nodes.add("Resize", logits, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+    logits = resized(nodes, nodes.shaped(logits, 0, 0, height, width), size, spec)
     inside = nodes.cast(nodes.add("Greater", logits, nodes.constant(np.float32(0))))
     if cut:
         for side, shape in ((0, (1, 1, 1, spec.width)), (1, (1, 1, spec.height, 1))):

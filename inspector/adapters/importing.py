@@ -1,7 +1,7 @@
 """The import of a foreign graph: recognised, completed to a bundle's graph, compared with its own runtime, written."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from inspector.core.errors import ConfigError, EngineError
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, Entry
 from inspector.core.types import Annotation, Boxes, Frame, Masks, Prediction, Scores
+from inspector.data.formats.names import spread
 from inspector.imaging.files import image_files, read_image
 from inspector.imaging.preprocessing import Prepared, prepare, view, whole, wrong_unit
 from inspector.tasks.base import task_of
@@ -129,18 +130,17 @@ def import_bundle(
             name=unknown[0],
             classes=", ".join(adapter.plan.classes),
         )
-    frames, problems = _frames(pictures, adapter)
+    files = _chosen(pictures)
     graph, batch = completed(adapter)
     card = _card(adapter, name or file.stem, ok_classes, batch, file)
     data = graph.SerializeToString()
-    inputs = np.stack([prepare(frame.pixels, card.input, bits=frame.bits) for frame in frames])
 
     def fill(folder: Path) -> None:
         (folder / GRAPH).write_bytes(data)
 
     with tempfile.TemporaryDirectory(prefix="inspector-import-", ignore_cleanup_errors=True) as place:
         trial = write_bundle(Path(place) / "bundle", card, fill)
-        compared, found = _compare(adapter, trial, frames, inputs, problems, tick)
+        compared, reference = _compare(adapter, trial, pictures, files, tick)
         if compared.refused:
             raise NotAlike(
                 "{file} does not judge here as it does in its own runtime: {reason}",
@@ -149,13 +149,17 @@ def import_bundle(
                 file=file,
                 reason=compared.refused,
             )
-    packed = pack_reference(_reference(card, inputs, found))
+    packed = pack_reference(reference)
 
     def fill_all(folder: Path) -> None:
         fill(folder)
         (folder / REFERENCE).write_bytes(packed)
 
-    known = {"compared": len(frames), "difference": max(one.max_difference for one in compared.parities.values())}
+    parities = compared.parities.values()
+    known = {
+        "compared": max(one.images for one in parities),
+        "difference": max(one.max_difference for one in parities),
+    }
     final = card.model_copy(update={"training": {**card.training, **known}})
     return Imported(write_bundle(out, final, fill_all), compared)
 
@@ -190,76 +194,78 @@ def _card(adapter: Adapter, name: str, ok_classes: Sequence[str], batch: int, fi
     )
 
 
-def _frames(pictures: Path, adapter: Adapter) -> tuple[list[Frame], list[Message]]:
-    """Return frames of pictures, and why others are left out. Raises ConfigError if none is left."""
+def _chosen(pictures: Path) -> list[Path]:
+    """Return at most COMPARED pictures of a folder, evenly spread. Raises ConfigError if the folder cannot be read."""
     try:
-        files = image_files(pictures, recursive=True, masks=False)
+        return list(spread(image_files(pictures, recursive=True, masks=False), COMPARED))
     except OSError as error:
         raise ConfigError(
             "The folder {folder} cannot be read ({detail}).", folder=pictures, detail=error.strerror or error
         ) from error
-    frames: list[Frame] = []
-    problems: list[Message] = []
-    for place in np.unique(np.linspace(0, len(files) - 1, min(COMPARED, len(files))).round().astype(int)).tolist():
-        try:
-            image = read_image(files[place])
-        except ConfigError as error:
-            problems.append(error.problem)
-            continue
-        source = str(files[place])
-        frame = Frame(image.pixels, "import", place, 0.0, datetime.now(UTC), image.unit, source=source, bits=image.bits)
-        problem = wrong_unit(adapter.plan.input, frame, adapter.graph.file.stem, name=source)
-        if problem is None and frame.pixels.dtype == np.uint8:
-            frames.append(frame)
-        elif problem is not None:
-            problems.append(problem)
-    if not frames:
+
+
+def _frame(file: Path, sequence: int, adapter: Adapter, problems: list[Message]) -> Frame | None:
+    """Return the frame of a picture; None, with a problem where it is not its depth, for one that cannot be compared."""
+    try:
+        image = read_image(file)
+    except ConfigError as error:
+        problems.append(error.problem)
+        return None
+    frame = Frame(image.pixels, "import", sequence, 0.0, datetime.now(UTC), image.unit, source=str(file), bits=image.bits)
+    problem = wrong_unit(adapter.plan.input, frame, adapter.graph.file.stem, name=str(file))
+    if problem is not None:
+        problems.append(problem)
+    return frame if problem is None and frame.pixels.dtype == np.uint8 else None
+
+
+def _compare(
+    adapter: Adapter, bundle: Bundle, pictures: Path, files: Sequence[Path], tick: Callable[[int, int], None]
+) -> tuple[Compared, Reference]:
+    """Return the comparison, and the reference images. One picture after the other: 128 large ones would fill the memory.
+
+    Raises ConfigError if no picture can be compared.
+    """
+    card, task = bundle.card, task_of(bundle.card.task)
+    session = Session(adapter.graph)
+    engines = {name: ENGINES[name].load()(bundle) for name in _CHECKED_ENGINES}
+    found: dict[str, list[Prediction]] = {name: [] for name in engines}
+    expected, own, problems = list[Prediction](), list[Prediction](), list[Message]()
+    names, inputs = list[str](), list[Prepared]()
+    try:
+        for row, file in enumerate(files):
+            tick(row, len(files))
+            frame = _frame(file, row, adapter, problems)
+            if frame is None:
+                continue
+            pixels = prepare(frame.pixels, card.input, bits=frame.bits)
+            names.append(frame.source)
+            inputs.append(pixels)
+            expected.append(_there(adapter, session, frame, card))
+            geometry = view(whole(frame.pixels), card.input, frame.camera)
+            answers = {name: engine.infer(pixels[None]) for name, engine in engines.items()}
+            if not all(np.isfinite(raw).all() for raw in answers.values()):
+                raise EngineError("The graph of {bundle} gave values that are not numbers.", bundle=card.name)
+            for name, raw in answers.items():
+                found[name] += task.decode(raw, card, [geometry], [frame])
+            seen = [input_view(card.input)], [input_frame(pixels, card.input, row)]
+            own += task.decode(answers[_CHECKED_ENGINES[0]], card, *seen)
+    finally:
+        for engine in engines.values():
+            engine.close()
+    if not names:
         raise ConfigError(
             "{folder} holds no picture of 8 bits that the network could be compared on.",
             remedy="Give a folder with pictures of parts, good and bad: --images FOLDER.",
             folder=pictures,
         )
-    return frames, problems
-
-
-def _compare(
-    adapter: Adapter,
-    bundle: Bundle,
-    frames: Sequence[Frame],
-    inputs: Prepared,
-    problems: Iterable[Message],
-    tick: Callable[[int, int], None],
-) -> tuple[Compared, list[Prediction]]:
-    """Return the comparison, and the bundle's answers in the geometry of its input."""
-    card, task = bundle.card, task_of(bundle.card.task)
-    session = Session(adapter.graph)
-    engines = {name: ENGINES[name].load()(bundle) for name in _CHECKED_ENGINES}
-    expected: list[Prediction] = []
-    found: dict[str, list[Prediction]] = {name: [] for name in engines}
-    own: list[Prediction] = []
-    try:
-        for row, frame in enumerate(frames):
-            tick(row, len(frames))
-            expected.append(_there(adapter, session, frame, card))
-            geometry = view(whole(frame.pixels), card.input, frame.camera)
-            for name, engine in engines.items():
-                raw = engine.infer(inputs[row : row + 1])
-                if not np.isfinite(raw).all():
-                    raise EngineError("The graph of {bundle} gave values that are not numbers.", bundle=card.name)
-                found[name] += task.decode(raw, card, [geometry], [frame])
-            own += task.decode(raw, card, [input_view(card.input)], [input_frame(inputs[row], card.input, row)])
-    finally:
-        for engine in engines.values():
-            engine.close()
     truths = [_as_truth(one, card) for one in expected]
-    files = bundle.card.files
-    parities = {name: compare(expected, here, truths, card, limits=LIMITS, files=files) for name, here in found.items()}
+    parities = {name: compare(expected, here, truths, card, limits=LIMITS, files=card.files) for name, here in found.items()}
     rows = [
-        Row(frame.source, _words(there, card), _words(here, card), task.difference(there, here, card), name)
-        for name, answers in found.items()
-        for frame, there, here in zip(frames, expected, answers, strict=True)
+        Row(source, _words(there, card), _words(here, card), task.difference(there, here, card), name)
+        for name, all_here in found.items()
+        for source, there, here in zip(names, expected, all_here, strict=True)
     ]
-    return Compared(tuple(rows), parities, tuple(problems)), own
+    return Compared(tuple(rows), parities, tuple(problems)), _reference(card, np.stack(inputs), own)
 
 
 def _there(adapter: Adapter, session: Session, frame: Frame, card: Card) -> Prediction:

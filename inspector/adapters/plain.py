@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import cv2
 import numpy as np
 
+from inspector.adapters import heads
 from inspector.adapters.base import (
     IMAGENET,
     Adapter,
@@ -78,10 +79,7 @@ class Plain(Adapter):
         spec, value = self.plan.input, outputs[self.graph.outputs[0].name]
         if self.plan.task == "classification":
             return value if self._last == "Softmax" else nodes.add("Softmax", value, axis=-1)
-        high, wide = self._shape[2:]
-        if (high, wide) != (spec.height, spec.width):
-            scales = nodes.constant(np.array([1, 1, spec.height / high, spec.width / wide], np.float32))
-            value = nodes.add("Resize", value, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+        value = heads.resized(nodes, value, (self._shape[2], self._shape[3]), spec)
         if not self._last:
             value = nodes.add("Sigmoid", value) if self._shape[1] == 1 else nodes.add("Softmax", value, axis=1)
         return nodes.part(value, self._skipped, self._shape[1], axis=1)

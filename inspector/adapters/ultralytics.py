@@ -99,7 +99,7 @@ class Ultralytics(Adapter):
                 task=task,
                 kind=kind,
             )
-        overlap = 1.0 if form in ("final", "fractions") else _OVERLAP_5 if form == "yolov5" else _OVERLAP
+        overlap = 1.0 if form in ("final", "fractions") else _overlap(form)
         thresholds: dict[str, float] = {
             "detection": {"score": _SCORE, "floor": _FLOOR, "nms_iou": overlap},
             "segmentation": {"mask": 0.5 if form == "class map" else _SCORE},
@@ -134,7 +134,7 @@ class Ultralytics(Adapter):
         places = self._shapes[self._first][2 if self._form == "places" else 1]
         found = heads.Objects(boxes, scores, nodes.part(first, width, width + depth), places)
         if self._form != "final":
-            found = heads.suppressed(nodes, found, _OVERLAP_5 if self._form == "yolov5" else _OVERLAP)
+            found = heads.suppressed(nodes, found, _overlap(self._form))
         return heads.planes(nodes, found, spec, count, (high, wide), prototypes=outputs[self._masks], cut=True)
 
     def answer(self, outputs: Arrays, seen: Seen) -> Answer:
@@ -160,7 +160,7 @@ class Ultralytics(Adapter):
             if self._form == "fractions":
                 boxes *= np.array([spec.width, spec.height] * 2, np.float32)
             else:
-                left = greedy(boxes, scores, classes, _OVERLAP_5 if self._form == "yolov5" else _OVERLAP)
+                left = greedy(boxes, scores, classes, _overlap(self._form))
                 boxes, scores, classes, factors = boxes[left], scores[left], classes[left], factors[left]
         if self.plan.task == "detection":
             return boxes_in_frame(boxes, scores, classes, seen)
@@ -172,6 +172,10 @@ class Ultralytics(Adapter):
     def floor(self) -> float:
         """The lowest score that the reference keeps: masks of weaker objects count as soon as the threshold is lowered."""
         return self.plan.thresholds.get("floor", 0.01)
+
+
+def _overlap(form: Form) -> float:
+    return _OVERLAP_5 if form == "yolov5" else _OVERLAP
 
 
 def _form(

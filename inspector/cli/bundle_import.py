@@ -14,27 +14,12 @@ from inspector.cli.export import rows as parity_rows
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 from inspector.core.paths import user_data
+from inspector.runs.settings import parse_size
 
 if TYPE_CHECKING:
     from inspector.imaging.preprocessing import Fit
 
 _SHOWN = 20  # pictures
-
-
-class SizeType(click.ParamType[tuple[int, int]]):
-    """Option type for WIDTHxHEIGHT, or one number for both."""
-
-    name = "WxH"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            sides = [int(side) for side in str(value).lower().split("x")]
-            width, height = sides * 2 if len(sides) == 1 else sides
-        except ValueError:
-            self.fail(f"{value!r} is not a size such as 640x480", param, ctx)
-        return width, height
 
 
 class NumbersType(click.ParamType[Numbers]):
@@ -59,7 +44,7 @@ class NumbersType(click.ParamType[Numbers]):
 @click.option("--classes", type=click.Path(path_type=Path, dir_okay=False), help="File with the classes, one a line or JSON.")
 @click.option("--ok", "ok_classes", multiple=True, metavar="CLASS", help="A class of good parts; may be repeated.")
 @click.option("--task", type=click.Choice(["classification", "detection", "segmentation"]), help="If the graph can do several.")
-@click.option("--size", type=SizeType(), help="Of the pictures it takes, if the graph leaves it open.")
+@click.option("--size", metavar="WxH", help="Of the pictures it takes, if the graph leaves it open.")
 @click.option("--fit", type=click.Choice(["stretch", "letterbox", "crop"]), help="How pictures are fitted into the input.")
 @click.option("--mean", type=NumbersType(), default=(), help="Normalisation of pixels as 0..1, if nothing else says it.")
 @click.option("--std", type=NumbersType(), default=(), help="Normalisation of pixels as 0..1, if nothing else says it.")
@@ -72,7 +57,7 @@ def import_(
     classes: Path | None,
     ok_classes: tuple[str, ...],
     task: str | None,
-    size: tuple[int, int] | None,
+    size: str | None,
     fit: "Fit | None",
     mean: Numbers,
     std: Numbers,
@@ -83,7 +68,8 @@ def import_(
     On the pictures in --images the bundle is compared with what the network's own runtime says of them. Exit code 1: they do
     not agree, and there is no bundle.
     """
-    wishes = Wishes(task, () if classes is None else read_classes(classes), size, fit, mean, std)
+    sides = None if size is None else parse_size(size)
+    wishes = Wishes(task, () if classes is None else read_classes(classes), sides, fit, mean, std)
     if images is None:
         adapter = recognised(graph, wishes)
         spec = adapter.plan.input

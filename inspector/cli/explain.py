@@ -13,35 +13,22 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.main import stop_with
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.tools import Numbers
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import open_engine
-from inspector.engines.explainer import Explainer, HeatMap
+from inspector.engines.explainer import Explainer, HeatMap, check_inside
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import prepare, view, whole
-from inspector.tasks.base import card_threshold, task_of
+from inspector.tasks.base import Task, card_threshold, task_of
 from inspector.tasks.masks import class_map
 from inspector.workers.messages import CamMethod
 
 _OUTPUTS = ("maximum", "mean", "minimum")
 Shown = NDArray[np.uint8]
 PALETTES = {"turbo": cv2.COLORMAP_TURBO, "viridis": cv2.COLORMAP_VIRIDIS, "inferno": cv2.COLORMAP_INFERNO}
-
-
-class RegionType(click.ParamType[Region]):
-    """Option type for `x,y,width,height` in frame pixels."""
-
-    name = "x,y,w,h"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Region:
-        if isinstance(value, Region):
-            return value
-        try:
-            x, y, width, height = (int(number) for number in str(value).split(","))
-            return Region(x, y, width, height)
-        except ValueError:
-            self.fail(f"{value!r} is not x,y,width,height in whole pixels", param, ctx)
+_REGION = Numbers("x,y,width,height", 4, Region)
 
 
 @click.command()
@@ -52,11 +39,11 @@ class RegionType(click.ParamType[Region]):
 @click.option("--class", "class_name", help="Class to explain; by default the one the network names.")
 @click.option("--box", "box_number", type=click.IntRange(1), help="Box to explain, as predict numbers them from 1: best first.")
 @click.option("--output", type=click.Choice(_OUTPUTS), help="Temperature to explain; the highest if left out.")
-@click.option("--region", type=RegionType(), help="Part of the image to look at; all of it if left out.")
+@click.option("--region", type=_REGION, help="Part of the image to look at; all of it if left out.")
 @click.option(
     "--method", type=click.Choice(get_args(CamMethod)), help="layercam for detection, else gradcam; eigencam asks for no class."
 )
-@click.option("--part", type=RegionType(), help="Where the part is: says how much of the heat lies there.")
+@click.option("--part", type=_REGION, help="Where the part is: says how much of the heat lies there.")
 @click.option("--palette", type=click.Choice(list(PALETTES)), default="turbo", show_default=True)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the heat over the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -85,6 +72,8 @@ def explain(
         click.echo(f"inspector: {image}: {note}", err=True)
     now = datetime.now(UTC)
     frame = Frame(read.pixels, "file", 0, time.monotonic(), now, read.unit, source=str(image), bits=read.bits)
+    if part is not None:
+        check_inside(part, frame)
     prediction = _predict(bundle, frame, region or whole(frame.pixels))
     box = None if box_number is None else _box(prediction, bundle.card, box_number)
     if box is not None:
@@ -109,7 +98,22 @@ def explain(
         stop_with(f"{out} cannot be encoded.")
     write_atomically(out, data.tobytes())
     at_part = None if part is None else share_in(heat, part)
-    _tell(heat, bundle.card, inside_share(heat, prediction, bundle.card), at_part, out, as_json)
+    what = explained(heat, bundle.card, output=output, boxed=box is not None, method=method)
+    _tell(heat, bundle.card, what, inside_share(heat, prediction, bundle.card), at_part, out, as_json)
+
+
+def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, method: CamMethod | None) -> str:
+    """Return what a heat map explains, in words."""
+    if method == "eigencam":
+        return "what stands out, whatever its class"
+    if output is not None:
+        return f"{output} temperature ({heat.target:.1f} K)"
+    if boxed:
+        return f"a box of class {heat.class_name} (score {heat.target:.2f})"
+    task = task_of(card.task)
+    # An imported graph shows the score behind its softmax only.
+    text = Task.explained if card.family and task.answer is Scores else task.explained
+    return text.format(name=heat.class_name, target=heat.target)
 
 
 def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
@@ -118,8 +122,7 @@ def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Show
     Stronger heat is more opaque; `opacity` is that of the hottest pixel.
     """
     shown = displayable(pixels)
-    region = heat.region
-    values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    region, values = heat.region, _in_frame(heat)
     colours = cv2.cvtColor(cv2.applyColorMap(np.rint(values * 255).astype(np.uint8), palette), cv2.COLOR_BGR2RGB)
     patch = shown[region.y : region.bottom, region.x : region.right]
     weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
@@ -141,8 +144,7 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
 
     None if there is no such prediction, or no heat.
     """
-    region = heat.region
-    values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    region, values = heat.region, _in_frame(heat)
     total = float(values.sum(dtype=np.float64))
     inside = np.zeros(values.shape, bool)
     answer = prediction.answer
@@ -164,12 +166,17 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
 
 def share_in(heat: HeatMap, part: Region) -> float | None:
     """Return the share (0..1) of the heat inside a region of the frame; None if there is no heat."""
-    region = heat.region
-    values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    region, values = heat.region, _in_frame(heat)
     total = float(values.sum(dtype=np.float64))
     rows = slice(max(0, part.y - region.y), max(0, part.bottom - region.y))
     columns = slice(max(0, part.x - region.x), max(0, part.right - region.x))
     return float(values[rows, columns].sum(dtype=np.float64)) / total if total > 0 else None
+
+
+def _in_frame(heat: HeatMap) -> Floats:
+    """Return the heat in the pixels of its region of the frame."""
+    size = (heat.region.width, heat.region.height)
+    return np.asarray(cv2.resize(heat.values, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _box(prediction: Prediction, card: Card, number: int) -> tuple[tuple[float, float, float, float], int]:
@@ -234,8 +241,7 @@ def _class_index(card: Card, name: str | None) -> int | None:
     return card.classes.index(name)
 
 
-def _tell(heat: HeatMap, card: Card, share: float | None, at_part: float | None, out: Path, as_json: bool) -> None:
-    what = task_of(card.task).explained.format(name=heat.class_name, target=heat.target)
+def _tell(heat: HeatMap, card: Card, what: str, share: float | None, at_part: float | None, out: Path, as_json: bool) -> None:
     if as_json:
         told = {
             "bundle": card.name,

@@ -17,7 +17,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.spreadsheet import table_text
 from inspector.core.types import KELVIN_AT_0_C, Floats
 from inspector.imaging.colormaps import PALETTES, Palette, indices
-from inspector.imaging.files import image_files, page_count, page_name, read_page, read_radiometry
+from inspector.imaging.files import Image, image_files, page_count, page_name, read_page, read_pages, read_radiometry
 from inspector.imaging.image import Reading, Scene, TemperatureUnit
 from inspector.imaging.thermography import (
     Ellipse,
@@ -83,7 +83,7 @@ class _Job:
 @click.option("--box", "boxes", multiple=True, type=Numbers("X,Y,W,H", 4, Rectangle), help="A rectangle.")
 @click.option("--ellipse", "ellipses", multiple=True, type=Numbers("X,Y,W,H", 4, Ellipse), help="The ellipse in a rectangle.")
 @click.option("--polygon", "polygons", multiple=True, type=Numbers("X,Y,X,Y,X,Y...", 0, polygon), help="Its corners.")
-@click.option("--above", type=float, help="Isotherm: the share of the image above this temperature.")
+@click.option("--above", type=float, help="Isotherm: the share of the image above this temperature, or difference.")
 @click.option("--below", type=float, help="Isotherm: below this temperature; with --above, between the two.")
 @click.option("--hot-spots", "delta", type=click.FloatRange(0, min_open=True), help="Spots so many K hotter than around them.")
 @click.option("--radius", type=click.IntRange(1, 500), default=8, show_default=True, help="Of the largest hot spot, in pixels.")
@@ -134,15 +134,16 @@ def thermal(
     if as_csv and as_json:
         raise click.UsageError("Give either --csv or --json.")
     in_unit = cast("_Unit", unit)
-    job = _job((*spots, *lines, *boxes, *ellipses, *polygons), in_unit, above, below, more)
-    reference = None if difference is None else _reference(difference, job)
+    # A difference is in kelvin, whatever the unit of temperatures is.
+    limits = (above, below) if difference is not None else (_in_kelvin(above, in_unit), _in_kelvin(below, in_unit))
+    job = _job((*spots, *lines, *boxes, *ellipses, *polygons), in_unit, limits, more)
+    reference = None if difference is None else _temperatures(read_page(difference, 0, job.how), difference, 0, job)
     files = [file for path in paths for file in (image_files(path) if path.is_dir() else [path])]
     show = _Lines(job, as_csv=as_csv, as_json=as_json, difference=reference is not None)
-    images = [(file, index) for file in files for index in range(page_count(file))]
-    if out is not None and (len(images) != 1 or out.suffix.lower() != ".png"):
+    if out is not None and (len(files) != 1 or page_count(files[0]) != 1 or out.suffix.lower() != ".png"):
         stop_with("--out shows one image in a file that ends in .png.", 2)
     failed = False
-    for name, kelvin in _images(images, job, show):
+    for name, kelvin in _images(files, job, show):
         if kelvin is None:
             failed = True
             continue
@@ -153,13 +154,13 @@ def thermal(
     return 2 if failed else 0
 
 
-def _job(tools: tuple[Tool, ...], unit: _Unit, above: float | None, below: float | None, more: _More) -> _Job:
+def _job(tools: tuple[Tool, ...], unit: _Unit, limits: tuple[float | None, float | None], more: _More) -> _Job:
     humidity = more["humidity"]
     scene = Scene(
         emissivity=more["emissivity"],
-        reflected=None if more["reflected"] is None else _kelvin(more["reflected"], unit),
+        reflected=_in_kelvin(more["reflected"], unit),
         distance=more["distance"],
-        air=None if more["air"] is None else _kelvin(more["air"], unit),
+        air=_in_kelvin(more["air"], unit),
         humidity=None if humidity is None else humidity / 100,
     )
     for _, emissivity in more["patches"]:
@@ -169,27 +170,37 @@ def _job(tools: tuple[Tool, ...], unit: _Unit, above: float | None, below: float
         Reading(unit=more["values"] or "", scale=more["scale"], offset=more["offset"], scene=scene),
         more["patches"],
         unit,
-        None if above is None else _kelvin(above, unit),
-        None if below is None else _kelvin(below, unit),
+        *limits,
         more["delta"],
         more["radius"],
         more["min_area"],
     )
 
 
-def _images(images: Sequence[tuple[Path, int]], job: _Job, show: "_Lines") -> Iterator[tuple[str, Floats | None]]:
-    for file, index in images:
-        name = page_name(str(file), index)
-        try:
-            yield name, _temperatures(file, index, job, show)
-        except ConfigError as error:
-            say(f"inspector: {error}", err=True)
-            yield name, None
+def _images(files: Sequence[Path], job: _Job, show: "_Lines") -> Iterator[tuple[str, Floats | None]]:
+    """Yield the name of every image and its temperatures; None for one that cannot be read."""
+    for file in files:
+        for index, page in enumerate(_pages(file, job.how)):
+            name = page_name(str(file), index)
+            try:
+                yield name, _temperatures(page, file, index, job, show)
+            except ConfigError as error:
+                say(f"inspector: {error}", err=True)
+                yield name, None
 
 
-def _temperatures(file: Path, index: int, job: _Job, show: "_Lines | None" = None) -> Floats:
+def _pages(file: Path, how: Reading) -> Iterator[Image | ConfigError]:
+    """Yield the images of a file, which is opened once for all of them, or why they cannot be read."""
+    try:
+        yield from read_pages(file, how)
+    except ConfigError as error:
+        yield error
+
+
+def _temperatures(image: Image | ConfigError, file: Path, index: int, job: _Job, show: "_Lines | None" = None) -> Floats:
     """Return an image in kelvin, with the emissivities that hold in parts of it. Raises ConfigError."""
-    image = read_page(file, index, job.how)
+    if isinstance(image, ConfigError):
+        raise image
     if show is not None:
         for note in image.notes:
             show.note(page_name(str(file), index), str(note))
@@ -209,10 +220,6 @@ def _temperatures(file: Path, index: int, job: _Job, show: "_Lines | None" = Non
             here = np.s_[rectangle.y : rectangle.y + rectangle.height, rectangle.x : rectangle.x + rectangle.width]
             kelvin[here] = replace(measured, raw=measured.raw[here]).kelvin(replace(job.how.scene, emissivity=emissivity))[0]
     return kelvin
-
-
-def _reference(path: Path, job: _Job) -> Floats:
-    return _temperatures(path, 0, job)
 
 
 def _minus(kelvin: Floats, reference: Floats, name: str) -> Floats:
@@ -395,6 +402,10 @@ def _outline(shown: Picture, tool: Tool, text: str) -> None:
             cv2.polylines(shown, [np.array(points, np.int32)], isClosed=True, color=_MARK, thickness=1)
             at = points[0]
     cv2.putText(shown, text, (at[0] + 3, max(10, at[1] - 3)), cv2.FONT_HERSHEY_SIMPLEX, 0.35, _MARK, 1, cv2.LINE_AA)
+
+
+def _in_kelvin(value: float | None, unit: _Unit) -> float | None:
+    return None if value is None else _kelvin(value, unit)
 
 
 def _kelvin(value: float, unit: _Unit) -> float:

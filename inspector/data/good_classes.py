@@ -7,10 +7,10 @@ from typing import Final
 
 # What good parts are called, alone or as one word of several ("MT_Free", "good parts"), without spaces and signs.
 _GOOD: Final = re.compile(
-    "free|good|ok|okay|normal|pass|passed|accepted|healthy|clean|intact|fine|undamaged|perfect|gut|io",
+    "free|good|ok|okay|normal|pass|passed|accepted|healthy|clean|intact|undamaged|perfect|gut|io",
 )
-_WHOLE: Final = re.compile(
-    "no(defect|defects|damage|fault|anomaly)(found)?|non(defect|defective)|defectfree|faultless|flawless"
+_WHOLE: Final = re.compile(  # "fine" beside another word tells how fine a defect is
+    "fine(parts?)?|no(defect|defects|damage|fault|anomaly)(found)?|non(defect|defective)|defectfree|faultless|flawless"
 )
 _DENYING: Final = re.compile("not|no|non|un|ng|bad|nok|nio|abnormal|anomaly|anomalous")
 _GOOD_JA: Final = ("良品", "正常", "合格", "良好", "異常なし", "異常無し", "欠陥なし", "欠陥無し", "無欠陥", "無傷", "優良")

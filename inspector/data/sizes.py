@@ -6,7 +6,6 @@ A crack fills a large box and is a few pixels wide. A network sees it only if th
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
 from inspector.core.types import IGNORE
+from inspector.data.formats.names import spread
 from inspector.data.samples import Sample
 from inspector.imaging.files import read_image
 
@@ -29,7 +29,6 @@ _NOISE = 2.5  # the brightest pixels of a texture have so many times its median
 _QUARTER = 25  # percentile
 _SEVERAL = 5  # objects of a class that say something about it
 _BRIGHTEST = 99  # percentile; a thin crack covers a hundredth of its box
-T = TypeVar("T")
 Grey = NDArray[np.float32]
 
 
@@ -38,13 +37,15 @@ class ObjectSizes:
     """Sizes of the labelled objects, over the longer side of their image where nothing else is said.
 
     `share`: median area of the box over the area of the image. `span`: side of the square with the area of the box, of small
-    objects. `largest`: the span that 5 % exceed. `width`: how wide objects are where they are thin, of thin objects; None if
-    unknown. Small and thin are those of which a quarter of all objects, or half of the objects of one class, are smaller: a
-    class of small defects counts as much as the large ones that are more frequent. `most`: objects in the fullest image.
+    objects. `usual`: the span that half of the objects exceed; `largest`: the one that 5 % exceed. `width`: how wide objects
+    are where they are thin, of thin objects; None if unknown. Small and thin are those of which a quarter of all objects, or
+    half of the objects of one class, are smaller: a class of small defects counts as much as the large ones that are more
+    frequent. `most`: objects in the fullest image.
     """
 
     share: float
     span: float
+    usual: float
     largest: float
     width: float | None = None
     most: int = 0
@@ -62,13 +63,6 @@ def header(path: Path) -> tuple[int, int, str] | None:
         return None
     bits = "float" if mode == "F" else "16-bit" if mode.startswith("I") else "8-bit"
     return width, height, f"{bits} {'grey' if mode in ('1', 'L', 'LA', 'F') or mode.startswith('I') else 'colour'}"
-
-
-def spread(items: Sequence[T], count: int) -> Sequence[T]:
-    """Return at most `count` of the items, evenly spread."""
-    if len(items) <= count:
-        return items
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def object_sizes(samples: Sequence[Sample], *, decode: bool, cancelled: Callable[[], bool]) -> ObjectSizes | None:
@@ -117,12 +111,12 @@ class _Found:
     def sizes(self) -> ObjectSizes | None:
         if not self._spans:
             return None
-        largest = float(np.percentile([span for spans in self._spans.values() for span in spans], 95))
+        usual, largest = np.percentile([span for spans in self._spans.values() for span in spans], [50, 95]).tolist()
         # Where most objects of a class do not stand out from their surroundings, the others are chance.
         known = {kind: [one for one in found if one is not None] for kind, found in self._widths.items()}
         known = {kind: widths for kind, widths in known.items() if 2 * len(widths) > len(self._widths[kind])}
         width = _small(known) if known else None
-        return ObjectSizes(float(np.median(self._shares)), _small(self._spans), largest, width, self._most)
+        return ObjectSizes(float(np.median(self._shares)), _small(self._spans), usual, largest, width, self._most)
 
 
 def _small(by_class: Mapping[int, Sequence[float]]) -> float:

@@ -13,11 +13,12 @@ from inspector.data.annotations import Candidate, candidates, dataset_of, read_l
 from inspector.data.collector import no_collection
 from inspector.data.duplicates import Look, find_duplicates, look_at, never, without_duplicates
 from inspector.data.formats import thermal
+from inspector.data.formats.names import spread
 from inspector.data.formats.record import NO_DEFECT, Listing
 from inspector.data.formats.scan import Folder
 from inspector.data.pose import Pose, pose_of
 from inspector.data.samples import Dataset, DrawnMask, Sample
-from inspector.data.sizes import HEADERS, ObjectSizes, header, object_sizes, spread
+from inspector.data.sizes import HEADERS, ObjectSizes, header, object_sizes
 from inspector.data.split import split_samples
 from inspector.runs.settings import TrainSettings
 

@@ -20,7 +20,7 @@ class HeatMap:
 
     `values` float32 [h, w], 0..1, covers `region` of the frame at the network's resolution; all 0 if nothing contributed to the
     explained number. `class_name` is "" for thermal bundles. `target` is the explained number: a class score before the
-    softmax, a box's score, a sum of mask logits, or kelvin.
+    softmax, a box's score, a sum of mask logits, or kelvin; of an imported network a class score or the sum of a mask.
     """
 
     values: Floats
@@ -28,6 +28,21 @@ class HeatMap:
     layer: str
     class_name: str
     target: float
+
+
+def check_inside(region: Region, frame: Frame) -> None:
+    """Raise ConfigError unless a region lies inside a frame."""
+    if not region.fits(frame.width, frame.height):
+        raise ConfigError(
+            "The region {x},{y},{w},{h} does not fit into a frame of {width} x {height} pixels.",
+            remedy="Give a region inside the frame.",
+            x=region.x,
+            y=region.y,
+            w=region.width,
+            h=region.height,
+            width=frame.width,
+            height=frame.height,
+        )
 
 
 class Explainer:
@@ -64,17 +79,7 @@ class Explainer:
         EngineError, or ConfigError for a region, class or layer that does not exist.
         """
         region = region or whole(frame.pixels)
-        if not region.fits(frame.width, frame.height):
-            raise ConfigError(
-                "The region {x},{y},{w},{h} does not fit into a frame of {width} x {height} pixels.",
-                remedy="Give a region inside the frame.",
-                x=region.x,
-                y=region.y,
-                w=region.width,
-                h=region.height,
-                width=frame.width,
-                height=frame.height,
-            )
+        check_inside(region, frame)
         spec = self._bundle.card.input
         problem = wrong_unit(spec, frame, self._bundle.name, name=frame.source)
         if problem is not None:

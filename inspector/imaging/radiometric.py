@@ -132,15 +132,14 @@ def recording_blocks(data: bytes) -> tuple[list[tuple[int, int]], int]:
     at = 0
     while len(data) - at >= _HEADER and len(blocks) < MAX_PAGES and data[at : at + 4] in _MARKS:
         try:
-            end = at + _length(data[at : at + _HEADER], data, at)
+            end = at + _length(data, at)
         except (ValueError, struct.error):
             break
         if end > len(data):
             break
         blocks.append((at, end))
         # some recorders fill up to the next block
-        following = min((place for place in (data.find(mark, end, end + _FILL) for mark in _MARKS) if place >= 0), default=end)
-        at = following
+        at = min((place for place in (data.find(mark, end, end + _FILL) for mark in _MARKS) if place >= 0), default=end)
     rest = data[at:]
     return blocks, 0 if not rest.strip(b"\0") else len(rest)
 
@@ -217,8 +216,11 @@ def _noted(file: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...]]:
     return kelvin, (left_out(int(dead.sum())),) if dead.any() else ()
 
 
-def _directory(fff: bytes, at: int = 0) -> list[tuple[int, int, int]]:
-    """Return (kind, offset, length) of every record of the block that begins at `at`. Raises ValueError, struct.error."""
+def _directory(fff: bytes, at: int = 0) -> tuple[list[tuple[int, int, int]], int]:
+    """Return (kind, offset, length) of every record of the block that begins at `at`, and where its directory ends.
+
+    Offsets and the end count from the block's begin. Raises ValueError, struct.error.
+    """
     if fff[at : at + 4] not in _MARKS:
         raise ValueError("no FFF header")
     # The directory's byte order differs between makers; a version number between 100 and 200 tells.
@@ -226,27 +228,31 @@ def _directory(fff: bytes, at: int = 0) -> list[tuple[int, int, int]]:
     if order is None:
         raise ValueError("unknown version")
     start, count = struct.unpack_from(f"{order}II", fff, at + 0x18)
+    count = min(count, _MOST_RECORDS)
     found = []
-    for k in range(min(count, _MOST_RECORDS)):
+    for k in range(count):
         kind, _, _, _, offset, length = struct.unpack_from(f"{order}HHIIII", fff, at + start + 32 * k)
         found.append((kind, offset, length))
-    return found
+    return found, start + 32 * count
 
 
-def _length(header: bytes, data: bytes, at: int) -> int:
-    """Return the length of the block that begins at `at`: to the end of its directory or its last record."""
-    directory = _directory(data, at)
-    order = ">" if 100 <= struct.unpack_from(">I", header, 0x14)[0] < 200 else "<"
-    start, count = struct.unpack_from(f"{order}II", header, 0x18)
-    ends = [start + 32 * min(count, _MOST_RECORDS), *(offset + length for kind, offset, length in directory if kind and length)]
-    return int(max(ends))
+def _length(data: bytes, at: int) -> int:
+    """Return the length of the block that begins at `at`: to the end of its directory or its last record.
+
+    Raises ValueError, struct.error.
+    """
+    directory, end = _directory(data, at)
+    length = max(end, *(offset + length for kind, offset, length in directory if kind and length), 0)
+    if length < _HEADER:
+        raise ValueError("the block is shorter than its header")
+    return length
 
 
 def _records(fff: bytes, file: Path) -> tuple[bytes, bytes]:
     """Return two records of an FFF block: the raw image and the calibration. Raises ConfigError."""
     try:
         found: dict[int, bytes] = {}
-        for kind, offset, length in _directory(fff):
+        for kind, offset, length in _directory(fff)[0]:
             if kind in (_RAW, _CAMERA) and length:
                 if offset + length > len(fff):
                     raise ValueError("the data end too soon")

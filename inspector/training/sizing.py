@@ -1,7 +1,7 @@
 """The input size of a network, from what must be seen in the images (rules 2 and 3 of `training.recommend`)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 from inspector.core.message import Message, message
@@ -70,8 +70,7 @@ def choose_input(
     allowed; it limits inputs larger than USUAL_LARGEST, and unless `freely` all that are larger than usual.
     """
     sizing = task_of(offered.task).sizing
-    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [sizing.usual]
-    widest = round(median(longest))
+    widest = round(_longer_side(survey) or sizing.usual)
     most = max(SMALLEST, min(ladder(sizing.enlarged * widest), USUAL_LARGEST), ladder(widest))
     usual = min((sizing.usual_of_many or sizing.usual) if offered.total >= MANY else sizing.usual, most)
     objects = next((one.sizes for one in (offered, *survey.tasks.values()) if one.sizes), None)
@@ -81,14 +80,20 @@ def choose_input(
         return _shape(sizes, usual, stretch=stretch)
     # A larger grid finds small objects better, but an enlarged image shows no thinner lines.
     by_width = min(sizing.thin_px / objects.width, widest) if objects.width else 0.0
-    if TASKS[offered.task].labels == "label":  # any of its objects tells the class of an image, not each of them
-        objects = replace(objects, span=objects.share**0.5)
-    side = min(max(usual, ladder(max(sizing.object_px / max(objects.span, 1e-6), by_width))), most)
+    every = TASKS[offered.task].labels != "label"  # any of its objects tells the class of an image
+    span = objects.span if every else objects.usual
+    side = min(max(usual, ladder(max(sizing.object_px / max(span, 1e-6), by_width))), most)
     free = side if hardware.gpu else min(side, USUAL_LARGEST if freely else usual)
     smaller = (one for one in reversed(SIDES) if free < one <= side)
     side = next((one for one in smaller if affordable(_shape(sizes, one, stretch=stretch))), free)
-    reasons += _seen(objects, sizing, side, widest)
+    reasons.append(_seen(span, sizing, side, widest, small=every))
+    reasons += _thin(objects, sizing, side, widest)
     return _shape(sizes, side, stretch=stretch)
+
+
+def _longer_side(survey: Survey) -> float:
+    """Return the median of the images' longer sides; 0 if no image was read."""
+    return median([max(size) for size, count in survey.sizes.items() for _ in range(count)] or [0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,7 @@ def choose_tiles(survey: Survey, offered: TaskSurvey, chosen: Input) -> Tiled | 
     task, objects = task_of(offered.task), offered.sizes
     if not task.tiled or objects is None or not survey.sizes:
         return None
-    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)]
-    usual, sizing = median(longest), task.sizing
+    usual, sizing = _longer_side(survey), task.sizing
     thin = sizing.thin_px / (objects.width * usual) if objects.width else 0.0
     scale = min(max(sizing.object_px / (objects.span * usual), thin), 1.0)
     size = round(_TILE / scale)
@@ -121,27 +125,41 @@ def choose_tiles(survey: Survey, offered: TaskSurvey, chosen: Input) -> Tiled | 
     return Tiled(tiling, Input(_TILE, _TILE), len(tiling.tiles(Region(0, 0, width, height))))
 
 
-def _seen(objects: ObjectSizes, sizing: Sizing, side: int, widest: int) -> list[Message]:
-    """Return sentences about what the input shows of small and of thin objects."""
-    spans = objects.span * side
-    values = {"object": objects.span * widest, "widest": widest, "side": side, "spans": spans}
-    found = [
-        message(
+def _seen(span: float, sizing: Sizing, side: int, widest: int, *, small: bool) -> Message:
+    """Return a sentence about what the input shows of objects of this span: of the small ones, or else of the usual ones."""
+    spans = span * side
+    found = spans >= _HARD * sizing.object_px
+    values = {"object": span * widest, "widest": widest, "side": side, "spans": spans}
+    if small and found:
+        return message(
             "Small objects are {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.",
             **values,
         )
-        if spans >= _HARD * sizing.object_px
-        else message(
+    if small:
+        return message(
             "Small objects are {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} "
             "px, where they are hard to find: cut the images into pieces, or let the camera look closer.",
             **values,
         )
-    ]
+    if found:
+        return message(
+            "Objects are usually {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.",
+            **values,
+        )
+    return message(
+        "Objects are usually {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} px, "
+        "where they are hard to find: cut the images into pieces, or let the camera look closer.",
+        **values,
+    )
+
+
+def _thin(objects: ObjectSizes, sizing: Sizing, side: int, widest: int) -> list[Message]:
+    """Return a sentence about what the input shows of thin objects, if they ask for a larger input than usual."""
     if objects.width is None or sizing.thin_px / objects.width <= sizing.usual:
-        return found
+        return []
     thin = objects.width * side
     values = {"width": objects.width * widest, "side": side, "thin": thin}
-    found.append(
+    return [
         message(
             "Thin objects are about {width:.2g} px wide, and {thin:.2g} px in an input of {side} px.",
             **values,
@@ -152,8 +170,7 @@ def _seen(objects: ObjectSizes, sizing: Sizing, side: int, widest: int) -> list[
             "to see: cut the images into pieces, or let the camera look closer.",
             **values,
         )
-    )
-    return found
+    ]
 
 
 def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> Input:

@@ -1,6 +1,8 @@
 """Foreign graphs become bundles that find what is in the pictures; what cannot is refused by one sentence."""
 
 import json
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.registry import ENGINES
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Scores
-from inspector.imaging.files import read_image
+from inspector.imaging.files import Image, read_image
 from inspector.imaging.preprocessing import Fit, InputSpec, Resample, prepare, view, whole
 from inspector.tasks.base import task_of
 from inspector.tasks.masks import class_map
@@ -19,7 +21,9 @@ from inspector.tasks.masks import class_map
 onnx = pytest.importorskip("onnx")
 from datetime import UTC, datetime  # noqa: E402
 
+from inspector.adapters import importing  # noqa: E402
 from inspector.adapters.base import Wishes, read_classes  # noqa: E402
+from inspector.adapters.graph import read_graph  # noqa: E402
 from inspector.adapters.importing import NotAlike, import_bundle, recognised  # noqa: E402
 from inspector.adapters.runtime import see  # noqa: E402
 from inspector.bundles.bundle import Bundle  # noqa: E402
@@ -247,6 +251,22 @@ def test_a_file_that_is_no_graph_or_a_part_of_one_is_refused(size: int, tmp_path
         recognised(file, Wishes())
 
 
+def test_nodes_in_any_order_are_put_in_order_at_once(tmp_path: Path) -> None:
+    graph = making.yolo()
+    nodes = list(graph.graph.node)[::-1]
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+    assert recognised(written(tmp_path, graph), Wishes()).plan.task == "detection"
+    sides = [1, 3, 8, 8]
+    chain = [onnx.helper.make_node("Relu", [f"x{at}"], [f"x{at + 1}"]) for at in range(4000)]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides) for name in ("x0", "x4000")]
+    deep = onnx.helper.make_model(onnx.helper.make_graph(chain[::-1], "deep", ends[:1], ends[1:]))
+    begun = time.monotonic()
+    read = read_graph(written(tmp_path, deep, "deep"))
+    assert [node.output[0] for node in read.model.graph.node] == [f"x{at + 1}" for at in range(4000)]
+    assert time.monotonic() - begun < 5
+
+
 def test_wishes_that_do_not_fit_are_refused(shown: Shown, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path, making.yolo())
     with pytest.raises(ConfigError, match="64 x 64"):
@@ -279,6 +299,22 @@ def test_a_graph_that_judges_otherwise_each_time_is_refused(
     assert "its own runtime" in told.out
     assert "does not judge here" in told.err
     assert not (tmp_path / "made").exists()
+
+
+def test_pictures_are_compared_one_after_the_other(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures may have megabytes each; all of them at once would fill the memory."""
+    read, alive = list[weakref.ref[np.ndarray]](), list[int]()
+
+    def watched(file: Path) -> Image:
+        alive.append(sum(one() is not None for one in read))
+        image = read_image(file)
+        read.append(weakref.ref(image.pixels))
+        return image
+
+    monkeypatch.setattr(importing, "read_image", watched)
+    import_bundle(written(tmp_path, making.yolo()), tmp_path / "bundle", shown[0][0].parent, wishes=Wishes())
+    assert len(alive) == 16
+    assert max(alive) <= 1
 
 
 def test_unreadable_pictures_are_named_and_16_bits_are_not_compared(tmp_path: Path) -> None:

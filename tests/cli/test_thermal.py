@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from inspector.cli.main import run
+from inspector.imaging import files
 
 RAMP = (20 + np.arange(40)[None, :] + 0.5 * np.arange(30)[:, None]).astype(np.float32)  # degrees Celsius
 
@@ -61,9 +62,10 @@ def test_a_difference_shows_what_grew_warm(ramp: Path, tmp_path: Path, capsys: p
     path = tmp_path / "later.tiff"
     tifffile.imwrite(path, later + np.float32(273.15))
     out = tmp_path / "picture.png"
-    arguments = ["--difference", str(ramp), "--hot-spots", "5", "--radius", "4", "--json", "--out", str(out)]
+    arguments = ["--difference", str(ramp), "--hot-spots", "5", "--radius", "4", "--above", "5", "--json", "--out", str(out)]
     assert run(["thermal", str(path), *arguments]) == 0
     (said,) = _objects(capsys.readouterr().out)
+    assert said["isotherm"] == pytest.approx(16 / RAMP.size, abs=1e-6)  # more than 5 K warmer, not warmer than 5 degrees
     (spot,) = said["hot_spots"]
     assert spot["delta"] == pytest.approx(6.0, abs=0.01)
     assert spot["area_px"] == 16
@@ -113,3 +115,19 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(ramp: Path, capsys:
     told = capsys.readouterr()
     assert "broken.seq" in told.err
     assert "ramp.tiff" in told.out
+
+
+def test_the_images_of_a_recording_are_read_from_one_opened_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tiff"
+    with tifffile.TiffWriter(path) as writer:
+        for rise in range(4):
+            writer.write(RAMP + np.float32(273.15 + rise), photometric="minisblack", contiguous=False)
+    opened: list[Path] = []
+    monkeypatch.setattr(files, "_open", lambda path, how, known=files._open: opened.append(path) or known(path, how))
+    assert run(["thermal", str(path), "--spot", "0,0", "--json"]) == 0
+    said = _objects(capsys.readouterr().out)
+    assert [one["file"] for one in said] == [str(path), *(f"{path}#{number}" for number in (2, 3, 4))]
+    assert [one["tools"][0]["maximum"] for one in said] == pytest.approx([20, 21, 22, 23], abs=0.01)
+    assert opened == [path]

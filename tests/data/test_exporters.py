@@ -475,6 +475,16 @@ def test_tracks_of_a_video_of_cvat(tmp_path: Path) -> None:
     assert found == {"0": [BOX], "1": [[6, 2, 10, 5]], "2": [], "3": []}
 
 
+def test_a_frame_of_cvat_that_no_video_has_is_passed_over(tmp_path: Path) -> None:
+    """More digits than Python converts to a number."""
+    image(tmp_path / "images" / "frame_000000.png")
+    place = 'outside="0" xtl="5" ytl="2" xbr="9" ybr="5" occluded="0"'
+    shapes = "".join(f'<box frame="{frame}" {place}/>' for frame in (0, "9" * 5000))
+    write(tmp_path / "annotations.xml", f'<annotations><track id="0" label="dent">{shapes}</track></annotations>')
+    assert layout_of(tmp_path) == "cvat"
+    assert boxes(read_dataset(tmp_path, "detection")) == {"images/frame_000000.png": [BOX]}
+
+
 def test_names_of_images_as_in_an_address(tmp_path: Path) -> None:
     image(tmp_path / "images" / "part 1.png")
     about = [{"id": 1, "file_name": "part%201.png", "width": 20, "height": 10}]

@@ -24,6 +24,7 @@ from inspector.data.good_classes import guess_good_classes
         (("scratch", "dent"), ()),
         (("good", "ok"), ()),  # nothing would be bad: the names do not answer it
         (("books", "frees"), ()),
+        (("fine", "fine_scratch", "Fine Crack"), ("fine",)),
     ],
 )
 def test_names_of_good_parts(classes: tuple[str, ...], good: tuple[str, ...]) -> None:

@@ -86,4 +86,19 @@ def test_a_class_of_small_objects_counts_as_much_as_the_frequent_large_ones(tmp_
     assert sizes is not None
     assert sizes.span == pytest.approx(0.015, rel=0.01)
     assert sizes.share == pytest.approx(0.04, rel=0.01)
-    assert (sizes.largest, sizes.most) == (pytest.approx(0.2, rel=0.01), 2)
+    assert (sizes.usual, sizes.largest, sizes.most) == (pytest.approx(0.2, rel=0.01), pytest.approx(0.2, rel=0.01), 2)
+
+
+def test_spans_are_those_of_the_longer_side(tmp_path: Path) -> None:
+    """Boxes of 60 x 60 px in images of 600 x 150 px are a tenth of the side, not a fifth."""
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data.yaml").write_text("names: [dent]\n")
+    for index in range(6):
+        pixels = np.random.default_rng(index).integers(0, 255, (150, 600), dtype=np.uint8)
+        assert cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), pixels)
+        (tmp_path / "labels" / f"{index}.txt").write_text("0 0.5 0.5 0.1 0.4")
+    sizes = survey(tmp_path).tasks["detection"].sizes
+    assert sizes is not None
+    assert (sizes.span, sizes.usual, sizes.largest) == pytest.approx((0.1, 0.1, 0.1))
+    assert sizes.share == pytest.approx(0.04)

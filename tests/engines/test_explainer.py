@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inspector.bundles.bundle import Bundle, Card
-from inspector.cli.explain import inside_share
+from inspector.cli.explain import explained, inside_share
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
@@ -98,6 +98,8 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
         (["--class", "rust"], "no class called 'rust'"),
         (["--region", "1,2,3"], "x,y,width,height"),
         (["--region", "0,0,5000,10"], "does not fit"),
+        (["--region", "-1,0,10,10"], "is not x,y,width,height"),
+        (["--part", "0,0,5000,10"], "does not fit"),
         (["--out", "heat.txt"], "PNG"),
         (["--box", "5000"], "There is no box 5000"),
         (["--model", "nowhere"], "There is no bundle"),
@@ -124,6 +126,21 @@ def test_a_file_that_is_no_image_ends_with_code_2(bundles: Bundles, tmp_path: Pa
     image.write_bytes(b"not an image")
     assert run(["explain", str(image), "--model", str(bundles("detection").folder), "--out", str(tmp_path / "x.png")]) == 2
     assert "part.png" in capsys.readouterr().err
+
+
+def test_what_was_explained_is_said_as_it_was_asked() -> None:
+    heat = HeatMap(np.zeros((2, 2), np.float32), Region(0, 0, 2, 2), "neck", "dent", 0.5)
+    warm = HeatMap(np.zeros((2, 2), np.float32), Region(0, 0, 2, 2), "neck", "", 300.0)
+    usual: dict[str, Any] = {"output": None, "boxed": False, "method": None}
+    own, thermal = small_card("classification"), small_card("thermal")
+    imported = own.model_copy(update={"family": "ONNX"})
+    assert explained(heat, own, **usual) == "class dent (score before the softmax 0.50)"
+    assert explained(heat, imported, **usual) == "class dent (score 0.50)"
+    assert explained(heat, small_card("detection"), **usual) == "boxes of class dent (scores add up to 0.50)"
+    assert explained(heat, small_card("detection"), **{**usual, "boxed": True}) == "a box of class dent (score 0.50)"
+    assert explained(heat, own, **{**usual, "method": "eigencam"}) == "what stands out, whatever its class"
+    assert explained(warm, thermal, **usual) == "highest temperature (300.0 K)"
+    assert explained(warm, thermal, **{**usual, "output": "mean"}) == "mean temperature (300.0 K)"
 
 
 def test_the_share_of_heat_inside_the_prediction_is_counted() -> None:

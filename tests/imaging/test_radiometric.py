@@ -17,7 +17,7 @@ from inspector.imaging.files import page_count, read_image, read_pages, read_rad
 from inspector.imaging.headers import is_dji, is_flir
 from inspector.imaging.image import Image as RasterImage
 from inspector.imaging.image import Reading, Scene
-from inspector.imaging.radiometric import Calibration, temperatures, transmission
+from inspector.imaging.radiometric import Calibration, recording_blocks, temperatures, transmission
 
 SCENE = Calibration(
     emissivity=0.95,
@@ -145,6 +145,15 @@ def test_a_file_made_by_hand(tmp_path: Path, order: str, png: bool) -> None:
 def _raw(offset: float, shape: tuple[int, int] = (12, 16)) -> NDArray[np.uint16]:
     truth = np.linspace(290, 350, shape[0] * shape[1]).reshape(shape) + offset
     return np.rint(np.vectorize(lambda kelvin: _received(SCENE, kelvin))(truth)).astype(np.uint16)
+
+
+def test_a_block_without_length_is_no_image(tmp_path: Path) -> None:
+    """Its directory begins at 0 and is empty: the next block would begin where this one does, for ever."""
+    empty = b"FFF\0" + bytes(16) + struct.pack(">III", 101, 0, 0) + bytes(200)
+    assert recording_blocks(empty) == ([], len(empty))
+    path = tmp_path / "a.seq"
+    path.write_bytes(_fff(_raw(0), SCENE, "<", png=False) + empty)
+    assert page_count(path) == 1
 
 
 @pytest.mark.parametrize("lossless", [False, True], ids=["seq", "csq"])

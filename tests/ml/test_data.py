@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import torch
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.types import TaskName
+from inspector.core.types import Region, TaskName
 from inspector.data.annotations import read_dataset
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import InputSpec, prepare
+from inspector.ml.train.loading import dataset as loading
 from inspector.ml.train.loading.dataset import Inputs, balanced_weights, batch_count, batches, load_sample
 from inspector.ml.train.loading.transforms import augmentation_for
 from inspector.tasks.base import task_of
@@ -60,6 +62,29 @@ def test_a_sample_is_prepared_and_its_truth_kept(tmp_path: Path, task: TaskName)
             assert truth.mask is not None
             assert (truth.mask > 0).sum() == pytest.approx((mask > 0).sum() * 3, rel=0.12)  # 64 x 48 for 32 x 32
             assert set(np.unique(truth.mask)) == set(np.unique(mask))
+
+
+def test_an_image_is_decoded_once_for_all_of_its_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read_dataset(FOLDERS["segmentation"](tmp_path / "data", 4), "segmentation")
+    task, card = task_of("segmentation"), card_for("segmentation", found.classes)
+    corners = [Region(x, y, 20, 20) for x in (0, 12) for y in (0, 12)]
+    tiles = [
+        replace(sample, name=f"{sample.name}#{tile.x},{tile.y}", region=tile) for sample in found.samples for tile in corners
+    ]
+    alone = [load_sample(tile, task, card) for tile in tiles]
+    tiles[5].path.write_bytes(b"damaged")
+    read = list[Path]()
+    monkeypatch.setattr(loading, "read_image", lambda path: read.append(path) or read_image(path))
+    inputs, ticks = Inputs(tiles, task, card, memory=10**9), list[None]()
+    inputs.load(lambda: ticks.append(None))
+    assert sorted(read) == sorted(sample.path for sample in found.samples)
+    assert len(ticks) == 16
+    assert len(inputs.problems) == 1
+    assert inputs.samples == [tile for tile in tiles if tile.path != tiles[5].path]
+    kept = [one for tile, one in zip(tiles, alone, strict=True) if tile.path != tiles[5].path]
+    for index, one in enumerate(kept):
+        np.testing.assert_array_equal(inputs[index].pixels, one.pixels)
+        np.testing.assert_array_equal(inputs[index].target["mask"], one.target["mask"])
 
 
 def test_the_view_of_an_input_is_itself() -> None:

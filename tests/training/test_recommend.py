@@ -40,7 +40,7 @@ def surveyed(
     pose: Pose | None = None,
 ) -> Survey:
     names = tuple(f"class {index}" for index in range(len(counts)))
-    objects = None if share is None else ObjectSizes(share, share**0.5, share**0.5, width)
+    objects = None if share is None else ObjectSizes(share, share**0.5, share**0.5, share**0.5, width)
     offered = TaskSurvey(task, names, dict(zip(names, counts, strict=True)), sizes=objects)
     found = sizes or {(640, 640): sum(counts)}
     title = message("Class folders")
@@ -94,8 +94,9 @@ def test_the_smaller_the_defects_the_larger_the_input() -> None:
 def test_an_input_is_no_larger_than_the_images_and_says_so_if_defects_stay_too_small() -> None:
     advice = advise("classification", share=0.0001, sizes={(200, 200): 800})
     assert (advice.settings["width"], advice.settings["height"]) == (224, 224)
-    assert "Small objects are 2 px large in images of 200 px, and only 2.24 px in an input of 224 px" in advice.reason.text
+    assert "Objects are usually 2 px large in images of 200 px, and only 2.24 px in an input of 224 px" in advice.reason.text
     finer = advise("detection", share=0.0001, sizes={(200, 200): 800})  # a grid over the same pixels
+    assert "Small objects are 2 px large in images of 200 px, and only 3.2 px in an input of 320 px" in finer.reason.text
     assert (finer.settings["width"], finer.settings["height"]) == (320, 320)
 
 

@@ -1,16 +1,16 @@
-"""Tools of thermography as words on the command line."""
+"""Regions and the tools of thermography as words on the command line."""
 
 from collections.abc import Callable
 
 import click
 
-from inspector.imaging.thermography import Polygon, Rectangle, Tool
+from inspector.imaging.thermography import Polygon, Rectangle
 
 
 class Numbers(click.ParamType[object]):
-    """Numbers separated by commas: exactly `count` of them, or any number of pairs."""
+    """Whole numbers separated by commas: exactly `count` of them, or any number of pairs; `make` may raise ValueError."""
 
-    def __init__(self, name: str, count: int, make: Callable[..., Tool]) -> None:
+    def __init__(self, name: str, count: int, make: Callable[..., object]) -> None:
         self.name = name
         self._count = count
         self._make = make
@@ -24,7 +24,10 @@ class Numbers(click.ParamType[object]):
             self.fail(f"{value!r} is not {self.name} in whole pixels.", param, ctx)
         if (self._count and len(numbers) != self._count) or len(numbers) % 2:
             self.fail(f"{value!r} is not {self.name}.", param, ctx)
-        return self._make(*numbers)
+        try:
+            return self._make(*numbers)
+        except ValueError:
+            self.fail(f"{value!r} is not {self.name}.", param, ctx)
 
 
 class Pair(click.ParamType[object]):

@@ -4,10 +4,12 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from inspector.data.formats.scan import Folder, read_text, without_suffix
 from inspector.data.samples import Part
+
+T = TypeVar("T")
 
 # How people name the folders of a split.
 PARTS: dict[str, Part] = {
@@ -196,9 +198,9 @@ def listed_parts(folder: Folder) -> dict[str, Part]:
     return {} if set(found.values()) == {"train"} else found
 
 
-def spread(names: Sequence[str], count: int) -> Sequence[str]:
-    """Return at most `count` of the names, evenly spread."""
-    return names if len(names) <= count else [names[index * len(names) // count] for index in range(count)]
+def spread(items: Sequence[T], count: int) -> Sequence[T]:
+    """Return at most `count` of the items, evenly spread."""
+    return items if len(items) <= count else [items[index * len(items) // count] for index in range(count)]
 
 
 def common_folder(folder: Folder) -> str:

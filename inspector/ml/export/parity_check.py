@@ -19,9 +19,8 @@ class Gate(gate.Gate):
     def __init__(self, bundle: Bundle, reference: Reference, *, tick: Callable[[], None] = lambda: None) -> None:
         """Runs the trained network on every judged image. Raises ConfigError if its weights do not fit."""
         if bundle.card.family:
-            engine = ENGINES["onnxruntime"].load()(bundle)
-            super().__init__(bundle, reference, engine.infer, tick=tick)
-            engine.close()
+            with ENGINES["onnxruntime"].load()(bundle) as engine:
+                super().__init__(bundle, reference, engine.infer, tick=tick)
             return
         graph = load_graph(bundle)
 

@@ -63,7 +63,7 @@ def look(folder: Folder) -> Claim | None:
         listed.update(folder.find(html.unescape(said), near, "images") for said in _IMAGE.findall(text))
         if "<track" in text:
             images = _numbered(folder)
-            listed.update(images.get(int(frame)) for frame in set(_FRAMES.findall(text)))
+            listed.update(images.get(_number(frame)) for frame in set(_FRAMES.findall(text)))
     used = len(listed - {None})
     return claim(_WEIGHT, used, len(folder.images), message("an .xml of CVAT lists {count} of the images", count=used))
 
@@ -102,19 +102,20 @@ def _numbered(folder: Folder) -> dict[int, str]:
     return dict(enumerate(sorted(folder.images)))
 
 
+def _number(said: str) -> int:
+    """Return the number of a frame, or of frames; -1 if it is none that a video has."""
+    return int(said) if said.isdecimal() and len(said) < _LONGEST else -1
+
+
 def _tracked(root: ElementTree.Element, folder: Folder) -> dict[str, ElementTree.Element]:
     """Return an element like that of an image for each frame of a video, by its image; empty if there are no tracks."""
     tracks = root.findall("track")
     images = _numbered(folder) if tracks else {}
-    length = root.findtext("meta/task/size") or root.findtext("meta/job/size") or ""
-    known = (
-        int(length) if length.isdecimal() and len(length) < _LONGEST else 0
-    )  # frames that were looked at, with objects or not
+    known = _number(root.findtext("meta/task/size") or root.findtext("meta/job/size") or "")  # frames, with objects or without
     made = {image: ElementTree.Element("image", name=image) for frame, image in images.items() if frame < known}
     for track in tracks:
         for drawn in track:
-            frame = drawn.get("frame", "")
-            image = images.get(int(frame)) if frame.isdecimal() and len(frame) < _LONGEST else None
+            image = images.get(_number(drawn.get("frame", "")))
             if image is not None and drawn.get("outside") != "1":
                 drawn.set("label", track.get("label", ""))
                 made.setdefault(image, ElementTree.Element("image", name=image)).append(drawn)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from threading import Lock
 
@@ -82,26 +83,30 @@ class Inputs:
 
         `tick` is called after each sample on the calling thread; an exception from `tick` ends the loading.
         """
-        waiting: deque[tuple[Sample, Future[InputSample]]] = deque()
+        waiting: deque[tuple[list[Sample], Future[list[InputSample]]]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="load")
         try:
-            for sample in self._candidates:
-                waiting.append((sample, pool.submit(load_sample, sample, self._task, self._card)))
+            # The tiles of an image stand one after the other: it is decoded once for all of them.
+            for _, same in groupby(self._candidates, lambda sample: (sample.path, None if sample.region else sample.name)):
+                samples = list(same)
+                waiting.append((samples, pool.submit(_load_all, samples, self._task, self._card)))
                 if len(waiting) > 2 * self.threads:
-                    self._take(*waiting.popleft())
-                    tick()
+                    self._take(*waiting.popleft(), tick)
             while waiting:
-                self._take(*waiting.popleft())
-                tick()
+                self._take(*waiting.popleft(), tick)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _take(self, sample: Sample, loading: "Future[InputSample]") -> None:
+    def _take(self, samples: Sequence[Sample], loading: "Future[list[InputSample]]", tick: Callable[[], None]) -> None:
         try:
-            loaded = loading.result()
+            for sample, loaded in zip(samples, loading.result(), strict=True):
+                self._keep(sample, loaded)
         except ConfigError as error:
             self.problems.append(error.problem)
-            return
+        for _ in samples:
+            tick()
+
+    def _keep(self, sample: Sample, loaded: InputSample) -> None:
         index = len(self.samples)
         self.samples.append(sample)
         if self._memory >= loaded.nbytes:
@@ -204,15 +209,24 @@ def free_memory() -> int:
 
 def load_sample(sample: Sample, task: Task, card: Card) -> InputSample:
     """Read, prepare and encode one sample. Raises ConfigError if its image or mask cannot be used."""
-    image = read_image(sample.path)
+    return _load_all([sample], task, card)[0]
+
+
+def _load_all(samples: Sequence[Sample], task: Task, card: Card) -> list[InputSample]:
+    """Do the same for a sample, or for the tiles of one image."""
+    first = samples[0]
+    image = read_image(first.path)
     pixels = image.pixels
     frame = Frame(pixels, "data", 0, 0.0, datetime.now(UTC), image.unit, bits=image.bits)
-    problem = wrong_unit(card.input, frame, card.name, name=str(sample.path))
+    problem = wrong_unit(card.input, frame, card.name, name=str(first.path))
     if problem is not None:
         raise ConfigError(problem.text)
-    region = sample.region or whole(pixels)
-    truth = sample.annotation(pixels.shape[0], pixels.shape[1])
-    return InputSample(prepare(pixels, card.input, region, bits=image.bits), task.encode(truth, card, view(region, card.input)))
+    truth = first.annotation(pixels.shape[0], pixels.shape[1])
+    regions = (sample.region or whole(pixels) for sample in samples)
+    return [
+        InputSample(prepare(pixels, card.input, region, bits=image.bits), task.encode(truth, card, view(region, card.input)))
+        for region in regions
+    ]
 
 
 def batches(
