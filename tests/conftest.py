@@ -193,7 +193,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def demo_bundles() -> Mapping[str, Path]:
     """Folders of the shipped bundles by name. Skips where none is shipped."""
-    from inspector.core.paths import models
+    from inspector.core.storage.paths import models
     from inspector.recipes.locate import find_bundles
 
     found = {folder.name: folder for folder in find_bundles(models())}

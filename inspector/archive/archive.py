@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inspector.archive.journal import idle_journals, open_journal
 from inspector.archive.keys import StationKey
-from inspector.archive.sinks import archive_folder, finish_interrupted
+from inspector.archive.recording.journal import idle_journals, open_journal
+from inspector.archive.recording.sinks import archive_folder, finish_interrupted
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.core.errors import ConfigError

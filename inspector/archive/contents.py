@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from inspector import __version__
-from inspector.archive.segment import JournalRecord
-from inspector.archive.segments import JournalReader, first_of, segment_files
+from inspector.archive.recording.segment import JournalRecord
+from inspector.archive.recording.segments import JournalReader, first_of, segment_files
 from inspector.cameras.ledger import RecordKey
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence

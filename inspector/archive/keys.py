@@ -4,7 +4,7 @@ from pathlib import Path
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
-from inspector.core.locks import alone
+from inspector.core.storage.locks import alone
 
 KEY = "station.key"
 

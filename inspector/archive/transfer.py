@@ -12,7 +12,7 @@ from typing import Final
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
 from inspector.archive.images import IMAGES
-from inspector.archive.journal import JOURNALS
+from inspector.archive.recording.journal import JOURNALS
 from inspector.archive.store.database import FILE, open_database
 from inspector.archive.store.feeder import import_records
 from inspector.archive.store.retention import FILE as POLICY

@@ -47,7 +47,7 @@ class Naive(Side):
     """The naive pipeline's process, running a bundle from disk."""
 
     def __init__(self, folder: Path, *, batch: int) -> None:
-        command = [sys.executable, "-P", "-m", "inspector.bench.naive", str(folder), str(batch)]
+        command = [sys.executable, "-P", "-m", "inspector.bench.line.naive", str(folder), str(batch)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inspector.bench.pipeline import Progress, silent
+from inspector.bench.line.pipeline import Progress, silent
 from inspector.bench.sides import Taken
 from inspector.cameras.demo.line import DemoLine
 from inspector.core.errors import JobError

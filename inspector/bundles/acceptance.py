@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from inspector.bundles.bundle import SIGNATURE, Bundle
 from inspector.core.config import FiniteModel, describe_validation, write_atomically
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.locks import alone
-from inspector.core.paths import is_shipped, user_config, user_data
+from inspector.core.storage.locks import alone
+from inspector.core.storage.paths import is_shipped, user_config, user_data
 from inspector.core.untrusted import parse_json, read_bounded
 
 if TYPE_CHECKING:

@@ -28,11 +28,11 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from inspector.bundles.external_data import check_external_data
 from inspector.bundles.variants import AnyVariant, LaterVariant, Variant
 from inspector.core.config import FiniteModel, Option, describe_validation, write_atomically
-from inspector.core.durable import replace_durably, sync_file
 from inspector.core.errors import BundleError, ConfigError, StorageError
-from inspector.core.locks import alone
-from inspector.core.paths import is_shipped, user_data
 from inspector.core.registry import ENGINES, known_task
+from inspector.core.storage.durable import replace_durably, sync_file
+from inspector.core.storage.locks import alone
+from inspector.core.storage.paths import is_shipped, user_data
 from inspector.core.types import Floats, Precision, TaskName
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.imaging.preprocessing import InputSpec

@@ -20,7 +20,7 @@ from inspector.core.addresses import hide_secrets
 from inspector.core.config import FormField, Option
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Pixels
-from inspector.imaging.jpeg import JpegDamage, decode_jpeg
+from inspector.imaging.formats.jpeg import JpegDamage, decode_jpeg
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"})
 _TRIES = 4  # a packet that cannot be decoded looks like the end, but frames may follow

@@ -25,8 +25,8 @@ from inspector.bundles.reference import read_reference
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.installed import installation
-from inspector.core.paths import models, resources, user_data
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
+from inspector.core.storage.paths import models, resources, user_data
 from inspector.core.text import one_line
 from inspector.engines.base import open_engine
 from inspector.recipes.locate import find_bundles
@@ -291,7 +291,7 @@ def window() -> Iterator[Finding]:
         return
     headless = sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     environment = {"QT_QPA_PLATFORM": "offscreen"} if headless else {}
-    code, output = _child([sys.executable, "-P", "-m", "inspector.ui.shell.probe"], environment)
+    code, output = _child([sys.executable, "-P", "-m", "inspector.ui.shell.diagnostics.probe"], environment)
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if code or not lines:
         said = next((line.strip() for line in output.splitlines() if line.strip()), f"exit code {code}")

@@ -12,26 +12,26 @@ from typing import NoReturn
 import click
 
 from inspector.cli.support.lines import prepare_streams, say
-from inspector.core.data_format import claim_user_data
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.storage.data_format import claim_user_data
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "gui": "inspector.cli.gui:gui",
         "run": "inspector.cli.run:run",
         "predict": "inspector.cli.predict:predict",
-        "train": "inspector.cli.train:train",
-        "runs": "inspector.cli.runs:runs",
-        "evaluate": "inspector.cli.evaluate:evaluate",
-        "export": "inspector.cli.export:export",
-        "tune": "inspector.cli.tune:tune",
+        "train": "inspector.cli.learning.train:train",
+        "runs": "inspector.cli.learning.runs:runs",
+        "evaluate": "inspector.cli.learning.evaluate:evaluate",
+        "export": "inspector.cli.bundles.export:export",
+        "tune": "inspector.cli.bundles.tune:tune",
         "explain": "inspector.cli.explain:explain",
         "thermal": "inspector.cli.thermal:thermal",
-        "data": "inspector.cli.data:data",
+        "data": "inspector.cli.learning.data:data",
         "doctor": "inspector.cli.doctor:doctor",
-        "bundle": "inspector.cli.bundle:bundle",
-        "archive": "inspector.cli.archive:archive",
-        "bench": "inspector.cli.bench:bench",
+        "bundle": "inspector.cli.bundles.bundle:bundle",
+        "archive": "inspector.cli.archives.archive:archive",
+        "bench": "inspector.cli.benches.bench:bench",
         "worker": "inspector.cli.worker:worker",
     }
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from inspector.archive.contents import RunContext
-from inspector.archive.sinks import archive_sinks
+from inspector.archive.recording.sinks import archive_sinks
 from inspector.cameras.base import kind_of
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out

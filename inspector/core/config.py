@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inspector.core.durable import replace_durably
 from inspector.core.errors import StorageError
+from inspector.core.storage.durable import replace_durably
 from inspector.core.untrusted import LARGEST_INTEGER
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

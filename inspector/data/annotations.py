@@ -28,9 +28,10 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.core.types import LabelKind, TaskName
-from inspector.data.formats import class_folders, coco, mask_folders, object_table, table, thermal, voc, yolo
+from inspector.data.formats import table
 from inspector.data.formats.benchmarks import dagm, mvtec
 from inspector.data.formats.build import build
+from inspector.data.formats.layouts import class_folders, coco, mask_folders, object_table, thermal, voc, yolo
 from inspector.data.formats.record import Claim, Listing, Tick
 from inspector.data.formats.scan import Folder
 from inspector.data.formats.tools import createml, cvat, datumaro, label_studio, labelme, supervisely, via, vott

@@ -25,8 +25,8 @@ from inspector.core.message import Message, message
 from inspector.core.types import Floats
 from inspector.data.samples import Dataset, Sample
 from inspector.imaging.files import MAX_BYTES, MAX_PIXELS, read_image
-from inspector.imaging.jpeg import decode_reduced, read_header
-from inspector.imaging.tiff import ORIENTATION
+from inspector.imaging.formats.jpeg import decode_reduced, read_header
+from inspector.imaging.formats.tiff import ORIENTATION
 
 _SIDE, _COARSE, _SEARCH = 64, 32, 16
 _ALIKE, _ALIKE_DETAIL, _CANDIDATE = 0.99, 0.9, 0.97  # correlations

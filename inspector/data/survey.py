@@ -12,7 +12,7 @@ from inspector.core.types import IGNORE, LabelKind, TaskName
 from inspector.data.annotations import Candidate, candidates, dataset_of, read_listing, seen_files, wants_masks
 from inspector.data.collector import no_collection
 from inspector.data.duplicates import Look, find_duplicates, look_at, never, without_duplicates
-from inspector.data.formats import thermal
+from inspector.data.formats.layouts import thermal
 from inspector.data.formats.names import spread
 from inspector.data.formats.record import NO_DEFECT, Listing
 from inspector.data.formats.scan import Folder

@@ -30,16 +30,16 @@ import PIL.Image
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.imaging import radiometric
+from inspector.imaging.formats.jpeg2000 import Jpeg2000Pages, is_jpeg2000
+from inspector.imaging.formats.netpbm import NetpbmPages, is_netpbm
+from inspector.imaging.formats.pillow_pages import PillowPages
+from inspector.imaging.formats.tiff import TiffPages
 from inspector.imaging.headers import has_pages, is_dji, is_flir
 from inspector.imaging.image import AS_IT_SAYS, AS_STORED, Reading, Scene, check_size, damaged
 from inspector.imaging.image import DAMAGE as DAMAGE
 from inspector.imaging.image import MAX_BYTES as MAX_BYTES
 from inspector.imaging.image import MAX_PIXELS as MAX_PIXELS
 from inspector.imaging.image import Image as Image
-from inspector.imaging.jpeg2000 import Jpeg2000Pages, is_jpeg2000
-from inspector.imaging.netpbm import NetpbmPages, is_netpbm
-from inspector.imaging.pillow_pages import PillowPages
-from inspector.imaging.tiff import TiffPages
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from inspector.bundles.bundle import Bundle, Card, read_card
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.imaging.preprocessing import fits
 from inspector.recipes.automatic import complete, doubt
 from inspector.recipes.document import recipe_text

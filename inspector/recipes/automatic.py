@@ -6,7 +6,7 @@ from pathlib import Path
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError
 from inspector.core.message import ClassName, Message, message
-from inspector.core.paths import models
+from inspector.core.storage.paths import models
 from inspector.core.types import Precision, Unit
 from inspector.imaging.preprocessing import fits
 from inspector.recipes.locate import find_bundles

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from inspector.bundles.bundle import CARD
 from inspector.core.errors import ConfigError
-from inspector.core.paths import models, resources, user_config, user_data
+from inspector.core.storage.paths import models, resources, user_config, user_data
 
 DEMO_RECIPE = "demo-line.toml"
 

@@ -30,9 +30,9 @@ from pydantic import ConfigDict, ValidationError
 
 from inspector import __version__
 from inspector.core.config import Count, FiniteModel, describe_validation
-from inspector.core.durable import replace_durably
 from inspector.core.errors import ConfigError, JobError, StorageError
-from inspector.core.paths import user_data
+from inspector.core.storage.durable import replace_durably
+from inspector.core.storage.paths import user_data
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.workers.messages import Packet, WorkerMessage, worker_message

@@ -8,7 +8,7 @@ from pathlib import Path
 from inspector.cameras.base import Camera
 from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import StorageError
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.core.types import Inspection
 from inspector.results.sink import Sink
 

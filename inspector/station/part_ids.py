@@ -8,8 +8,8 @@ from typing import Final
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
-from inspector.core.locks import alone
-from inspector.core.paths import user_data
+from inspector.core.storage.locks import alone
+from inspector.core.storage.paths import user_data
 
 log = logging.getLogger(__name__)
 

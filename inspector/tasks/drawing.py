@@ -10,7 +10,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from numpy.typing import NDArray
 
-from inspector.core.paths import resources
+from inspector.core.storage.paths import resources
 from inspector.core.types import KELVIN_AT_0_C, Boxes, Masks, Prediction, Region, Scores, Temperatures
 from inspector.imaging.visible import CLASS_COLOURS, Colour, Picture
 from inspector.tasks.masks import class_map

@@ -25,8 +25,8 @@ from inspector.bundles.reference import read_reference
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
-from inspector.core.paths import user_data
 from inspector.core.registry import ENGINES
+from inspector.core.storage.paths import user_data
 from inspector.core.types import Floats
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.engines.base import Engine

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from inspector.archive.contents import RunContext
-from inspector.archive.sinks import archive_sinks
-from inspector.bench.archive_kill import made_inspection
+from inspector.archive.recording.sinks import archive_sinks
+from inspector.bench.archiving.kill import made_inspection
 from inspector.core.types import Frame, Inspection
 from inspector.inspection.status import StationStatus
 from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe

@@ -25,11 +25,11 @@ from inspector.archive.contents import (
     result_content,
     run_content,
 )
-from inspector.archive.journal import Journal, journal_folders, open_journal
 from inspector.archive.keys import StationKey
-from inspector.archive.segment import JournalRecord
+from inspector.archive.recording.journal import Journal, journal_folders, open_journal
+from inspector.archive.recording.segment import JournalRecord
 from inspector.archive.store.rows import RowBatch
-from inspector.bench.archive_kill import made_inspection
+from inspector.bench.archiving.kill import made_inspection
 from inspector.cli.main import cli, run
 from inspector.core.errors import StorageError
 from inspector.core.text import json_line

@@ -13,13 +13,13 @@ import pytest
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import event_content, opened_content, recorded_in, result_content
 from inspector.archive.filters import Filters
-from inspector.archive.journal import Journal, idle_journals, open_journal
 from inspector.archive.keys import StationKey, signed_by
-from inspector.archive.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
-from inspector.archive.segments import JournalReader, Missing, read_tail, segment_files
-from inspector.archive.sinks import finish_interrupted
+from inspector.archive.recording.journal import Journal, idle_journals, open_journal
+from inspector.archive.recording.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
+from inspector.archive.recording.segments import JournalReader, Missing, read_tail, segment_files
+from inspector.archive.recording.sinks import finish_interrupted
 from inspector.archive.store.query import every
-from inspector.bench.archive_kill import made_inspection
+from inspector.bench.archiving.kill import made_inspection
 from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from tests.disks import disk_of
@@ -191,7 +191,7 @@ def test_after_a_failed_fsync_the_records_are_written_again_elsewhere(tmp_path: 
 
 
 def test_a_record_that_found_no_room_is_never_said_to_be_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.archive.journal.MOST_WAITING", 300)
+    monkeypatch.setattr("inspector.archive.recording.journal.MOST_WAITING", 300)
     answers = threading.Event()
 
     def durable(file: int) -> None:
@@ -291,7 +291,7 @@ def test_who_writes_to_the_journal_of_a_line_that_crashed_meanwhile_records_its_
 
 
 def test_the_parts_under_way_follow_into_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.archive.journal.SEGMENT_BYTES", 2000)
+    monkeypatch.setattr("inspector.archive.recording.journal.SEGMENT_BYTES", 2000)
     journal = open_journal(tmp_path, StationKey(tmp_path))
     journal.submit({"kind": "run", "recipe": "plates"})
     journal.opened(0, opened_content("first"))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from inspector.bench.archive_kill import bench_kills
+from inspector.bench.archiving.kill import bench_kills
 
 
 def test_after_kills_every_told_part_is_there_once_and_the_chain_is_whole(tmp_path: Path) -> None:

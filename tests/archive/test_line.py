@@ -12,15 +12,15 @@ from sqlalchemy import text
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import RunContext
-from inspector.archive.feeding import FeederThread
 from inspector.archive.filters import Filters
 from inspector.archive.images import decode, encode, read_kept
-from inspector.archive.sinks import ArchiveSink, JournalSink, archive_sinks
+from inspector.archive.recording.feeding import FeederThread
+from inspector.archive.recording.sinks import ArchiveSink, JournalSink, archive_sinks
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.archive.store.query import count, events, every, facet, gaps, page, result_of, runs
 from inspector.archive.store.verify import verify
-from inspector.bench.archive_kill import made_inspection
+from inspector.bench.archiving.kill import made_inspection
 from inspector.core.errors import StorageError
 from inspector.core.types import JudgedBy, Verdict
 from inspector.inspection.status import StationState, StationStatus
@@ -299,7 +299,7 @@ def test_a_defect_in_feeding_is_said_to_the_operator_and_logged_once(
         raise ValueError("a record that nobody thought of")
 
     monkeypatch.setattr(Feeder, "feed", feed)
-    monkeypatch.setattr("inspector.archive.feeding._AGAIN_S", 0.01)
+    monkeypatch.setattr("inspector.archive.recording.feeding._AGAIN_S", 0.01)
     thread = FeederThread(tmp_path)
     until = time.monotonic() + 10
     while len(tries) < 3 and time.monotonic() < until:
@@ -329,8 +329,8 @@ def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, b
 def test_while_the_line_runs_retention_deletes_and_says_when_it_cannot(
     behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.archive.feeding.FIRST_KEEP_S", 0.3)
-    monkeypatch.setattr("inspector.archive.feeding.KEEP_S", 0.3)
+    monkeypatch.setattr("inspector.archive.recording.feeding.FIRST_KEEP_S", 0.3)
+    monkeypatch.setattr("inspector.archive.recording.feeding.KEEP_S", 0.3)
     folder, recorder = tmp_path / "archive", Recorder()
     folder.mkdir()
     (folder / "retention.json").write_text('{"ng_image_days": -1}')
@@ -355,7 +355,7 @@ def test_while_the_line_runs_retention_deletes_and_says_when_it_cannot(
 def test_images_stop_before_the_disk_is_full_and_records_go_on(
     behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.archive.sinks.FREE_SHARE", 0.9)
+    monkeypatch.setattr("inspector.archive.recording.sinks.FREE_SHARE", 0.9)
     with disk_of(tmp_path / "disk", "12m") as disk:
         recorder = _run(bundle, archive_sinks(folder=disk / "archive"), _parts(set(range(6)), 6))
         assert [inspection.verdict for inspection in recorder.inspections] == [Verdict.NG] * 6

@@ -12,9 +12,9 @@ from inspector.core.types import Boxes, Masks
 pytest.importorskip("torch")
 
 from inspector.bench.frames import demo_frames, frames
+from inspector.bench.line.naive import NaivePipeline, run
+from inspector.bench.line.pipeline import bench_pipeline
 from inspector.bench.making import write_untrained
-from inspector.bench.naive import NaivePipeline, run
-from inspector.bench.pipeline import bench_pipeline
 from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
 from inspector.core.types import Frame

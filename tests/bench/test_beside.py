@@ -27,7 +27,7 @@ def test_no_part_is_lost_and_the_training_gives_way() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_training_leaves_the_line_half_its_rate() -> None:
-    from inspector.bench.beside import Beside, bench_beside
+    from inspector.bench.line.beside import Beside, bench_beside
 
     results: list[Beside] = []
     for _attempt in range(3):  # another program on the machine may spoil one

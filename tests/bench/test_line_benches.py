@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inspector.bench.engines import Row, bench_engines
 from inspector.bench.frames import frames
+from inspector.bench.line.engines import Row, bench_engines
+from inspector.bench.line.soak import bench_soak
 from inspector.bench.sides import Ours
-from inspector.bench.soak import bench_soak
 from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
 from inspector.core.errors import ConfigError

@@ -11,7 +11,7 @@ from inspector.bundles.acceptance import ACCEPTED, PLANT_KEY
 from inspector.bundles.bundle import CARD, Bundle
 from inspector.cli.main import cli
 from inspector.core.errors import ConfigError
-from inspector.core.paths import user_config, user_data
+from inspector.core.storage.paths import user_config, user_data
 from inspector.inspection.status import StationState
 from inspector.recipes.recipe import Recipe
 from inspector.results.records import record

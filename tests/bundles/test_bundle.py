@@ -17,7 +17,7 @@ from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, read_ca
 from inspector.bundles.external_data import external_files
 from inspector.bundles.variants import Variant
 from inspector.core.errors import BundleError, ConfigError, StorageError
-from inspector.core.paths import models, user_data
+from inspector.core.storage.paths import models, user_data
 from inspector.core.types import Precision
 from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.locate import find_bundles

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from inspector.cameras.base import open_camera
 from inspector.cameras.demo.data import write_demo_data
 from inspector.cameras.demo.line import HEIGHT, PLATE, PLATE_CLASSES, WIDTH, WINDOW, WINDOW_CLASSES, DemoLine
-from inspector.cli.data import data
+from inspector.cli.learning.data import data
 from inspector.core.errors import ConfigError, StorageError
 from inspector.imaging.files import read_image
 

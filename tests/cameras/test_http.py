@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.types import Frame
-from inspector.imaging.jpeg import decode_jpeg
+from inspector.imaging.formats.jpeg import decode_jpeg
 from inspector.inspection.quality import FrozenWatch
 from inspector.recipes.recipe import Gate
 from tests.cameras.http_camera import MULTIPART, HttpCamera, digest_is_right, jpeg, part, whole

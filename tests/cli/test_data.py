@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from inspector.cli.data import data
-from inspector.cli.train import train
+from inspector.cli.learning.data import data
+from inspector.cli.learning.train import train
 from inspector.core.errors import ConfigError
 from inspector.data.annotations import read_dataset
 from inspector.runs.settings import parse_size

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inspector.core.paths import models
+from inspector.core.storage.paths import models
 
 # In these onnxruntime is silent by itself, so that its telemetry is never seen by tests.
 SIGNS_OF_CI = (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from inspector.cli.runs import runs
+from inspector.cli.learning.runs import runs
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import message
-from inspector.core.paths import models
+from inspector.core.storage.paths import models
 from inspector.runs.folder import CONTROL, MESSAGES, append_packet, create_run, read_run, started, write_run
 from inspector.runs.settings import train_settings
 from inspector.training.state import RunState, run_info

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.cli.main import cli
-from inspector.core import data_format as subject
 from inspector.core.errors import ConfigError
+from inspector.core.storage import data_format as subject
 
 
 @pytest.fixture

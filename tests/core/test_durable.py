@@ -12,7 +12,7 @@ _WRITE = """
 import sys
 from pathlib import Path
 from inspector.core.config import write_atomically
-from inspector.core.durable import replace_durably
+from inspector.core.storage.durable import replace_durably
 
 place = Path(sys.argv[1])
 write_atomically(place / "settings.toml", b"new")

@@ -16,13 +16,13 @@ import pytest
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import StorageError
-from inspector.core.locks import alone
-from inspector.core.paths import user_data
+from inspector.core.storage.locks import alone
+from inspector.core.storage.paths import user_data
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from inspector.core.locks import alone
+from inspector.core.storage.locks import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
@@ -120,7 +120,7 @@ def test_where_no_lock_can_be_kept_it_goes_on_without(
     for variable in ("XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(tmp_path / "file"))
     done = False
-    with caplog.at_level(logging.WARNING, "inspector.core.locks"), alone(tmp_path):
+    with caplog.at_level(logging.WARNING, "inspector.core.storage.locks"), alone(tmp_path):
         done = True
     assert done
     assert "is changed without a lock" in caplog.text

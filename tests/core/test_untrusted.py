@@ -19,7 +19,7 @@ import inspector
 from inspector.bundles.bundle import CARD, LARGEST_CARD, Bundle, read_card
 from inspector.core.config import FiniteModel
 from inspector.core.errors import ConfigError, InspectorError, JobError
-from inspector.core.paths import models, resources
+from inspector.core.storage.paths import models, resources
 from inspector.core.untrusted import parse_json, parse_toml
 from inspector.recipes.recipe import Recipe, load_recipe
 from inspector.runs.folder import RUN, read_run

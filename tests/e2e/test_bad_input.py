@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 
 from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, read_card
-from inspector.core.paths import models
+from inspector.core.storage.paths import models
 from inspector.recipes.locate import find_bundles
 from tests.disks import disk_of
 from tests.e2e.helpers import MjpegCamera, Running, assert_one_sentence, inspector, picture

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from inspector.core.errors import ConfigError
 from inspector.data.duplicates import look
 from inspector.imaging.files import read_image
-from inspector.imaging.jpeg import JpegDamage, coded_part, decode_jpeg, decode_reduced, read_header
+from inspector.imaging.formats.jpeg import JpegDamage, coded_part, decode_jpeg, decode_reduced, read_header
 
 SUBSAMPLINGS = {
     "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,

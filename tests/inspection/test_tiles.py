@@ -10,7 +10,7 @@ import pytest
 from inspector.bundles.bundle import Bundle, write_card
 from inspector.cameras.demo.line import PLATE, DemoLine
 from inspector.core.errors import ConfigError
-from inspector.core.paths import models
+from inspector.core.storage.paths import models
 from inspector.core.types import Annotation, Boxes, Frame, Masks, Pixels, Region
 from inspector.engines.base import open_engine
 from inspector.imaging.preprocessing import prepare, view

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from inspector.ml.train.threads import Threads
+from inspector.ml.train.machine.threads import Threads
 from inspector.workers.load import Load, free_cores
 from inspector.workers.process import usable_cores
 

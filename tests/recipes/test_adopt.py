@@ -9,7 +9,7 @@ import pytest
 from inspector.bundles.bundle import Bundle, read_card, sha256, write_card
 from inspector.bundles.variants import Variant
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.paths import is_shipped, models, user_data
+from inspector.core.storage.paths import is_shipped, models, user_data
 from inspector.core.types import Unit
 from inspector.imaging.preprocessing import InputSpec
 from inspector.inspection.run_request import resolve_recipe

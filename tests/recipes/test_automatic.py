@@ -8,7 +8,7 @@ import pytest
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.automatic import complete, only_camera, recipe_for, thresholds
 from inspector.recipes.document import save_recipe

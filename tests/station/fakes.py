@@ -13,7 +13,7 @@ import numpy as np
 
 from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.cameras.base import Camera
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import Engine
 from inspector.imaging.preprocessing import InputSpec, Prepared

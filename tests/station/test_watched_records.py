@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inspector.archive.sinks import JournalSink
+from inspector.archive.recording.sinks import JournalSink
 from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.types import Inspection

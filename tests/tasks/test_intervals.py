@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from inspector.core.types import Annotation, Prediction, Region, Scores
-from inspector.tasks.intervals import (
+from inspector.tasks.metrics import ClassificationMetrics, TemperatureMetrics
+from inspector.tasks.metrics.intervals import (
     _STUDENT,
     allowed_hits,
     binomial_cdf,
@@ -16,7 +17,6 @@ from inspector.tasks.intervals import (
     share_interval,
     wilson,
 )
-from inspector.tasks.metrics import ClassificationMetrics, TemperatureMetrics
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 5), (2, 3), (5, 5), (17, 40), (199, 200)])

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from inspector.core.paths import models
 from inspector.core.sentence import Sentence
+from inspector.core.storage.paths import models
 from inspector.runs.folder import MESSAGES, REPORT, REPORT_HTML, append_packet, create_run
 from inspector.runs.report import Calibration, ClassRow, Confusion, Curve, Interval, Threshold, TrainReport, Worst
 from inspector.runs.settings import train_settings

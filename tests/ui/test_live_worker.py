@@ -17,9 +17,9 @@ from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState, CameraStatus, StationState, StationStatus
 from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
+from inspector.ui.inspect.panels.verdict_tile import VerdictTile
 from inspector.ui.inspect.situation import QUIET_S, shown
 from inspector.ui.inspect.station_worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
-from inspector.ui.inspect.verdict_tile import VerdictTile
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PySide6.QtGui import QTextDocument
 from pytestqt.qtbot import QtBot
 
 from inspector import __version__
-from inspector.core.paths import resources
+from inspector.core.storage.paths import resources
 from inspector.ui.manual.topics import ABOUT, KEYS, OF_PAGE, TEXTS, TOPICS, text_of, title_of
 from inspector.ui.shell import strings
 from inspector.ui.shell.main_window import PAGES, MainWindow

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from inspector.bench.many_files import write_many
 from inspector.cli.main import cli
-from inspector.ui.shell.measure import waits
+from inspector.ui.shell.diagnostics.measure import waits
 
 
 def test_a_stall_keeps_everything_waiting_that_falls_into_it() -> None:

@@ -22,10 +22,10 @@ from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Alarm as AlarmModel
 from inspector.ui.canvas import rendering
-from inspector.ui.inspect import filmstrip
 from inspector.ui.inspect.alarm import Alarm
 from inspector.ui.inspect.evidence import class_of, evidence
 from inspector.ui.inspect.operator_view import OperatorView, ReasonText
+from inspector.ui.inspect.panels import filmstrip
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import theme
 from inspector.ui.shell.main_window import MainWindow

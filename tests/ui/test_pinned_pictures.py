@@ -21,9 +21,9 @@ from inspector.inspection.status import StageStats
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.canvas.overlays import ClassLayer, Overlays, box_marks, region_mark
-from inspector.ui.inspect.takt_meter import Gauge
-from inspector.ui.inspect.takt_waterfall import Waterfall
-from inspector.ui.inspect.verdict_tile import VerdictTile
+from inspector.ui.inspect.panels.takt_meter import Gauge
+from inspector.ui.inspect.panels.takt_waterfall import Waterfall
+from inspector.ui.inspect.panels.verdict_tile import VerdictTile
 from inspector.ui.review.timeline import TimeLine
 from inspector.ui.shell import theme
 from inspector.ui.tabs.histogram import Histogram

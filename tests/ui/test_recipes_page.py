@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.recipes.recipe import load_recipe
 from inspector.recipes.revisions import list_revisions
 from inspector.ui.recipes.page import RecipesPage

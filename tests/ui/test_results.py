@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from results_making import finished_run, interval
 
 from inspector.bundles.bundle import Bundle, write_card
-from inspector.core.paths import models, user_data
+from inspector.core.storage.paths import models, user_data
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
 from inspector.runs.folder import NOTHING_LEARNT, REPORT, create_run

@@ -22,8 +22,8 @@ from inspector.station.load_shedding import Limits, Shed
 from inspector.station.station import Station
 from inspector.ui.canvas.overlays import NOTHING
 from inspector.ui.inspect.page import InspectPage
+from inspector.ui.inspect.panels.takt_waterfall import TOTAL, spans
 from inspector.ui.inspect.station_worker import StationWorker
-from inspector.ui.inspect.takt_waterfall import TOTAL, spans
 from inspector.ui.shell import strings
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QAbstractButton, QLabel
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import ClassName, Message, message
-from inspector.core.paths import resources
 from inspector.core.sentence import Sentence, sentence
+from inspector.core.storage.paths import resources
 from inspector.core.types import Verdict
 from inspector.ui.shell import strings, theme
 from inspector.ui.shell.main_window import MainWindow

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 
 from inspector.core import service
-from inspector.ui.shell.watchdog import Watchdog
+from inspector.ui.shell.diagnostics.watchdog import Watchdog
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is part of Linux")
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from inspector.archive.journal import journal_folders
-from inspector.archive.segment import JournalRecord
-from inspector.archive.segments import JournalReader, Missing, segment_files, segment_header
+from inspector.archive.recording.journal import journal_folders
+from inspector.archive.recording.segment import JournalRecord
+from inspector.archive.recording.segments import JournalReader, Missing, segment_files, segment_header
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
     Base,

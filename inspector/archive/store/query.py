@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
 
 from inspector.archive.filters import Filters
-from inspector.archive.segment import JournalRecord, genesis
+from inspector.archive.recording.segment import JournalRecord, genesis
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
     ConfigurationRow,

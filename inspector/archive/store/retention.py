@@ -18,8 +18,8 @@ from sqlalchemy import ColumnElement, Connection, delete, false, func, or_, sele
 
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
-from inspector.archive.journal import journal_folders
-from inspector.archive.segments import first_of, segment_files
+from inspector.archive.recording.journal import journal_folders
+from inspector.archive.recording.segments import first_of, segment_files
 from inspector.archive.store.models import (
     EventRow,
     HoldRow,

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from inspector.archive.images import IMAGES
-from inspector.archive.segment import JournalRecord
+from inspector.archive.recording.segment import JournalRecord
 from inspector.archive.store.models import Row, key_of, parse_result_id
 from inspector.core.message import Message
 from inspector.core.sentence import marked

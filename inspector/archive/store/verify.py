@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from inspector.archive.keys import signed_by
-from inspector.archive.segment import JournalRecord, chained, genesis, sealed_text
+from inspector.archive.recording.segment import JournalRecord, chained, genesis, sealed_text
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import GapRow, ImageRow, JournalRow, RecordRow, ResultRow, key_of, sequence_of
 from inspector.archive.store.rows import result_row

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.archive.segment import NOTICE, JournalRecord, read_header, scan
+from inspector.archive.recording.segment import NOTICE, JournalRecord, read_header, scan
 from inspector.results.saving import RESULTS
 
 

@@ -16,7 +16,7 @@ from inspector.cameras.network.multipart import LIMIT, Parts
 from inspector.core.addresses import Address, hide_secrets, parse_address
 from inspector.core.errors import CameraError
 from inspector.imaging.files import MAX_PIXELS
-from inspector.imaging.jpeg import JpegDamage, coded_part, decode_jpeg, read_header
+from inspector.imaging.formats.jpeg import JpegDamage, coded_part, decode_jpeg, read_header
 
 _PIECE = 1 << 16  # bytes per read from the connection
 _REDIRECTS = 3

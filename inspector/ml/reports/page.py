@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from inspector.core.paths import resources
 from inspector.core.registry import TASKS
+from inspector.core.storage.paths import resources
 from inspector.ml.reports.charts import SERIES, Axis, Series, bars, line_chart, whisker
 from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import ClassRow, Confusion, Interval, TrainReport

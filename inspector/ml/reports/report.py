@@ -8,10 +8,10 @@ from typing import Any
 
 from inspector import __version__
 from inspector.bundles.bundle import Card
-from inspector.core.durable import replace_durably
 from inspector.core.errors import StorageError
 from inspector.core.message import ClassName, Message, message
 from inspector.core.sentence import sentence
+from inspector.core.storage.durable import replace_durably
 from inspector.ml.reports.images import Heat, write_worst
 from inspector.ml.reports.page import page
 from inspector.ml.train.quality import Examined

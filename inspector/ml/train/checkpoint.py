@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inspector.core.durable import replace_durably
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.storage.durable import replace_durably
 from inspector.runs.settings import TrainSettings
 
 _LITTLE = 1 << 20  # less free space than this, in bytes, means that the disk is full

@@ -19,16 +19,16 @@ from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
-from inspector.ml.train.accelerator import Accelerator
 from inspector.ml.train.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
 from inspector.ml.train.diagnosis import is_better, learnt, look_after, narrow_side, nothing_learnt
-from inspector.ml.train.distributed import Lockstep, check_company, lost
 from inspector.ml.train.loading.dataset import Inputs, balanced_weights, batch_count, batches
 from inspector.ml.train.loading.sample_images import Pace, chosen, sample_pictures
 from inspector.ml.train.loading.transforms import augmentation_for
+from inspector.ml.train.machine.accelerator import Accelerator
+from inspector.ml.train.machine.distributed import Lockstep, check_company, lost
+from inspector.ml.train.machine.threads import Threads
 from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.train.run_folder import RunFolder
-from inspector.ml.train.threads import Threads
 from inspector.ml.train.validation import Judge
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of

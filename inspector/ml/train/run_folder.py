@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from inspector.core.durable import replace_durably
+from inspector.core.storage.durable import replace_durably
 from inspector.data.split import SPLIT, Split
 from inspector.runs.folder import CHECKPOINT, CURVES, SAMPLES, TRIALS, unwritable
 

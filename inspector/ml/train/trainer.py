@@ -34,11 +34,11 @@ from inspector.ml.heat import graph_heat
 from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.reports.report import Facts, write_report
-from inspector.ml.train.distributed import company
 from inspector.ml.train.learner import Learner, learner_for
 from inspector.ml.train.loading.dataset import Inputs, Subset, free_memory
 from inspector.ml.train.loading.depth import choose_input
 from inspector.ml.train.loading.disk_cache import spill_folder
+from inspector.ml.train.machine.distributed import company
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder

@@ -5,7 +5,7 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from inspector.core.types import Inspection, Verdict
-from inspector.ui.inspect.readouts import Badge
+from inspector.ui.inspect.panels.readouts import Badge
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
 from inspector.ui.widgets.themed import Themed

@@ -10,7 +10,7 @@ from typing import Final
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.inspection.status import Mode
 

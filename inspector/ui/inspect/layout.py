@@ -10,12 +10,12 @@ from inspector.core.registry import TABS
 from inspector.ui.inspect.alarm import Alarm
 from inspector.ui.inspect.choosers import CameraChooser, RecipeChooser, SourceChooser
 from inspector.ui.inspect.feed import Feed, Veil
-from inspector.ui.inspect.filmstrip import Filmstrip
 from inspector.ui.inspect.hold import HoldStrip
 from inspector.ui.inspect.operator_view import OperatorView
-from inspector.ui.inspect.readouts import Counters, StatusLine
-from inspector.ui.inspect.takt_meter import ShedNotice, TaktMeter
-from inspector.ui.inspect.verdict_tile import Reasons, VerdictTile
+from inspector.ui.inspect.panels.filmstrip import Filmstrip
+from inspector.ui.inspect.panels.readouts import Counters, StatusLine
+from inspector.ui.inspect.panels.takt_meter import ShedNotice, TaktMeter
+from inspector.ui.inspect.panels.verdict_tile import Reasons, VerdictTile
 from inspector.ui.shell import theme
 from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.variants.tune_panel import TunePanel

@@ -15,10 +15,10 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QSizePolicy
 from inspector.core.types import Inspection, Verdict
 from inspector.inspection.status import Mode, StationState
 from inspector.station.tally import Tally
-from inspector.ui.inspect.filmstrip import Filmstrip, Ranges
-from inspector.ui.inspect.readouts import NONE, since_text
+from inspector.ui.inspect.panels.filmstrip import Filmstrip, Ranges
+from inspector.ui.inspect.panels.readouts import NONE, since_text
+from inspector.ui.inspect.panels.verdict_tile import VerdictTile, paint_badge
 from inspector.ui.inspect.situation import Shown
-from inspector.ui.inspect.verdict_tile import VerdictTile, paint_badge
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain

@@ -6,7 +6,7 @@ from typing import Final
 from PySide6.QtCore import QObject
 
 from inspector.station.tally import Tally
-from inspector.ui.inspect.readouts import since_text
+from inspector.ui.inspect.panels.readouts import since_text
 from inspector.ui.widgets.question import Answer, Question
 
 RESET: Final = "reset_counters"

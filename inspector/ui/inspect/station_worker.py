@@ -237,7 +237,7 @@ class StationWorker(NewsThread):
     def _saving(self) -> list[Sink]:
         sinks: list[Sink] = []
         if self.archive:
-            from inspector.archive.sinks import archive_sinks
+            from inspector.archive.recording.sinks import archive_sinks
 
             sinks += archive_sinks()
         if self.save_to is not None:

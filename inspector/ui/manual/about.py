@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
 
 from inspector import __version__
 from inspector.core.installed import program_command
-from inspector.core.paths import resources, user_config, user_data
+from inspector.core.storage.paths import resources, user_config, user_data
 from inspector.runs.folder import runs_folder
 from inspector.ui.shell import theme
-from inspector.ui.shell.logfile import log_file
+from inspector.ui.shell.diagnostics.logfile import log_file
 from inspector.ui.tabs.base import caption
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.paths import resources
+from inspector.core.storage.paths import resources
 from inspector.ui.manual.about import AboutView
 from inspector.ui.manual.topics import ABOUT, TOPICS, text_of, title_of
 from inspector.ui.shell import theme

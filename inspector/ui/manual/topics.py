@@ -6,7 +6,7 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QKeySequence
 
-from inspector.core.paths import resources
+from inspector.core.storage.paths import resources
 from inspector.ui.shell.shortcuts import PICTURE_KEYS, REVIEW_KEYS, SHORTCUTS, Shortcut
 from inspector.ui.shell.strings import current_language
 

@@ -14,7 +14,7 @@ from inspector.recipes.automatic import seen_by
 from inspector.recipes.recipe import Recipe, RegionModel
 from inspector.recipes.verdict import judge, threshold_of
 from inspector.ui.canvas.overlays import Overlays, RegionMark, box_marks, region_mark
-from inspector.ui.inspect.readouts import Badge
+from inspector.ui.inspect.panels.readouts import Badge
 from inspector.ui.recipes.bundles_panel import BundlesPanel
 from inspector.ui.recipes.cameras_panel import CamerasPanel
 from inspector.ui.recipes.draft import RecipeDraft

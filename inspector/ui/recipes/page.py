@@ -9,7 +9,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.errors import InspectorError
-from inspector.core.paths import is_shipped
+from inspector.core.storage.paths import is_shipped
 from inspector.recipes import adopt
 from inspector.recipes.locate import known_recipes, own_recipes
 from inspector.recipes.recipe import Recipe

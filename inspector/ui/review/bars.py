@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVB
 
 from inspector.core.message import Message
 from inspector.core.types import Inspection, Verdict
-from inspector.ui.inspect.readouts import Badge
+from inspector.ui.inspect.panels.readouts import Badge
 from inspector.ui.review.chooser import WithChooser
 from inspector.ui.review.timeline import TimeLine
 from inspector.ui.shell import theme

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QTableView
 
 from inspector.core.spreadsheet import table_text
 from inspector.core.types import SEVERITY, Verdict
-from inspector.ui.inspect.verdict_tile import paint_badge
+from inspector.ui.inspect.panels.verdict_tile import paint_badge
 from inspector.ui.review.thread import Line
 from inspector.ui.review.truth import Comparison, Outcome
 from inspector.ui.shell import theme

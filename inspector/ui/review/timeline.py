@@ -8,7 +8,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.core.types import SEVERITY, Verdict
-from inspector.ui.inspect.verdict_tile import paint_badge
+from inspector.ui.inspect.panels.verdict_tile import paint_badge
 from inspector.ui.shell import theme
 from inspector.ui.widgets.inputs import Slider
 from inspector.ui.widgets.themed import Themed

@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import InspectorError
-from inspector.core.paths import is_shipped
+from inspector.core.storage.paths import is_shipped
 from inspector.recipes import adopt
 from inspector.recipes.automatic import recipe_with_limit
 from inspector.recipes.document import save_recipe

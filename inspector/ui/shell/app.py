@@ -19,11 +19,11 @@ from PySide6.QtWidgets import QApplication
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.service import notify
 from inspector.ui.shell import theme
-from inspector.ui.shell.logfile import begin_log
+from inspector.ui.shell.diagnostics.logfile import begin_log
+from inspector.ui.shell.diagnostics.watchdog import Watchdog
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
-from inspector.ui.shell.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from inspector.ui.inspect.last_line import LastLine
@@ -103,7 +103,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         if options.shot is not None:
             window.resize(*options.shot.size)
         if moments is not None:
-            from inspector.ui.shell.moments import Moments
+            from inspector.ui.shell.diagnostics.moments import Moments
 
             Moments(window, moments)
         if options.shot is None:

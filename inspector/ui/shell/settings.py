@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_
 from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import StorageError
-from inspector.core.paths import user_config
+from inspector.core.storage.paths import user_config
 from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.ui.shell.theme import Choice
 

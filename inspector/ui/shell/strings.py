@@ -10,7 +10,7 @@ from typing import Final, Literal
 from PySide6.QtCore import QCoreApplication, QEvent, QLibraryInfo, QLocale, QTranslator
 
 from inspector.core.message import ClassName, Message
-from inspector.core.paths import resources
+from inspector.core.storage.paths import resources
 from inspector.core.verdict import Verdict
 
 Language = Literal["en", "ja"]

@@ -17,7 +17,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, 
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QWidget
 
-from inspector.core.paths import resources
+from inspector.core.storage.paths import resources
 from inspector.core.verdict import Verdict
 
 Choice = Literal["light", "dark", "system"]

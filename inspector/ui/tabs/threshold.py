@@ -11,7 +11,7 @@ from inspector.recipes.threshold import deciding_threshold, with_threshold
 from inspector.recipes.verdict import as_then, judge
 from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.ui.canvas.canvas import ViewLink
-from inspector.ui.inspect.readouts import Badge
+from inspector.ui.inspect.panels.readouts import Badge
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
 from inspector.ui.tabs.base import AnalysisTab, caption, step_of

@@ -9,7 +9,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShow
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.paths import is_shipped
+from inspector.core.storage.paths import is_shipped
 from inspector.runs.settings import TrainSettings
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme

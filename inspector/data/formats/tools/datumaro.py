@@ -5,7 +5,7 @@ from pathlib import Path
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.coco import outline_of
+from inspector.data.formats.layouts.coco import outline_of
 from inspector.data.formats.names import PARTS, part_of_image
 from inspector.data.formats.record import (
     IGNORED,

@@ -8,8 +8,8 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import InspectorError
-from inspector.core.paths import user_data
 from inspector.core.registry import TASKS
+from inspector.core.storage.paths import user_data
 from inspector.core.types import TaskName
 from inspector.data.collector import look_again
 from inspector.data.good_classes import guess_good_classes

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushBu
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.data.survey import Survey
 from inspector.runs.folder import BUNDLE
 from inspector.runs.settings import TrainSettings, train_settings

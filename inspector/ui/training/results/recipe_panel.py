@@ -20,7 +20,7 @@ from inspector.bundles.bundle import Card, read_card
 from inspector.core.addresses import hide_secrets
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
-from inspector.core.paths import is_shipped
+from inspector.core.storage.paths import is_shipped
 from inspector.recipes import adopt
 from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules, doubt
 from inspector.recipes.locate import known_recipes

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from inspector.core.paths import user_data
+from inspector.core.storage.paths import user_data
 from inspector.training.state import RunInfo
 from inspector.ui.training.labels import DEMO_FOLDER
 

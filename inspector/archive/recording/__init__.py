@@ -1,0 +1,1 @@
+"""The way of a record from the line to the store: journal, segments, feeding."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the line: engines, pipeline, latency and what runs beside it."""

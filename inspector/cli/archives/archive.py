@@ -1,0 +1,324 @@
+"""`inspector archive`: what the station remembers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from inspector.archive.archive import opened_archive
+from inspector.archive.filters import Filters
+from inspector.cli.archives.keep import JSON, KEEPING, Opened, keys_of
+from inspector.cli.support.lines import say, say_json
+from inspector.core.config import write_atomically
+from inspector.core.spreadsheet import table_text
+from inspector.core.text import utf8
+from inspector.core.verdict import Verdict
+
+_VERDICT = click.Choice([verdict.value for verdict in Verdict])
+
+
+def _when(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter("give a time like 2026-11-30T06:00 or 2026-11-30T06:00+09:00") from error
+
+
+def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose inspections; the command receives them as `filters`."""
+
+    @wraps(command)
+    def select(**options: Any) -> Any:  # noqa: ANN401 - whatever the command returns
+        chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
+        filters = Filters(**{name: value for name, value in chosen.items() if value is not None})
+        return command(filters=filters, **options)
+
+    for option in (
+        click.option("--corrected/--not-corrected", default=None, help="Only those that a person said something of, or not."),
+        click.option("--simulated/--real", default=None, help="Only parts of the demo line, or only real ones."),
+        click.option("--brightness-above", type=float, help="Only brighter frames."),
+        click.option("--brightness-below", type=float, help="Only darker frames."),
+        click.option("--margin-below", type=click.FloatRange(0), help="Only those nearer to a limit than this share of it."),
+        click.option("--quantity", help="Only those in which a rule on this quantity fired."),
+        click.option("--station", help="Name of the station."),
+        click.option("--operator", help="Who ran the line."),
+        click.option("--shift", help="Name of the shift."),
+        click.option("--rule", help='Quantity and class of the rule that decided, for example "score scratch".'),
+        click.option("--bundle", help="Fingerprint of a bundle that judged, or a piece of it."),
+        click.option("--recipe", help="Name of the recipe."),
+        click.option("--lot", help="Name of the lot."),
+        click.option("--part", help="Id of the part."),
+        click.option("--human-verdict", type=_VERDICT, help="What a person said."),
+        click.option("--verdict", type=_VERDICT, help="What the machine said."),
+        click.option("--until", callback=_when, help="Before this time."),
+        click.option("--since", callback=_when, help="From this time on; local time unless it has an offset."),
+    ):
+        select = option(select)
+    return select
+
+
+@click.group()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Of the archive; by default this user's.")
+@click.option("--url", default="", help="Of a database server that the archive is fed to.")
+@click.pass_context
+def archive(context: click.Context, folder: Path | None, url: str) -> None:
+    """Find, prove, correct and keep what was inspected."""
+    context.obj = lambda must_exist=True: opened_archive(folder, url=url, must_exist=must_exist)
+    context.meta["folder"] = folder
+
+
+@archive.command()
+@_selecting
+@click.option("--order", type=click.Choice(["newest", "oldest", "margin"]), default="newest", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most inspections that are listed.")
+@click.option("--counts", multiple=True, metavar="NAME", help="Count by verdict, rule, lot, ... instead; may be repeated.")
+@JSON
+@click.pass_obj
+def query(
+    obj: Opened,
+    *,
+    filters: Filters,
+    order: Literal["newest", "oldest", "margin"],
+    limit: int,
+    counts: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """List inspections, one a line, or count them."""
+    from inspector.archive.report import facts_of
+    from inspector.archive.store.query import count, facet, journal_names, page
+
+    with obj() as opened:
+        if counts:
+            found = {name: facet(opened.database, filters, name) for name in counts}
+            for name, values in found.items() if not as_json else ():
+                for value, number in values.items():
+                    say(f"{name:<16} {value or '-':<30} {number}")
+            if as_json:
+                say_json({"inspections": count(opened.database, filters), "counts": found})
+            return 0
+        names = journal_names(opened.database)
+        for row in page(opened.database, filters, order=order, limit=limit).rows:
+            facts = facts_of(row, names)
+            if as_json:
+                say_json(facts)
+            else:
+                say(_line(facts))
+    return 0
+
+
+@archive.command()
+@click.argument("inspection")
+@JSON
+@click.pass_obj
+def show(obj: Opened, *, inspection: str, as_json: bool) -> int:
+    """Show one inspection: INSPECTION is its result id, or the id of its part (then the newest)."""
+    from inspector.archive.store.query import result_of
+
+    with obj() as opened:
+        found = result_of(opened.database, keys_of(opened, inspection)[-1])
+        if as_json:
+            say_json({name: value for name, value in found.items() if name != "id"})
+            return 0
+        record = found["record"]
+        say(f"part {found['part_id']}, {record.get('creation_time')}: {found['verdict']}  {found['reason']}")
+        for judgement in record.get("judgements", ()):
+            value = "-" if judgement["value"] is None else f"{judgement['value']:.4g}"
+            limit = f"{'>' if judgement['when'] == 'above' else '<'} {judgement['limit']:g}"
+            what = f"{judgement['quantity']} of {judgement['class']}"
+            say(f"  {what} {value}; NG if {limit}: {judgement['verdict']}")
+        for image in found["image_files"]:
+            gone = " (deleted)" if image["deleted"] else ""
+            say(f"  image {opened.folder / image['path']}{gone}")
+        for said in found["corrections"]:
+            undone = " (taken back)" if said["undone"] else ""
+            say(f"  {said['who']} said {said['verdict']} {said['class_name']} {said['reason']} {said['note']}{undone}")
+    return 0
+
+
+@archive.command()
+@_selecting
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output.")
+@click.pass_obj
+def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
+    """Write inspections as a table (CSV), for example the hold list of a suspect lot."""
+    from inspector.archive.report import table_rows
+
+    with obj() as opened:
+        text = table_text(table_rows(opened, filters))
+    if out is None:
+        click.echo(utf8(text), nl=False)
+    else:
+        write_atomically(out, ("\ufeff" + utf8(text)).encode())  # the mark tells Excel that this is UTF-8
+        say(f"Written to {out}")
+    return 0
+
+
+@archive.command()
+@_selecting
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="HTML file to write.")
+@JSON
+@click.pass_obj
+def report(obj: Opened, *, filters: Filters, out: Path | None, as_json: bool) -> int:
+    """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections."""
+    from inspector.archive.report import report_html, report_of
+
+    if filters.simulated is None:
+        filters = replace(filters, simulated=False)  # simulated parts never count
+    with obj() as opened:
+        found = report_of(opened, filters)
+    if out is not None:
+        write_atomically(out, utf8(report_html(found)).encode())
+    if as_json:
+        say_json(asdict(found))
+        return 0
+    say(f"{found.parts} parts: " + ", ".join(f"{count} {verdict}" for verdict, count in found.verdicts.items()))
+    if found.yield_ is not None:
+        share, low, high = found.yield_
+        say(f"yield {share:.2%}, 95 % interval {low:.2%} to {high:.2%}")
+    for reason, count in found.reasons.items():
+        say(f"{count:>8}  {reason}")
+    return 0
+
+
+@archive.command()
+@click.option("--images", is_flag=True, help="Check every image file as well.")
+@click.option("--key", default="", metavar="HEX", help="Public key of the station, from a trusted place.")
+@JSON
+@click.pass_obj
+def verify(obj: Opened, *, images: bool, key: str, as_json: bool) -> int:
+    """Prove that no record was changed, removed or inserted. Exit code 1 if one was."""
+    from inspector.archive.store.query import gaps
+    from inspector.archive.store.verify import verify as prove
+
+    if key and (len(key) != 64 or not all(letter in "0123456789abcdef" for letter in key.lower())):
+        raise click.BadParameter("the public key is 64 hexadecimal digits")
+    with obj() as opened:
+        proof, missing = prove(opened.database, opened.folder, trusted=key.lower(), images=images), gaps(opened.database)
+    if as_json:
+        facts = {"journals": proof.journals, "records": proof.records, "seals": proof.seals, "images": proof.images}
+        problems = [problem.text for problem in proof.problems]
+        say_json({**facts, "unsealed": proof.unsealed, "problems": problems, "gaps": [dict(gap) for gap in missing]})
+    else:
+        for problem in proof.problems:
+            say(str(problem))
+        for gap in missing:
+            what = "damaged" if gap["damaged"] else "lost before they could be written"
+            say(f"Journal {gap['name']}: records {gap['first']} to {gap['last']} are {what}.")
+        checked = f"{proof.records} records, {proof.seals} seals, {proof.images} images"
+        say(f"{checked}: {'sound' if proof.sound else f'{len(proof.problems)} problems'}")
+    return 0 if proof.sound else 1
+
+
+@archive.command()
+@click.argument("inspections", nargs=-1, required=True)
+@click.option("--who", required=True, help="Your name.")
+@click.option("--verdict", type=click.Choice(["OK", "NG"]), help="What the parts truly are.")
+@click.option("--class", "class_name", default="", help="The true class.")
+@click.option("--reason", default="", help="In one word.")
+@click.option("--note", default="", help="Anything else.")
+@click.option("--undo", is_flag=True, help="Take the newest correction back.")
+@click.pass_obj
+def correct(
+    obj: Opened,
+    *,
+    inspections: tuple[str, ...],
+    who: str,
+    verdict: str | None,
+    class_name: str,
+    reason: str,
+    note: str,
+    undo: bool,
+) -> int:
+    """Say what inspected parts truly are. The machine's verdict stays beside it."""
+    from inspector.archive import corrections
+
+    if undo == (verdict is not None):
+        raise click.UsageError("Give either --verdict or --undo.")
+    with obj() as opened:
+        keys = [keys_of(opened, name)[-1] for name in inspections]
+        if undo:
+            for key in keys:
+                corrections.undo(opened, key, who=who)
+        else:
+            correction = {"class_name": class_name, "reason": reason, "note": note}
+            corrections.correct(opened, keys, who=who, verdict=verdict or "", **correction)
+    say(f"{len(keys)} inspections")
+    return 0
+
+
+@archive.command()
+@_selecting
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new or empty folder.")
+@click.pass_obj
+def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
+    """Write the images of corrected inspections as class folders, for `inspector train`."""
+    from inspector.archive.dataset import write_labelled
+
+    with obj() as opened:
+        counts = write_labelled(opened, filters, out)
+    for name, number in sorted(counts.items()):
+        say(f"{number:>6}  {name}")
+    return 0
+
+
+@archive.command("what-if")
+@_selecting
+@click.option(
+    "--rule-limit",
+    "limits",
+    multiple=True,
+    required=True,
+    metavar="RULE=LIMIT[,REVIEW]",
+    help="Number of a rule in the recipe, from 0 on, and its other limits; may be repeated.",
+)
+@JSON
+@click.pass_obj
+def what_if(obj: Opened, *, filters: Filters, limits: tuple[str, ...], as_json: bool) -> int:
+    """Judge stored values with other limits, and list the parts whose verdict flips."""
+    from inspector.archive.store import whatif
+    from inspector.archive.store.query import names_of
+
+    others = [_other_limits(text) for text in limits]
+    with obj() as opened:
+        found = whatif.what_if(opened.database, filters, others)
+        names = names_of(opened.database, (key for key, _, _ in found.flips))
+    flips = [(name, before, then) for name, (_, before, then) in zip(names, found.flips, strict=True)]
+    if as_json:
+        say_json({**asdict(found), "flips": flips})
+        return 0
+    flipped = sum(count for name, row in found.counts.items() for other, count in row.items() if other != name)
+    say(f"{found.inspections} inspections, {flipped} flip")
+    for name, before, then in flips:
+        say(f"{before:<13} -> {then:<13} {name}")
+    for what, (first, second) in (("misses", found.misses), ("false rejects", found.false_rejects)):
+        interval = f"95 %: {second.low:.2%} to {second.high:.2%}"
+        say(f"{what} among {first.of} corrected: {first.count} -> {second.count} ({interval})")
+    return 0
+
+
+def _line(facts: Mapping[str, Any]) -> str:
+    truly = f" (truly {facts['human_verdict']})" if facts["human_verdict"] else ""
+    told = f" (told {facts['told']})" if facts["told"] else ""
+    verdict = f"{facts['verdict']:<13}{told}{truly}"
+    return f"{facts['creation_time'][:19]} {verdict} {facts['part_id']}  {facts['reason']}  {facts['result_id']}"
+
+
+def _other_limits(text: str) -> Any:  # noqa: ANN401 - of a module that is imported later
+    from inspector.archive.store.whatif import OtherLimits
+
+    try:
+        rule, _, rest = text.partition("=")
+        limit, _, review = rest.partition(",")
+        return OtherLimits(int(rule), float(limit), float(review) if review else None)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not RULE=LIMIT or RULE=LIMIT,REVIEW") from error
+
+
+for _command in KEEPING:
+    archive.add_command(_command)

@@ -1,0 +1,1 @@
+"""The commands that check, import, export and tune bundles."""

@@ -1,0 +1,1 @@
+"""The commands that check data, train and evaluate."""

@@ -1,0 +1,1 @@
+"""The layouts that most data sets use, one file each."""

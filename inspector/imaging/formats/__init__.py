@@ -1,0 +1,1 @@
+"""Readers of the image formats, one file each."""

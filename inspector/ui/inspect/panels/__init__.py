@@ -1,0 +1,1 @@
+"""What stands beside the picture of the inspect page: verdict, readouts, takt and the strip of NG parts."""
