@@ -27,8 +27,8 @@ from inspector.imaging.files import image_files, read_image
 from inspector.imaging.preprocessing import Prepared, prepare, view, whole, wrong_unit
 from inspector.tasks.base import task_of
 from inspector.tasks.masks import class_map
-from inspector.tasks.metrics.truth import input_frame, input_view
 from inspector.tasks.parity import Limits, compare
+from inspector.tasks.statistics.truth import input_frame, input_view
 
 # In the order in which they are asked.
 FAMILIES: Mapping[str, Entry] = MappingProxyType(

@@ -11,7 +11,7 @@ from inspector.archive.filters import Filters
 from inspector.archive.store.models import journal_of, result_id, sequence_of
 from inspector.archive.store.query import every, facet, journal_names, page, runs, shown_time
 from inspector.core.verdict import Verdict
-from inspector.tasks.metrics.intervals import wilson
+from inspector.tasks.statistics.intervals import wilson
 
 TABLE: Final = (
     "result_id",

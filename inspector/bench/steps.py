@@ -23,7 +23,7 @@ from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network
 from inspector.ml.train.loading.dataset import Batch, InputSample, collate
 from inspector.tasks.base import task_of
-from inspector.tasks.metrics.truth import input_view
+from inspector.tasks.statistics.truth import input_view
 
 _CLASSES = ("a", "b", "c", "d", "e", "f")
 _LEAST = 3

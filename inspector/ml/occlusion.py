@@ -10,7 +10,7 @@ from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Infer
 from inspector.tasks.base import task_of
 from inspector.tasks.boxes import box_iou
-from inspector.tasks.metrics.truth import input_frame, input_view
+from inspector.tasks.statistics.truth import input_frame, input_view
 from inspector.workers.messages import ExplainRequest
 
 LAYER = "occlusion"  # in place of a layer's name

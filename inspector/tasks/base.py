@@ -18,8 +18,8 @@ from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
 from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.runs.report import Confusion, Curve, Interval
-from inspector.tasks.metrics.mistakes import Mistake
-from inspector.tasks.metrics.thresholds import Rated
+from inspector.tasks.statistics.mistakes import Mistake
+from inspector.tasks.statistics.thresholds import Rated
 
 if TYPE_CHECKING:
     import torch

@@ -13,8 +13,8 @@ from inspector.imaging.preprocessing import InputSpec, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.metrics import ClassificationMetrics
-from inspector.tasks.metrics.mistakes import Mistake
-from inspector.tasks.metrics.thresholds import NEVER, Rated
+from inspector.tasks.statistics.mistakes import Mistake
+from inspector.tasks.statistics.thresholds import NEVER, Rated
 
 
 class Classification(Task):

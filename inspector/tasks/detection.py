@@ -22,8 +22,8 @@ from inspector.runs.report import Interval
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Sizing, Target, Task, defect_classes, loss_of, percent, shares
 from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
-from inspector.tasks.metrics.mistakes import Mistake, listed
-from inspector.tasks.metrics.thresholds import NEVER, Rated
+from inspector.tasks.statistics.mistakes import Mistake, listed
+from inspector.tasks.statistics.thresholds import NEVER, Rated
 from inspector.tasks.tiles import join_boxes
 
 MAX_OBJECTS = 300  # most labelled objects of a frame used in training

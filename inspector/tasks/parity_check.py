@@ -16,8 +16,8 @@ from inspector.core.sentence import sentence
 from inspector.core.types import Annotation, Floats, Prediction
 from inspector.imaging.preprocessing import Prepared
 from inspector.tasks.base import task_of
-from inspector.tasks.metrics.truth import input_frame, input_view
 from inspector.tasks.parity import Limits, compare
+from inspector.tasks.statistics.truth import input_frame, input_view
 
 Infer = Callable[[Prepared], Floats]  # prepared frames [N, H, W, C] -> the graph's output [N, ...]
 _BATCH = 8

@@ -17,9 +17,9 @@ from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes, unknown_plane, without_unknown
 from inspector.tasks.metrics import SegmentationMetrics
-from inspector.tasks.metrics.mistakes import NOTHING, Mistake
 from inspector.tasks.metrics.segmentation import HALF
-from inspector.tasks.metrics.thresholds import NEVER, Rated
+from inspector.tasks.statistics.mistakes import NOTHING, Mistake
+from inspector.tasks.statistics.thresholds import NEVER, Rated
 from inspector.tasks.tiles import join_masks
 
 _MATCH = 0.5  # smallest IoU of two areas that count as the same

@@ -29,7 +29,7 @@ from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, ParityUnit, Sizing, Target, Task
 from inspector.tasks.metrics import TemperatureMetrics
-from inspector.tasks.metrics.mistakes import Mistake
+from inspector.tasks.statistics.mistakes import Mistake
 
 _APART = 5.0  # kelvin; a larger difference counts as another verdict
 

@@ -21,8 +21,8 @@ from inspector.imaging.preprocessing import InputSpec, View
 from inspector.recipes.quantities import QUANTITIES, Measured, Quantity, Subject
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Metrics, Target, Task, percent
-from inspector.tasks.metrics.intervals import group_numbers, proportion
-from inspector.tasks.metrics.mistakes import Mistake
+from inspector.tasks.statistics.intervals import group_numbers, proportion
+from inspector.tasks.statistics.mistakes import Mistake
 
 NAME = "oddness"
 

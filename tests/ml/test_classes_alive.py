@@ -15,7 +15,7 @@ from tests.tasks.making import card
 torch = pytest.importorskip("torch")
 
 from inspector.ml.graph import Graph, build_network  # noqa: E402
-from inspector.tasks.metrics.truth import input_view  # noqa: E402 - needs torch
+from inspector.tasks.statistics.truth import input_view  # noqa: E402 - needs torch
 
 SIDE, BATCH, BATCHES, CHECKED = 96, 4, 8, 16
 

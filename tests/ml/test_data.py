@@ -23,7 +23,7 @@ from inspector.ml.train.loading import dataset as loading
 from inspector.ml.train.loading.dataset import Inputs, balanced_weights, batch_count, batches, load_sample
 from inspector.ml.train.loading.transforms import augmentation_for
 from inspector.tasks.base import task_of
-from inspector.tasks.metrics.truth import input_view
+from inspector.tasks.statistics.truth import input_view
 from tests.ml.making import FOLDERS
 from tests.tasks.making import card as make_card
 

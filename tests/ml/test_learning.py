@@ -18,7 +18,7 @@ pytest.importorskip("timm")
 
 from inspector.ml.graph import Graph, build_network  # noqa: E402
 from inspector.ml.networks.base import Network  # noqa: E402
-from inspector.tasks.metrics.truth import input_view  # noqa: E402 - needs torch
+from inspector.tasks.statistics.truth import input_view  # noqa: E402 - needs torch
 
 COUNT, SCALE = 6, 2
 SPEC = InputSpec(width=SIDE * SCALE, height=SIDE * SCALE)

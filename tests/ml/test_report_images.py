@@ -8,7 +8,7 @@ from PIL import Image
 from inspector.core.types import IGNORE, Annotation, Masks, Region
 from inspector.ml.reports.images import write_worst
 from inspector.ml.train.quality import Wrong
-from inspector.tasks.metrics.mistakes import Mistake
+from inspector.tasks.statistics.mistakes import Mistake
 from tests.tasks.making import frame, predicted
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from inspector.core.types import Annotation, Prediction, Region, Scores
 from inspector.tasks.metrics import ClassificationMetrics, TemperatureMetrics
-from inspector.tasks.metrics.intervals import (
+from inspector.tasks.statistics.intervals import (
     _STUDENT,
     allowed_hits,
     binomial_cdf,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from inspector.tasks.metrics.thresholds import Choice, Rated, choose, measure_threshold
+from inspector.tasks.statistics.thresholds import Choice, Rated, choose, measure_threshold
 
 DEFAULT = Choice(0.5, "default")
 

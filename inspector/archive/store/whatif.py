@@ -19,7 +19,7 @@ from inspector.archive.store.models import JudgementRow, ResultRow
 from inspector.archive.store.query import matching
 from inspector.core.errors import ConfigError
 from inspector.core.types import SEVERITY, Verdict
-from inspector.tasks.metrics.intervals import wilson
+from inspector.tasks.statistics.intervals import wilson
 
 _AT_ONCE: Final = 10_000  # rows
 VERDICTS: Final = (Verdict.OK, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.NG)  # by severity

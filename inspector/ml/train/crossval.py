@@ -21,7 +21,7 @@ from inspector.data.split import Split
 from inspector.runs.report import Folds, Interval, Learning, LearningPoint
 from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES
 from inspector.tasks.base import Metrics
-from inspector.tasks.metrics.intervals import percentiles
+from inspector.tasks.statistics.intervals import percentiles
 
 Fit = Callable[[Split, int], Metrics | None]
 

@@ -28,8 +28,8 @@ from inspector.tasks.calibration import (
     surprise,
 )
 from inspector.tasks.metrics import ClassificationMetrics, DetectionMetrics
-from inspector.tasks.metrics.mistakes import Mistake
-from inspector.tasks.metrics.thresholds import Choice, Rated, choose, measure_threshold
+from inspector.tasks.statistics.mistakes import Mistake
+from inspector.tasks.statistics.thresholds import Choice, Rated, choose, measure_threshold
 
 WORST = 12  # most wrong answers in a report
 

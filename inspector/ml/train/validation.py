@@ -15,7 +15,7 @@ from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Item
 from inspector.ml.train.loading.dataset import Inputs
 from inspector.tasks.base import Target, task_of
-from inspector.tasks.metrics.truth import input_frame, input_view
+from inspector.tasks.statistics.truth import input_frame, input_view
 
 
 class Judge:

@@ -10,7 +10,14 @@ from inspector.core.types import Annotation, Floats, Prediction, Scores
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.metrics.common import mean_where, precision_recall, ratio
-from inspector.tasks.metrics.intervals import bootstrap, f1_interval, group_numbers, mean_interval, proportion, share_interval
+from inspector.tasks.statistics.intervals import (
+    bootstrap,
+    f1_interval,
+    group_numbers,
+    mean_interval,
+    proportion,
+    share_interval,
+)
 
 
 class ClassificationMetrics(Metrics):

@@ -11,7 +11,7 @@ from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.boxes import box_iou, in_region
 from inspector.tasks.metrics.common import last_of_equal, mean_where, precision_recall, ratio
-from inspector.tasks.metrics.intervals import draw_weights, f1_interval, group_numbers, proportion, share_interval
+from inspector.tasks.statistics.intervals import draw_weights, f1_interval, group_numbers, proportion, share_interval
 
 IOU_STEPS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 NOTHING = "(none)"

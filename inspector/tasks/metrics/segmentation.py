@@ -13,7 +13,7 @@ from inspector.tasks.base import Metrics
 from inspector.tasks.masks import MASK, SPECK_PX, areas_of, class_map, class_planes, unknown_plane
 from inspector.tasks.metrics.common import mean_where, precision_recall, ratio
 from inspector.tasks.metrics.detection import NOTHING
-from inspector.tasks.metrics.intervals import bootstrap, group_numbers, proportion, share_interval
+from inspector.tasks.statistics.intervals import bootstrap, group_numbers, proportion, share_interval
 
 Table = NDArray[np.float64]
 HALF = 128  # share of a pixel, times 255, from which it belongs to a class

@@ -9,7 +9,7 @@ from inspector.core.types import Annotation, Prediction, Temperatures
 from inspector.runs.report import Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.metrics.common import ratio
-from inspector.tasks.metrics.intervals import bootstrap, group_numbers, mean_interval
+from inspector.tasks.statistics.intervals import bootstrap, group_numbers, mean_interval
 
 
 class TemperatureMetrics(Metrics):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence, sentence
 from inspector.runs.report import Interval, Threshold
-from inspector.tasks.metrics.intervals import allowed_hits, group_numbers, needed, proportion
+from inspector.tasks.statistics.intervals import allowed_hits, group_numbers, needed, proportion
 
 RISK = 0.05  # probability that a threshold's true false-reject rate exceeds the allowed rate
 NEVER = -1.0

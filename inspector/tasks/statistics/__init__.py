@@ -1,0 +1,1 @@
+"""What is counted about answers: intervals, thresholds, mistakes and what is true."""
