@@ -23,6 +23,7 @@ _LARGEST_SMALL_TEXT = 4 << 20
 _LARGE_TEXT = 1 << 20  # letters of a JSON file from which it is decoded in pieces
 _DECODER = json.JSONDecoder()
 _PEEK = 8192
+_SUB_IFDS = 330  # TIFF tag: where subordinate pages are
 _ORIENTATION = 274  # EXIF: which side of the stored rows is up
 
 
@@ -288,7 +289,7 @@ def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
             parts: list[tuple[str, bytes]] = getattr(picture, "applist", [])  # of a JPEG
             if any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
                 return None
-            if picture.format == "TIFF" and has_pages(path):
+            if picture.format == "TIFF" and (has_pages(path) or _SUB_IFDS in getattr(picture, "tag_v2", ())):
                 return None  # the first may be a thumbnail
             width, height = picture.size
             side = picture.getexif().get(_ORIENTATION, 1)
