@@ -545,7 +545,7 @@ def test_good_parts_without_a_mask_beside_those_with_one(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("folder", "labels"),
     [
-        ("image_2", {"label_2/{}.txt": "dent 0.00 0 0.0 5 2 9 5 0 0 0 0 0 0 0\n"}),  # KITTI
+        ("image_2", {"label_2/{}.txt": "5,2,9,2,9,5,5,5,text\n"}),  # ICDAR
         ("img1", {"gt/gt.txt": "1,1,5,2,4,3,1,1,1.0\n"}),  # MOT
         ("imgsFine/leftImg8bit/default/city", {}),  # Cityscapes
         ("train_images", {"output.manifest": '{"source-ref": "s3://b/0.png"}\n'}),  # SageMaker

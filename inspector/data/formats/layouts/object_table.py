@@ -15,19 +15,9 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.columns import LABEL, SPLIT, Table, cell, tables
 from inspector.data.formats.names import GOOD, PARTS, part_of_image
-from inspector.data.formats.record import (
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    claim,
-    class_name,
-    number,
-    of_pixels,
-    polygon,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, image_size
+from inspector.data.formats.shapes import Shape, number, of_pixels, polygon
 from inspector.data.samples import Part
 
 TITLE = message("Table of objects")
