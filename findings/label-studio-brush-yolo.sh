@@ -41,7 +41,7 @@ tasks = [
 ]
 pathlib.Path("tasks.json").write_text(json.dumps(tasks))
 Converter(CONFIG, None, upload_dir=".", download_resources=False).convert("tasks.json", "yolo", Format.YOLO, is_dir=False)
-labels = {path.stem: path.read_text() for path in sorted(pathlib.Path("yolo/labels").glob("*.txt"))}
+labels = {path.stem.rpartition("__")[2]: path.read_text() for path in sorted(pathlib.Path("yolo/labels").glob("*.txt"))}
 print("label files:", labels)
 assert labels["boxed"].split()[0] == "0"
 assert labels["brushed"] == labels["good"] == ""
