@@ -2,12 +2,13 @@
 
 import hashlib
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from inspector.cameras.base import Camera
 from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import StorageError
+from inspector.core.registry import RECORDS
 from inspector.core.storage.paths import user_data
 from inspector.core.types import Inspection, Origin
 from inspector.results.sink import Sink
@@ -18,9 +19,7 @@ FOLDER = "watched"
 class Ledgers:
     """Opens a ledger for every watched folder and keeps it open to the end of the run. Any thread may call its methods."""
 
-    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
-        """`sinks`: those that record look up what an interrupted process has recorded."""
-        self._recording = [sink for sink in sinks if sink.records]
+    def __init__(self) -> None:
         self._open: dict[str, Ledger] = {}
         self._lock = threading.Lock()
         self._opening = threading.Lock()  # held while the disk opens a ledger, for as long as that takes
@@ -35,7 +34,7 @@ class Ledgers:
         with self._opening:
             ledger = self._open.get(str(file))
             if ledger is None:
-                ledger = Ledger(file, folder, self._recorded)
+                ledger = Ledger(file, folder, _recorded)
                 with self._lock:
                     closed = self._closed
                     if not closed:
@@ -66,9 +65,6 @@ class Ledgers:
             if ledger is not None:
                 yield ledger, origin
 
-    def _recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        return {key for sink in self._recording for key in sink.recorded(place, keys)}
-
     def close(self) -> None:
         """Close the ledgers. Raises StorageError for the first one that could not be written to its end."""
         with self._lock:
@@ -93,6 +89,11 @@ class LedgerSink(Sink):
 
     def take(self, inspection: Inspection) -> None:
         """Do nothing: every sink that records is followed by the ledgers."""
+
+
+def _recorded(place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
+    """Return which of these parts have a record in `place`, whether or not this run records there."""
+    return {key for entry in RECORDS.values() for key in entry.load()(place, keys)}
 
 
 def ledger_file(recipe: str, camera: str, folder: Path) -> Path:

@@ -92,8 +92,11 @@ class Outputs:
             for lane in self._ledger_first if watched else self._first:
                 lane.put(together, wait)
 
-    def close(self, status: StationStatus) -> None:
-        """Let every sink take its waiting items, then close it. A sink that hangs is abandoned and reported."""
+    def close(self, status: Callable[[], StationStatus]) -> None:
+        """Let every sink take its waiting items, then close it. A sink that hangs is abandoned and reported.
+
+        `status` is asked when a sink has taken everything: what the last parts are told may differ from what was judged.
+        """
         for lane in self._lanes:
             lane.close(status)
 
@@ -130,7 +133,7 @@ class _Lane:
         self._named = False
         self._said = 0  # number of lost parts that was reported
         self._left = False  # the thread hangs, and is not waited for any more
-        self._status: StationStatus | None = None
+        self._status: Callable[[], StationStatus] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -156,7 +159,7 @@ class _Lane:
     def edge_stats(self) -> StageStats:
         return StageStats(depth=len(self._edge), drops=self._edge.drops)
 
-    def close(self, status: StationStatus) -> None:
+    def close(self, status: Callable[[], StationStatus]) -> None:
         self._status = status
         self._edge.close()
         thread = self._thread
@@ -218,7 +221,7 @@ class _Lane:
             self._edge.settle(len(inspections))
         if self._status is not None:
             with self._pulse.during(self.sink.name, PATIENCE):
-                self.finish(self._status)
+                self.finish(self._status())
 
     def _take(self, inspection: Inspection, early: Exception | None) -> Inspection:
         """Give the sink an inspection; return what the lanes after it receive. `early`: why the ledger could not be written."""

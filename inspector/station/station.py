@@ -91,7 +91,7 @@ class Station:
             if self._status.state is not StationState.STOPPED:
                 return
             self._counters = Counters()
-            self._ledgers = Ledgers(self._sinks)
+            self._ledgers = Ledgers()
             self._outputs = Outputs(self._sinks, self._counters, self.report, self._ledgers)
             self._ended.clear()
             mode = mode or self._given.mode
@@ -213,7 +213,7 @@ class Station:
         outputs = self._outputs
         self._counters.end()
         if outputs is not None:
-            outputs.close(self.status)
+            outputs.close(lambda: self.status)
         try:
             self._ledgers.close()
         except InspectorError as error:
@@ -337,7 +337,7 @@ class Station:
                 self._pipeline = pipeline
         if late:
             if starting and outputs is not None:
-                outputs.close(self.status)
+                outputs.close(lambda: self.status)
             return
         with self._commands:
             self._ended.clear()
