@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inspector.bench.faults.disks import FreezableDisk
 from inspector.cameras.ledger import Ledger
 from inspector.core.types import Inspection, Verdict
 from inspector.inspection.status import StationState, StationStatus
@@ -22,14 +23,14 @@ from inspector.station.ledgers import ledger_file
 from inspector.station.part_ids import BLOCK, PartIds
 from inspector.station.station import Station
 from inspector.station.tally import TallyFile, TallySink
-from tests.disks import FreezableDisk, freezable_disk
+from tests.disks import disk_that_hangs
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, faults_of, opener, recipe_of, steady
 
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FreezableDisk]:
     """The disk with the user's data."""
-    with freezable_disk(tmp_path / "disk") as disk:
+    with disk_that_hangs(tmp_path / "disk") as disk:
         monkeypatch.setenv("XDG_DATA_HOME", str(disk.folder))
         yield disk
 
