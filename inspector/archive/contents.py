@@ -213,7 +213,7 @@ def recorded_in(folder: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
     """Return which of these parts are among the last records of a journal, which may be one that is open elsewhere."""
     wanted = {(key.sequence, datetime.fromisoformat(key.utc)): key for key in keys}
     found: set[RecordKey] = set()
-    newest = segment_files(folder)[-_SEARCHED:]
+    newest = segment_files(folder)[-_SEARCHED:] if folder.is_dir() else []
     with suppress(OSError):
         for item in JournalReader(folder, first_of(newest[0])).read() if newest else ():
             if isinstance(item, JournalRecord) and b"run_sequence" in item.payload:

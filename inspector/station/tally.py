@@ -3,10 +3,12 @@
 import json
 import logging
 import os
+import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from inspector.results.sink import Sink
 log = logging.getLogger(__name__)
 
 SLOT: Final = 256  # bytes of each of the two entries of the file
+_WAIT_S: Final = 1.0  # longest wait for another thread or process at the file
 SYNC_S: Final = 1.0  # a power cut may lose the counts of this time; the end of the process loses none
 
 
@@ -51,53 +54,145 @@ class Tally:
         name = verdict.value.lower()
         return replace(self, **{name: getattr(self, name) + 1})
 
+    def without(self, other: "Tally") -> "Tally":
+        """Return the tally without the parts of another one."""
+        rest = (self.ok - other.ok, self.ng - other.ng, self.review - other.review, self.not_inspected - other.not_inspected)
+        return Tally(*rest, self.since)
+
+    def with_parts_of(self, other: "Tally") -> "Tally":
+        """Return the tally with the parts of another one, too."""
+        sums = (self.ok + other.ok, self.ng + other.ng, self.review + other.review, self.not_inspected + other.not_inspected)
+        return Tally(*sums, self.since)
+
 
 class TallyFile:
-    """A tally kept in a file. Every method may be called from any thread.
+    """A tally kept in a file. Every method may be called from any thread, and several processes may count in one file.
 
     Entries are written in turn to two places of the file, each with its number and check sum, so that a write that was cut off
-    leaves the one before.
+    leaves the one before. What a disk does not take is counted in memory, and written with a later part.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Read the file; without one, or if it is damaged, counting begins now. None: kept in memory only."""
         self._path = path
-        self._lock = threading.Lock()
-        self._number, self.tally = (0, Tally()) if path is None else _read(path)
+        self._changed = threading.Lock()  # guards the fields below; never held while the disk is waited for
+        self.tally = Tally() if path is None else _read(path)
+        self._unwritten = Tally()  # parts that are not in the file yet
+        self._anew: Tally | None = None  # a reset that is not in the file yet
+        self._disk = threading.Lock()  # held while the file is read or written, for as long as that takes
+        self._file: int | None = None
         self._synced = 0.0
 
     def add(self, verdict: Verdict) -> None:
         """Count a part. Raises OSError if it cannot be written; it is counted nevertheless."""
-        with self._lock:
-            self._set(self.tally.plus(verdict), sync=time.monotonic() - self._synced >= SYNC_S)
+        with self._changed:
+            self.tally = self.tally.plus(verdict)
+            self._unwritten = self._unwritten.plus(verdict)
+        self._write(sync=time.monotonic() - self._synced >= SYNC_S)
 
     def reset(self) -> None:
-        """Begin anew. Raises OSError if it cannot be written."""
-        with self._lock:
-            self._set(Tally(), sync=True)
+        """Begin anew. Raises OSError if it cannot be written; it is then written with the next part."""
+        with self._changed:
+            self.tally = self._anew = Tally()
+            self._unwritten = Tally()
+        self._write(sync=True, closing=True)
 
-    def sync(self) -> None:
-        """Write the counts so that they survive a power cut. Raises OSError."""
-        with self._lock:
-            if self._number:
-                self._set(self.tally, sync=True)
+    def close(self) -> None:
+        """Write the counts so that they survive a power cut, and close the file. Raises OSError."""
+        if self._file is not None:
+            self._write(sync=True, closing=True)
 
-    def _set(self, tally: Tally, *, sync: bool) -> None:
-        self.tally = tally
-        self._number += 1
+    def _write(self, *, sync: bool, closing: bool = False) -> None:
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        file = os.open(self._path, flags, 0o644)
+        if not self._disk.acquire(timeout=_WAIT_S):
+            raise TimeoutError(f"the disk of {self._path} hangs")
         try:
-            os.lseek(file, self._number % 2 * SLOT, os.SEEK_SET)
-            os.write(file, _entry(self._number, tally))
+            if self._file is None or not os.fstat(self._file).st_nlink:  # deleted meanwhile
+                self._close()
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+            with _alone(self._file):
+                self._update(self._file)
             if sync:
-                os.fsync(file)
+                os.fsync(self._file)
                 self._synced = time.monotonic()
+            if closing:
+                self._close()
+        except OSError:
+            self._close()
+            raise
         finally:
+            self._disk.release()
+
+    def _update(self, file: int) -> None:
+        """Add what is not written yet to what the file holds, to which another process may have added."""
+        os.lseek(file, 0, os.SEEK_SET)
+        newest = _newest(os.read(file, 2 * SLOT))
+        with self._changed:
+            parts, anew, before = self._unwritten, self._anew, self.tally
+        number, kept = newest or (0, None)
+        base = kept if anew is None else anew
+        tally = before if base is None else base.with_parts_of(parts)  # without its file it goes on with what it knows
+        os.lseek(file, (number + 1) % 2 * SLOT, os.SEEK_SET)
+        os.write(file, _entry(number + 1, tally))
+        with self._changed:
+            if self._anew is not anew:  # another thread has reset it meanwhile
+                return
+            self._anew = None
+            self._unwritten = self._unwritten.without(parts)
+            self.tally = tally.with_parts_of(self._unwritten)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
             os.close(file)
+
+
+@contextmanager
+def _alone(file: int) -> Iterator[None]:
+    """Hold an open file against other processes. Raises OSError if one of them holds it for longer than it may."""
+    until = time.monotonic() + _WAIT_S
+    while not _lock(file):
+        if time.monotonic() > until:
+            raise TimeoutError("another process holds the file")
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        _unlock(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> bool:
+        os.lseek(file, 2 * SLOT, os.SEEK_SET)  # a byte that nobody reads
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: int) -> None:
+        os.lseek(file, 2 * SLOT, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # the drive knows no locks
+        return True
+
+    def _unlock(file: int) -> None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 class TallySink(Sink):
@@ -122,7 +217,7 @@ class TallySink(Sink):
     def close(self, status: StationStatus) -> None:
         try:
             for file in self._files:
-                file.sync()
+                file.close()
         except OSError as error:
             log.info("the counters cannot be kept (%s)", error)
 
@@ -134,19 +229,25 @@ def _entry(number: int, tally: Tally) -> bytes:
     return b"%08x " % zlib.crc32(text) + text.ljust(SLOT - 10) + b"\n"
 
 
-def _read(path: Path) -> tuple[int, Tally]:
+def _read(path: Path) -> Tally:
     try:
         with path.open("rb") as stream:
             data = stream.read(2 * SLOT)
     except FileNotFoundError:
-        return 0, Tally()
+        return Tally()
     except OSError as error:
         log.warning("%s cannot be read, so counting begins anew (%s)", path, error)
-        return 0, Tally()
-    found = [entry for at in (0, SLOT) if (entry := _parsed(data[at : at + SLOT])) is not None]
-    if not found:
+        return Tally()
+    newest = _newest(data)
+    if newest is None:
         log.warning("%s is damaged, so counting begins anew", path)
-    return max(found, default=(0, Tally()), key=lambda entry: entry[0])
+    return Tally() if newest is None else newest[1]
+
+
+def _newest(data: bytes) -> tuple[int, Tally] | None:
+    """Return the newest entry of a file with its number; None if it has none that is whole."""
+    found = [entry for at in (0, SLOT) if (entry := _parsed(data[at : at + SLOT])) is not None]
+    return max(found, key=lambda entry: entry[0], default=None)
 
 
 def _parsed(data: bytes) -> tuple[int, Tally] | None:

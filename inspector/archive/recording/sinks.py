@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,6 @@ from inspector.archive.contents import (
     document_content,
     files_content,
     opened_content,
-    recorded_in,
     result_content,
     run_content,
     run_end_content,
@@ -25,7 +24,6 @@ from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeding import FeederThread
 from inspector.archive.recording.interrupted import finish_interrupted
 from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
-from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.message import message
 from inspector.core.types import Inspection, JudgedBy, Verdict
@@ -116,9 +114,6 @@ class JournalSink(Sink):
             raise
         self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
         self.feeder = FeederThread(self.archive, self._url)
-
-    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        return recorded_in(place, keys) if place.is_dir() else set()
 
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:
