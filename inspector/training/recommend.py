@@ -47,6 +47,7 @@ from inspector.training.sizing import (
     Input,
     Tiled,
     choose_input,
+    choose_piece,
     choose_tiles,
     within_takt,
 )
@@ -56,6 +57,7 @@ _FEW_TO_TELL_APART = 40  # images of a kind of defect
 _ONE_CLASS = "defect"
 _IMBALANCED, _VERY_IMBALANCED = 3, 25
 _LONGEST_MIN = 60.0
+_QUICK_MIN = 6.0
 _VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
 _RISK = 0.05  # that a proof does not hold
 
@@ -76,14 +78,22 @@ def recommend(
     pretrained = hardware.weights and NETWORKS[network].pretrained
     longest_min = time_s / 60 if time_s else _LONGEST_MIN
 
-    def affordable(size: Input) -> bool:
+    def minutes_with(size: Input, epochs: int) -> float:
         values = {"task": task, "network": network, "width": size.width, "height": size.height, "pretrained": pretrained}
         values |= learning(task, network, offered.total, pretrained=pretrained)
-        values["epochs"] = task_of(task).sizing.epochs[0]
-        return estimate_minutes(values, offered.total, hardware) <= longest_min
+        values |= {"epochs": epochs, "piece": choose_piece(offered, size)}
+        return estimate_minutes(values, offered.total, hardware)
+
+    def affordable(size: Input) -> bool:
+        return minutes_with(size, task_of(task).sizing.epochs[0]) <= longest_min
+
+    def quick(size: Input) -> bool:
+        return minutes_with(size, _wanted_epochs({}, offered)) <= min(_QUICK_MIN, longest_min)
 
     seen: list[Message] = []
-    chosen = choose_input(survey, offered, hardware, seen, stretch=surface, affordable=affordable, freely=time_s is None)
+    chosen = choose_input(
+        survey, offered, hardware, seen, stretch=surface, affordable=affordable, quick=quick, freely=time_s is None
+    )
     tiled = _in_tiles(survey, offered, chosen, network, hardware, reasons, takt_s=takt_s)
     reasons[:0] = seen if tiled is None else []
     if tiled is not None:
@@ -104,6 +114,7 @@ def recommend(
     }
     if tiled is not None:
         settings |= {"tile": tiled.tiling.size, "tile_overlap": tiled.tiling.overlap}
+    settings |= _in_pieces(offered, chosen, reasons)
     settings |= _for_the_data(
         offered, reasons, pretrained=pretrained, folds=_folds_fit(settings, offered, hardware, longest_min)
     )
@@ -116,7 +127,8 @@ def recommend(
         reasons.append(message("It is trained on the graphics card {name}.", name=hardware.gpu))
     reasons.append(_proof(offered))
     minutes = estimate_minutes(settings, offered.total, hardware)
-    advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms)
+    busy = 0.0 if hardware.gpu else minutes * hardware.cores
+    advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms, processor_minutes=busy)
     return replace(advice, alternatives=alternatives(advice, offered, hardware))
 
 
@@ -154,6 +166,22 @@ def _in_tiles(
         )
     )
     return tiled
+
+
+def _in_pieces(offered: TaskSurvey, chosen: Input, reasons: list[Message]) -> dict[str, Any]:
+    """Return the setting of the pieces that are learnt, if any (rule 2)."""
+    piece = choose_piece(offered, chosen)
+    if not piece:
+        return {}
+    reasons.append(
+        message(
+            "It learns from pieces of {piece} px, most of them around an object: a step takes {share:.0f} % of the time that "
+            "the whole input would take.",
+            piece=piece,
+            share=100 * min(piece, chosen.width) * min(piece, chosen.height) / (chosen.width * chosen.height),
+        )
+    )
+    return {"piece": piece}
 
 
 def _ms(settings: Mapping[str, Any], hardware: Hardware) -> float:
@@ -195,7 +223,7 @@ def _is_surface(survey: Survey, task: TaskName) -> bool:
 def _batch(task: TaskName, images: int) -> int:
     usual = int(cast(int, TASKS[task].defaults.get("batch", 16)))
     if images < _FEW:
-        return min(8, usual)
+        return min(task_of(task).sizing.batch_of_few, usual)
     return (task_of(task).sizing.batch_of_many or usual) if images >= MANY else usual
 
 

@@ -104,11 +104,21 @@ def test_the_input_has_the_shape_of_the_images_or_pads_those_of_many_shapes() ->
     same = advise("classification", sizes={(640, 480): 5, (1280, 960): 3}).settings
     assert (same["width"], same["height"], same["fit"]) == (224, 160, "stretch")
     tall = advise("classification", sizes={(480, 960): 5}).settings
-    assert (tall["width"], tall["height"], tall["fit"]) == (128, 224, "stretch")
+    assert (tall["width"], tall["height"], tall["fit"]) == (128, 256, "stretch")  # larger than usual, but as cheap
     many = advise("classification", sizes={(640, 480): 5, (300, 900): 3}).settings
     assert (many["width"], many["height"], many["fit"]) == (224, 224, "letterbox")
     almost = advise("classification", sizes={(320, 300): 5, (300, 310): 3}).settings
     assert (almost["width"], almost["height"], almost["fit"]) == (224, 224, "stretch")
+
+
+def test_defects_of_unknown_size_get_a_larger_input_where_it_costs_little() -> None:
+    few = advise("classification", counts=(50, 50))
+    assert (few.settings["width"], few.settings["folds"]) == (384, 5)
+    assert "An input of 384 px suits images of 640 px." in few.reason.text
+    assert advise("classification", counts=(60, 60), sizes={(300, 300): 120}).settings["width"] == 320
+    assert advise("classification", counts=(60, 60), time_s=90).settings["width"] < 320
+    assert advise("classification", counts=(1200, 1200)).settings["width"] == 256
+    assert advise("classification", counts=(60, 60), share=0.1).settings["width"] == 224  # their size is known
 
 
 def test_few_images_are_varied_strongly_measured_in_folds_and_start_from_known_weights() -> None:
@@ -245,6 +255,23 @@ def test_large_images_of_small_objects_are_learnt_in_tiles_where_the_takt_allows
         ("detection", (8 / 4096) ** 2, {(4096, 400): 300}),  # no tile fits
     ):
         assert "tile" not in advise(task, share=share, sizes=sizes).settings
+
+
+def test_pieces_of_a_large_input_are_learnt_where_objects_fit_into_them() -> None:
+    images = {(640, 640): 400}
+    pinholes = advise("detection", counts=(400,), share=(8 / 640) ** 2, sizes=images)
+    assert (pinholes.settings["width"], pinholes.settings["piece"]) == (640, 320)
+    assert "pieces of 320 px, most of them around an object: a step takes 25 % of the time" in pinholes.reason.text
+    values = {"task": "detection", **pinholes.settings}
+    whole = estimate_minutes({**values, "piece": 0}, 400, MACHINE)
+    assert 0.25 * whole < estimate_minutes(values, 400, MACHINE) < 0.5 * whole
+    cracks = advise("segmentation", counts=(118,), share=0.1, width=3 / 480, sizes={(480, 320): 118}).settings
+    assert (cracks["width"], cracks["height"], cracks["piece"]) == (512, 352, 256)  # their boxes are larger than a piece
+    for task, share, sizes in (
+        ("detection", 0.1, {(200, 200): 400}),  # an input not much larger than a piece
+        ("classification", (8 / 640) ** 2, images),  # a piece may show no reason for the class
+    ):
+        assert "piece" not in advise(task, share=share, sizes=sizes).settings
 
 
 def test_folds_measure_and_take_no_epochs_away() -> None:
