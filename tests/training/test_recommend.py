@@ -112,7 +112,7 @@ def test_the_input_has_the_shape_of_the_images_or_pads_those_of_many_shapes() ->
 
 
 def test_defects_of_unknown_size_get_a_larger_input_where_it_costs_little() -> None:
-    few = advise("classification", counts=(50, 50))
+    few = advise("classification", counts=(40, 40))
     assert (few.settings["width"], few.settings["folds"]) == (384, 5)
     assert "An input of 384 px suits images of 640 px." in few.reason.text
     assert advise("classification", counts=(60, 60), sizes={(300, 300): 120}).settings["width"] == 320
