@@ -150,6 +150,18 @@ def choose_piece(offered: TaskSurvey, chosen: Input) -> int:
     return piece
 
 
+def survives(factor: float, offered: TaskSurvey, chosen: Input) -> bool:
+    """Return whether small and thin objects are still as large as wanted in an input that is shrunk to `factor`.
+
+    True for classes of whole images.
+    """
+    sizing, objects = task_of(offered.task).sizing, offered.sizes
+    if objects is None or TASKS[offered.task].labels == "label":
+        return True
+    thin = objects.width is None or factor * objects.width * chosen.side >= sizing.thin_px
+    return thin and factor * objects.span * chosen.side >= sizing.object_px
+
+
 def _seen(span: float, sizing: Sizing, side: int, widest: int, *, small: bool) -> Message:
     """Return a sentence about what the input shows of objects of this span: of the small ones, or else of the usual ones."""
     spans = span * side

@@ -27,6 +27,7 @@ from inspector.training.recommend import recommend
 from inspector.workers.load import Load
 
 MACHINE = Hardware(cores=2, memory=8 << 30)
+SURFACE, PART = Pose(0.02, -0.5), Pose(0.8, 0.1)
 SPIN = "print(flush=True)\nwhile True: pass"
 
 
@@ -274,6 +275,19 @@ def test_pieces_of_a_large_input_are_learnt_where_objects_fit_into_them() -> Non
         assert "piece" not in advise(task, share=share, sizes=sizes).settings
 
 
+def test_small_objects_of_few_images_are_not_shrunk_while_they_are_learnt() -> None:
+    """Strong augmentation shrinks to 0.6: pinholes of 8 px would be 5 px large, cracks 3 px wide less than 2."""
+    holes = advise("detection", counts=(60, 60), share=(8 / 640) ** 2, pose=SURFACE)
+    cracks = advise("segmentation", counts=(60, 60), share=0.1, width=3 / 480, sizes={(480, 320): 120}, pose=SURFACE)
+    for advice in (holes, cracks):
+        assert (advice.settings["augment"], advice.settings["batch"]) == ("surface", 4)
+        assert "not varied strongly, because small or thin objects would vanish" in advice.reason.text
+        assert "freeze_epochs" not in advice.settings
+    large = advise("detection", counts=(60, 60), share=0.04, pose=SURFACE).settings
+    assert (large["augment"], large["lr"], large["batch"]) == ("strong", 0.002, 4)
+    assert advise("detection", share=0.04, pose=SURFACE).settings["lr"] == 0.001
+
+
 def test_folds_measure_and_take_no_epochs_away() -> None:
     small, large = (advise("segmentation", counts=(60, 40), sizes={(side, side): 100}, share=0.0005) for side in (128, 640))
     assert small.settings["folds"] == 5
@@ -335,9 +349,6 @@ def test_this_machine_is_known_without_torch_and_the_same_under_load() -> None:
             one.kill()
             one.communicate()
     assert part_ms("unet", 224, 224, machine) > part_ms("unet_effnet", 224, 224, machine)
-
-
-SURFACE, PART = Pose(0.02, -0.5), Pose(0.8, 0.1)
 
 
 def test_surfaces_are_turned_and_stretched_and_parts_that_lie_alike_are_not() -> None:
