@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from inspector.bundles.bundle import Card
-from inspector.core.errors import JobError
+from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.ml.channel import Cancelled
@@ -66,6 +66,8 @@ class Fit:
         self._steady = Lockstep(self.accelerator)
         # Distributed processes share the cores by their own plan (`together.company`).
         self._threads = Threads(settings.threads or (torch.get_num_threads() if self._steady.count > 1 else 0))
+        # What a step learns from: pieces of the input, or all of it.
+        self._shown = piece_card(card, settings)
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
@@ -226,6 +228,7 @@ class Fit:
             epoch=epoch,
             how=how,
             weights=self._weights,
+            piece=(self._shown.input.width, self._shown.input.height) if settings.piece else None,
             shard=self._steady.shard,
             pin=self.accelerator.device.type == "cuda",
         )
@@ -242,7 +245,7 @@ class Fit:
             together = min(settings.accumulate, self._steps - first)
             last = step + 1 == first + together
             with self.accelerator.accumulating(not last):
-                loss = task.loss(self.accelerator.raw(frames), target, self.card)
+                loss = task.loss(self.accelerator.raw(frames), target, self._shown)
                 value = float(loss.detach())
                 if not math.isfinite(value) and self._steady.first:  # averaging would spread it to the other processes
                     raise _diverged(epoch + 1)
@@ -338,6 +341,21 @@ class Fit:
     def _log(self, problems: Sequence[Message]) -> None:
         for problem in problems:
             self.report.log(problem.text)
+
+
+def piece_card(card: Card, settings: TrainSettings) -> Card:
+    """Return the card with the input that a step learns from: the whole, or a piece of `settings.piece` pixels a side.
+
+    Raises ConfigError if the task's labels belong to whole images.
+    """
+    if not settings.piece:
+        return card
+    if not task_of(card.task).tiled:
+        raise ConfigError(
+            "{task} learns from whole images, not from pieces.", remedy="Leave out --piece.", task=TASKS[card.task].label
+        )
+    width, height = (min(settings.piece, side) for side in (card.input.width, card.input.height))
+    return card.model_copy(update={"input": card.input.model_copy(update={"width": width, "height": height})})
 
 
 def _diverged(epoch: int) -> JobError:
