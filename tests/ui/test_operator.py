@@ -13,7 +13,7 @@ from making import make_boxes, make_frame, make_inspection, make_kelvin, make_ma
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
@@ -157,6 +157,49 @@ def test_leave_and_stop_want_to_be_held(window: MainWindow, qtbot: QtBot, conduc
     assert conductor.station.stopped == 0
     assert window.inspect.views.isVisible()
     assert window.inspect.tile.isVisible()
+
+
+def test_no_key_leaves_or_stops_at_one_press(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    view, page = enter(window), window.inspect
+    control, shift, none = (
+        Qt.KeyboardModifier.ControlModifier,
+        Qt.KeyboardModifier.ShiftModifier,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    leaving = [(Qt.Key.Key_F11, none), (Qt.Key.Key_Escape, none)]
+    others = [(Qt.Key(Qt.Key.Key_0 + number), control) for number in range(1, 6)]
+    for key, modifier in (*leaving, *others, (Qt.Key.Key_F5, shift), (Qt.Key.Key_R, control), (Qt.Key.Key_O, control)):
+        for _ in range(3):
+            QTest.keyClick(window, key, modifier)
+        assert window.operator_view
+        assert window.page == "inspect"
+    assert conductor.station.stopped == 0
+    assert window.findChildren(QDialog) == []
+
+    held = conductor.station.judge(1, Verdict.NG)
+    qtbot.waitUntil(lambda: view.strip.thumbs[0].inspection is held)
+    QTest.keyClick(window, Qt.Key.Key_Right, control)
+    assert page.held is held
+    QTest.keyClick(window, Qt.Key.Key_Escape)  # leaves the held part only
+    assert page.held is None
+    assert window.operator_view
+
+    with qtbot.waitSignal(view.stop_button.held, timeout=5000):
+        QTest.keyPress(window, Qt.Key.Key_F5, shift)
+    QTest.keyRelease(window, Qt.Key.Key_F5, shift)
+    qtbot.waitUntil(lambda: conductor.station.stopped == 1)
+    QTest.keyClick(window, Qt.Key.Key_F5)  # starting is no danger
+    qtbot.waitUntil(lambda: len(conductor.stations) == 2)
+    for key, _ in leaving:
+        with qtbot.waitSignal(view.leave_button.held, timeout=5000):
+            QTest.keyPress(window, key)
+        QTest.keyRelease(window, key)
+        assert not window.operator_view
+        QTest.keyClick(window, Qt.Key.Key_2, control)  # outside, the keys act as before
+        assert window.page == "review"
+        enter(window)
+    assert conductor.station.stopped == 0
 
 
 def test_a_single_part_is_triggered_from_the_operator_view(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:

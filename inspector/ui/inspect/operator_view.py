@@ -299,6 +299,11 @@ class OperatorView(Themed, QWidget):
         self.stop_button.held.connect(self.stop_wanted)
         self.leave_button.held.connect(self.left)
 
+    @property
+    def held_by_keys(self) -> dict[str, HoldButton]:
+        """The buttons that a key holds down, by the name of its action."""
+        return {"fullscreen": self.leave_button, "leave": self.leave_button, "stop": self.stop_button}
+
     # ---- what is shown --------------------
 
     def take_picture(self, views: QWidget) -> None:
@@ -399,9 +404,13 @@ class OperatorView(Themed, QWidget):
         texts = (
             (self.back_button, self.tr("Back to live"), self.tr("Back to live")),
             (self.start_button, self.tr("Start"), self.tr("Start inspecting")),
-            (self.stop_button, self.tr("Stop (hold)"), self.tr("Hold to stop inspecting")),
+            (self.stop_button, self.tr("Stop (hold)"), self.tr("Hold to stop inspecting, or hold Shift+F5")),
             (self.trigger_button, self.tr("Trigger"), self.tr("Inspect one part now")),
-            (self.leave_button, self.tr("Leave (hold)"), self.tr("Hold to leave the operator view; the line goes on")),
+            (
+                self.leave_button,
+                self.tr("Leave (hold)"),
+                self.tr("Hold to leave the operator view, or hold Esc; the line goes on"),
+            ),
         )
         for button, text, tip in texts:
             button.setText(text)

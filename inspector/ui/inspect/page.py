@@ -225,8 +225,8 @@ class InspectPage(InspectLayout):
     def _begin_shift(self) -> None:
         self._worker.reset_tally(simulated=self._simulated)
 
-    def leave(self) -> None:
-        """Close the topmost overlay, or show the newest part again."""
+    def leave(self) -> bool:
+        """Close the topmost overlay, or show the newest part again; return whether there was something to leave."""
         if self.shift_change.question.isVisible():
             self.shift_change.question.escape()
         elif self.variants is not None and self.variants.isVisible():
@@ -235,6 +235,9 @@ class InspectPage(InspectLayout):
             self.tune.leave()
         elif self._held is not None:
             self.back_to_live()
+        else:
+            return False
+        return True
 
     @property
     def running(self) -> bool:
@@ -268,6 +271,10 @@ class InspectPage(InspectLayout):
         QTimer.singleShot(0, self, self._place_banners)  # after the layout has placed the strip
         self._show_views()
         self._settle()
+
+    def step_ng(self, by: int) -> None:
+        """Hold the next older (+1) or newer (-1) NG part of the strip on the screen."""
+        (self.filmstrip if self.operator.isHidden() else self.operator.strip).step(by)
 
     def back_to_live(self) -> None:
         """Show the newest part again."""

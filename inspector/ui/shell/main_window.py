@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
+from inspector.ui.shell.operator_keys import OperatorKeys
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.rail import PAGES, Rail
 from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
@@ -94,8 +95,8 @@ class MainWindow(Themed, QMainWindow):
             "stop": lambda: self.inspect.stop_button.click(),
             "trigger": lambda: self.inspect.trigger_button.click(),
             "live": lambda: self.inspect.back_to_live(),
-            "older_ng": lambda: self.inspect.filmstrip.step(1),
-            "newer_ng": lambda: self.inspect.filmstrip.step(-1),
+            "older_ng": lambda: self.inspect.step_ng(1),
+            "newer_ng": lambda: self.inspect.step_ng(-1),
             "page_inspect": lambda: self.show_page("inspect"),
             "page_review": lambda: self.show_page("review"),
             "page_train": lambda: self.show_page("train"),
@@ -116,9 +117,13 @@ class MainWindow(Themed, QMainWindow):
             action = QAction(self)
             action.setObjectName(f"action_{shortcut.name}")
             action.setShortcut(QKeySequence(shortcut.keys))
+            action.setAutoRepeat(shortcut.repeats)
             action.triggered.connect(lambda _checked=False, slot=slots[shortcut.name]: slot())
             self.addAction(action)
             self.actions_by_name[shortcut.name] = action
+        self._operator_keys = OperatorKeys(
+            self.actions_by_name, lambda: self.inspect.operator.held_by_keys, leave=lambda: self._leave_overlay()
+        )
 
     # ---- what is made when it is needed first --------------------
 
@@ -354,6 +359,7 @@ class MainWindow(Themed, QMainWindow):
         if on:
             self.show_page("inspect")
         self.rail.setVisible(not on)
+        self._operator_keys.use(on)
         self.inspect.set_operator_view(on)
         self.setWindowState(
             self.windowState() | Qt.WindowState.WindowFullScreen
@@ -363,22 +369,32 @@ class MainWindow(Themed, QMainWindow):
 
     def leave(self) -> None:
         """Close the topmost overlay: a question, the help, the operator view, or an overlay of the current page."""
-        if self._has("leaving") and self.leaving.question.isVisible():
-            self.leaving.question.escape()
-        elif self._has("line_closing") and self.line_closing.question.isVisible():
-            self.line_closing.question.escape()
-        elif self._has("recipe_change") and self.recipe_change.question.isVisible():
-            self.recipe_change.question.escape()
-        elif self._has("help") and self.help.leave():
-            pass
-        elif self.operator_view:
+        if self._leave_overlay():
+            return
+        if self.operator_view:
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
             self.train.leave()
         elif self.page == "recipes" and self._has("recipes"):
             self.recipes.leave()
-        elif self._has("inspect"):
-            self.inspect.leave()
+
+    def _leave_overlay(self) -> bool:
+        """Close a question, the help, or what lies over the inspect page; return whether there was one."""
+        for name in ("leaving", "line_closing", "recipe_change"):
+            if self._has(name) and (question := getattr(self, name).question).isVisible():
+                question.escape()
+                return True
+        if self._has("help") and self.help.leave():
+            return True
+        return self._has("inspect") and self.inspect.isVisible() and self.inspect.leave()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not self._operator_keys.press(event):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if not self._operator_keys.release(event):
+            super().keyReleaseEvent(event)
 
     # ---- settings, errors, layout --------------------
 
