@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
-from inspector.core.types import Judgement, Region, Verdict
+from inspector.core.types import Judgement, Prediction, Region, Scores, Verdict
 from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Alarm as AlarmModel
@@ -408,6 +408,16 @@ def test_the_strip_shows_the_defect_that_fired_from_the_camera_that_fired(window
         assert ratio == pytest.approx(place.width / place.height, rel=0.05)
 
 
+def test_a_region_that_is_wrong_as_a_whole_fills_its_picture() -> None:
+    region = Region(40, 10, 20, 20)
+    found = Prediction("window", "classification", "visible", ("good", "bad"), region, Scores(np.array([0.1, 0.9], np.float32)))
+    judgement = fired("visible", region, "bad", bundle="window")
+    part = make_inspection(make_recipe(), frames={"visible": make_frame()})
+    shown = evidence(replace(part, verdict=Verdict.NG, judgements=(judgement,), predictions=(found,)), aspect=4 / 3)
+    assert shown is not None
+    assert shown[1] == Region(35, 9, 29, 22)
+
+
 def test_the_strip_is_divided_where_another_recipe_judged(window: MainWindow) -> None:
     strip = window.inspect.filmstrip
     parts = [inspection(index, Verdict.NG) for index in range(5)]
@@ -432,10 +442,12 @@ def test_a_strip_that_is_not_seen_makes_no_pictures(
     start(window, qtbot, conductor)
     page = window.inspect
     bad = conductor.station.judge(1, Verdict.NG)
-    qtbot.waitUntil(lambda: page.operator.strip.thumbs[0].inspection is bad and bool(made))
+    qtbot.waitUntil(lambda: page.filmstrip.thumbs[0].inspection is bad and bool(made))
     qtbot.wait(50)
     assert made == [filmstrip.PLACE]
+    assert page.operator.strip.thumbs[0].inspection is None
     view = enter(window)
+    assert view.strip.thumbs[0].inspection is bad
     qtbot.waitUntil(lambda: len(made) > 1)
     assert made[-1] == view.strip.thumbs[0].size()  # made for the size at which it is shown
 

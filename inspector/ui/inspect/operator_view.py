@@ -404,12 +404,12 @@ class OperatorView(Themed, QWidget):
         texts = (
             (self.back_button, self.tr("Back to live"), self.tr("Back to live")),
             (self.start_button, self.tr("Start"), self.tr("Start inspecting")),
-            (self.stop_button, self.tr("Stop (hold)"), self.tr("Hold to stop inspecting, or hold Shift+F5")),
+            (self.stop_button, self.tr("Stop (hold)"), self.tr("Hold it, or Shift+F5, to stop inspecting")),
             (self.trigger_button, self.tr("Trigger"), self.tr("Inspect one part now")),
             (
                 self.leave_button,
                 self.tr("Leave (hold)"),
-                self.tr("Hold to leave the operator view, or hold Esc; the line goes on"),
+                self.tr("Hold it, or Esc, to leave the operator view; the line goes on"),
             ),
         )
         for button, text, tip in texts:

@@ -1,4 +1,4 @@
-"""The keys in the operator view: a cloth on the keyboard neither leaves it nor stops the line, as a sleeve on the screen does not."""
+"""The keys in the operator view: what lies on the keyboard for a moment neither leaves it nor stops the line."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +15,7 @@ class OperatorKeys:
     def __init__(
         self, actions: Mapping[str, QAction], buttons: Callable[[], Mapping[str, HoldButton]], *, leave: Callable[[], bool]
     ) -> None:
-        """`buttons`: by the action that each stands for. `leave`: closes what is on top at one press; False: there is nothing."""
+        """`buttons`: by the action that each stands for. `leave`: closes what is on top; returns False if nothing is."""
         self._actions, self._buttons, self._leave = actions, buttons, leave
         self._on = False
         self._held: tuple[int, HoldButton] | None = None  # the key that is down, and its button

@@ -39,13 +39,11 @@ SHORTCUTS: Final = (
     Shortcut("open_folder", "Ctrl+Shift+O", later("Shortcuts", "Review a folder of images")),
     Shortcut("open_video", "Ctrl+Alt+O", later("Shortcuts", "Review a video")),
     Shortcut("open_recipe", "Ctrl+R", later("Shortcuts", "Open a recipe")),
-    Shortcut(
-        "fullscreen", "F11", later("Shortcuts", "Operator view on the full screen; hold the key to leave it"), operator="hold"
-    ),
+    Shortcut("fullscreen", "F11", later("Shortcuts", "Operator view on the full screen; held: leave it"), operator="hold"),
     Shortcut(
         "leave",
         "Esc",
-        later("Shortcuts", "Leave the held part, the help or a question; held: the full screen"),
+        later("Shortcuts", "Leave the held part or the help; held: the full screen"),
         operator="hold",
     ),
     Shortcut("help", "F1", later("Shortcuts", "Help for this page"), operator="press"),
