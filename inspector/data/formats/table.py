@@ -8,6 +8,7 @@ writes it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from inspector.core.message import message
 from inspector.data.formats.columns import LABEL, PATH, SPLIT, Table, cell, tables
@@ -16,12 +17,14 @@ from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, c
 from inspector.data.formats.scan import Folder
 
 TITLE = message("Table of labels")
+BY_HAND: Final = "inspector-labels.csv"  # written by `data.labelling`; nothing else in the folder counts beside it
 EXPECTED = message("a .csv with the columns path and label, and perhaps group, split and confidence")
 _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
 _CONFIDENCE = ("confidence", "label_confidence")
 _MASK = ("mask", "mask_path", "mask_file")
 _OBJECTS = (("xmin", "x1", "x_min", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
 _WEIGHT = 0.9
+_BY_HAND = 1.0
 
 
 def _usable(folder: Folder) -> list[Table]:
@@ -32,6 +35,8 @@ def _usable(folder: Folder) -> list[Table]:
         if place is None or any(table.has(names) for names in _OBJECTS):
             continue
         if (table.has(LABEL) and not _drawn(table)) or _one_hot(table):
+            if table.name == BY_HAND:
+                return [table]
             found.append(table)
     top = min((table.name.count("/") for table in found), default=0)
     return [table for table in found if table.name.count("/") == top]
@@ -52,7 +57,10 @@ def _one_hot(table: Table) -> bool:
 def look(folder: Folder) -> Claim | None:
     """Recognise such tables by the images that they list."""
     used = 0.0
-    for table in _usable(folder):
+    usable = _usable(folder)
+    if [table.name for table in usable] == [BY_HAND]:
+        return Claim(_BY_HAND, message("{file} holds labels that were given by hand", file=BY_HAND))
+    for table in usable:
         place = table.place(PATH)
         if place is not None and (share := table.known(folder, place)):
             used += share * table.lines()
