@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from PySide6.QtCore import QByteArray, QItemSelectionModel, QMimeData, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QIcon, QImage, QKeyEvent, QPixmap, QResizeEvent, QShowEvent
+from PySide6.QtGui import QDrag, QIcon, QImage, QKeyEvent, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWidgetItem
 
 from inspector.ui.shell import theme
@@ -26,8 +26,8 @@ class LabelGrid(QListWidget):
     keyed = Signal(int)
     _NAME: Final = Qt.ItemDataRole.UserRole
 
-    def __init__(self, side: int) -> None:
-        """Create the grid. `side`: pixels of a picture."""
+    def __init__(self, picture: QSize) -> None:
+        """Create the grid. `picture`: largest size of a picture in pixels."""
         super().__init__()
         self.setObjectName("label_grid")
         self.setViewMode(QListView.ViewMode.IconMode)
@@ -37,14 +37,14 @@ class LabelGrid(QListWidget):
         self.setDragEnabled(True)
         self.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
         self.setUniformItemSizes(True)
-        self.setIconSize(QSize(side, side))
-        self.setGridSize(QSize(side + theme.SPACING * 2, side + theme.SPACING * 5))
+        self.setIconSize(picture)
+        self.setGridSize(QSize(picture.width() + theme.SPACING * 2, picture.height() + theme.SPACING * 5))
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._items: dict[str, QListWidgetItem] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()  # the pictures in memory, the newest last
         self._asked: tuple[str, ...] = ()
-        self._blank = QPixmap(side, side)
+        self._blank = QPixmap(picture)
         self._blank.fill(Qt.GlobalColor.transparent)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -67,9 +67,11 @@ class LabelGrid(QListWidget):
         self._later.start()
 
     def show_words(self, words: Mapping[str, str]) -> None:
-        """Set the words below these images."""
-        for name, said in words.items():
-            item = self._items[name]
+        """Set the words below these images; "" for one without a label."""
+        muted, text = theme.current().color("muted"), theme.current().color("text")
+        for name, label in words.items():
+            item, said = self._items[name], label or self.tr("no label")
+            item.setForeground(text if label else muted)
             item.setText(said)
             item.setToolTip(f"{name}\n{said}")
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}: {said}")
@@ -100,6 +102,13 @@ class LabelGrid(QListWidget):
         """Select only this image, and scroll to it."""
         self.setCurrentItem(self._items[name], QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self.scrollToItem(self._items[name])
+
+    def startDrag(self, actions: Qt.DropAction) -> None:
+        """Drag the selected pictures; only a small one is drawn, so that the classes below can be read."""
+        drag = QDrag(self)
+        drag.setMimeData(self.mimeData(self.selectedItems()))
+        drag.setPixmap(self.currentItem().icon().pixmap(self.iconSize() / 2))
+        drag.exec(Qt.DropAction.CopyAction)
 
     def mimeData(self, items: Sequence[QListWidgetItem]) -> QMimeData:
         """Return the data of a drag, which says only that the selected pictures are meant."""

@@ -57,10 +57,10 @@ class LabelThread(WorkThread[_Open | Kept | _Look]):
     written = Signal(object)
     troubled = Signal(object)
 
-    def __init__(self, side: int, parent: QObject | None = None) -> None:
-        """Create the thread. `side`: most pixels of a picture's width and height."""
+    def __init__(self, size: QSize, parent: QObject | None = None) -> None:
+        """Create the thread. `size`: largest size of a picture in pixels."""
         super().__init__(parent)
-        self._side = side
+        self._size = size
         self._opening: _Open | None = None
         self._writing: Kept | None = None
         self._wanted: deque[_Look] = deque()
@@ -116,8 +116,8 @@ class LabelThread(WorkThread[_Open | Kept | _Look]):
             self.troubled.emit(error)
 
     def _picture(self, path: Path) -> QImage:
-        frame = picture(Sample(path.name, path, "", "", Annotation()), 0, side=self._side).frame
+        frame = picture(Sample(path.name, path, "", "", Annotation()), 0, side=max(self._size.toTuple())).frame
         if frame is None:
             return QImage()
-        size = QSize(self._side, self._side) / 2  # `thumbnail` makes two pixels for each
-        return thumbnail(frame, Region(0, 0, frame.width, frame.height), size=size, ranges=full_range)
+        whole = Region(0, 0, frame.width, frame.height)
+        return thumbnail(frame, whole, size=self._size / 2, ranges=full_range)  # which makes two pixels for each

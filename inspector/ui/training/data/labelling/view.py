@@ -19,7 +19,7 @@ from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
-SIDE: Final = theme.SPACING * 18
+PICTURE: Final = QSize(theme.SPACING * 18, theme.SPACING * 14)
 KEYS: Final = 9
 ALL: Final = None
 _WIDTH: Final = theme.SPACING * 43
@@ -65,8 +65,8 @@ class LabelView(Themed, QWidget):
         self._folder: Path | None = None
         self._kept = b""  # the labels on the disk
         self._finishing = False
-        self.grid = LabelGrid(SIDE)
-        self.thread_ = LabelThread(SIDE, self)
+        self.grid = LabelGrid(PICTURE)
+        self.thread_ = LabelThread(PICTURE, self)
         self.banners = Banners(self)
         self._title, self._hint, self.place = QLabel(), QLabel(), QLabel()
         self._title.setProperty("role", "strong")
@@ -179,7 +179,7 @@ class LabelView(Themed, QWidget):
 
     def _changed(self, names: tuple[str, ...]) -> None:
         assert self.labels is not None
-        self.grid.show_words({name: self._word(self.labels.label(name)) for name in names})
+        self.grid.show_words({name: class_name(self.labels.label(name)) for name in names})
         self._write()
         self._refresh()
         self._filter()
@@ -224,7 +224,7 @@ class LabelView(Themed, QWidget):
             return
         self.labels, self._kept = labels, labels.as_table()
         self.grid.show_images(labels.images)
-        self.grid.show_words({name: self._word(labels.label(name)) for name in labels.images})
+        self.grid.show_words({name: class_name(labels.label(name)) for name in labels.images})
         self._refresh()
         self.filter.setCurrentIndex(0)
         self.grid.choose(next((name for name in labels.images if not labels.label(name)), labels.images[0]))
@@ -327,12 +327,12 @@ class LabelView(Themed, QWidget):
         ):
             button.setText(words)
             button.setAccessibleName(words)
-        if self.labels is not None:
-            self.grid.show_words({name: self._word(self.labels.label(name)) for name in self.labels.images})
         self._refresh()
         self.restyle()
 
     def restyle(self) -> None:
+        if self.labels is not None:  # in the colours and the language of now
+            self.grid.show_words({name: class_name(self.labels.label(name)) for name in self.labels.images})
         self.add.setIcon(theme.icon("plus"))
         self.undo_button.setIcon(theme.icon("retry"))
         self.done_button.setIcon(theme.icon("next", "on_accent"))
