@@ -371,6 +371,35 @@ def test_counters_are_reset_by_a_button_that_asks(window: MainWindow, qtbot: QtB
     three_good_parts(window, qtbot, conductor, 3)
 
 
+def test_a_lot_is_named_by_scanning_it_and_every_part_carries_it(
+    restarted: Callable[[Conductor], MainWindow], qtbot: QtBot, conductor: Conductor
+) -> None:
+    window = restarted(conductor)
+    start(window, qtbot, conductor)
+    page = window.inspect
+    assert conductor.station.judge(0, Verdict.OK).lot == ""
+    qtbot.waitUntil(lambda: page.counters.total.value == "1")
+    press(window, qtbot, "New shift or lot: count from 0")
+    assert QApplication.focusWidget() is page.shift_change.question.field
+    QTest.keyClick(page.shift_change.question.field, Qt.Key.Key_Return)  # without a name
+    assert page.shift_change.question.isVisible()
+    QTest.keyClicks(page.shift_change.question.field, "A-4711")  # a scanner types, and ends with Return
+    QTest.keyClick(page.shift_change.question.field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: page.counters.total.value == "0")
+    assert page.running
+    assert page.counters.since.text().startswith("Lot A-4711 since ")
+    assert conductor.station.judge(1, Verdict.NG).lot == "A-4711"
+    late = replace(conductor.station.judge(2, Verdict.OK), lot="")  # judged before the lot began
+    for sink in conductor.station.sinks:
+        sink.take(late)
+    qtbot.waitUntil(lambda: page.counters.total.value == "2")
+    assert enter(window).info.lines[1].startswith("Lot A-4711 since ")
+    window.close_now()
+    again = restarted(conductor)
+    assert again.inspect.counters.total.value == "2"
+    assert again.inspect.counters.since.text().startswith("Lot A-4711 since ")
+
+
 # ---- the strip --------------------
 
 

@@ -344,7 +344,7 @@ class OperatorView(Themed, QWidget):
 
     def show_shift(self, recipe: str, tally: Tally, *, simulated: bool) -> None:
         """Show the recipe and the counts. `simulated`: the parts are rendered."""
-        self.info.set_lines(recipe, since_text(tally.since))
+        self.info.set_lines(recipe, since_text(tally))
         self.figures.set_tally(tally)
         for tile in (self.band, self.live):
             tile.set_simulated(simulated)

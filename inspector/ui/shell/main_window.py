@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
+from inspector.ui.shell.actions import make_actions
 from inspector.ui.shell.operator_keys import OperatorKeys
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.rail import PAGES, Rail
 from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
-from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
 from inspector.ui.widgets.themed import Themed
 
@@ -79,8 +79,10 @@ class MainWindow(Themed, QMainWindow):
         row.addWidget(self.rail)
         row.addWidget(self.pages, 1)
         self.setCentralWidget(body)
-        self.actions_by_name: dict[str, QAction] = {}
-        self._make_actions()
+        self.actions_by_name = make_actions(self)
+        self._operator_keys = OperatorKeys(
+            self.actions_by_name, lambda: self.inspect.operator.held_by_keys, leave=self._leave_overlay
+        )
         for name, button in self.rail.buttons.items():
             button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
         self._settings.changed.connect(self._use)
@@ -88,42 +90,6 @@ class MainWindow(Themed, QMainWindow):
         self._recall(settings.layout)
         self.retranslate()
         self._use(settings.preferences)
-
-    def _make_actions(self) -> None:
-        slots: dict[str, Callable[[], object]] = {
-            "start": lambda: self.inspect.start_button.click(),
-            "stop": lambda: self.inspect.stop_button.click(),
-            "trigger": lambda: self.inspect.trigger_button.click(),
-            "live": lambda: self.inspect.back_to_live(),
-            "older_ng": lambda: self.inspect.step_ng(1),
-            "newer_ng": lambda: self.inspect.step_ng(-1),
-            "page_inspect": lambda: self.show_page("inspect"),
-            "page_review": lambda: self.show_page("review"),
-            "page_train": lambda: self.show_page("train"),
-            "page_recipes": lambda: self.show_page("recipes"),
-            "page_settings": lambda: self.show_page("settings"),
-            "next_tab": lambda: self._step_tab(1),
-            "previous_tab": lambda: self._step_tab(-1),
-            "open_image": lambda: self._browse("image"),
-            "open_folder": lambda: self._browse("folder"),
-            "open_video": lambda: self._browse("video"),
-            "open_recipe": lambda: self.inspect.browse_recipe(),
-            "fullscreen": self.toggle_operator_view,
-            "leave": self.leave,
-            "help": lambda: self.help.toggle(),
-            "quit": self.close,
-        }
-        for shortcut in SHORTCUTS:
-            action = QAction(self)
-            action.setObjectName(f"action_{shortcut.name}")
-            action.setShortcut(QKeySequence(shortcut.keys))
-            action.setAutoRepeat(shortcut.repeats)
-            action.triggered.connect(lambda _checked=False, slot=slots[shortcut.name]: slot())
-            self.addAction(action)
-            self.actions_by_name[shortcut.name] = action
-        self._operator_keys = OperatorKeys(
-            self.actions_by_name, lambda: self.inspect.operator.held_by_keys, leave=lambda: self._leave_overlay()
-        )
 
     # ---- what is made when it is needed first --------------------
 
@@ -339,10 +305,12 @@ class MainWindow(Themed, QMainWindow):
             self.pages.look_at(path, until="review")
             self.show_page("review")
 
-    def _browse(self, what: str) -> None:
+    def browse(self, what: str) -> None:
+        """Ask for an image, a folder or a video to review."""
         self.review.browse(what, self.open_path)
 
-    def _step_tab(self, by: int) -> None:
+    def step_tab(self, by: int) -> None:
+        """Show the next (1) or previous (-1) view of the inspect page."""
         bar = self.inspect.tab_bar
         order = [(bar.currentIndex() + by * step) % bar.count() for step in range(1, bar.count())]
         bar.setCurrentIndex(next((index for index in order if bar.isTabVisible(index)), bar.currentIndex()))

@@ -279,6 +279,8 @@ class Filmstrip(Themed, QWidget):
 
     def press(self, inspection: Inspection | None) -> None:
         """Show this part as pressed, without a signal; None: no part."""
+        if inspection is not None and self._owed:
+            self._pay()
         for thumb in self.thumbs:
             thumb.setChecked(inspection is not None and thumb.inspection is inspection)
 
