@@ -110,9 +110,9 @@ def event_content(what: str, *, who: str = "", **values: object) -> dict[str, An
     return {"kind": "event", **_now(), "what": what, "who": who, **values}
 
 
-def opened_content(part: str) -> dict[str, Any]:
-    """Return the notice of a part that is under way."""
-    return {"part_id": part, **_now()}
+def opened_content(part: str, *, lot: str | None = None) -> dict[str, Any]:
+    """Return the notice of a part that is under way. `lot` None: that of its run."""
+    return {"part_id": part, **({} if lot is None else {"lot": lot}), **_now()}
 
 
 def interrupted_content(run: Mapping[str, Any], notice: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +126,7 @@ def interrupted_content(run: Mapping[str, Any], notice: Mapping[str, Any]) -> di
         "creation_time": notice.get("creation_time"),
         "monotonic": notice.get("monotonic"),
         "part_id": notice.get("part_id", ""),
+        "lot": notice.get("lot", run.get("lot", "")),
         "run_sequence": notice.get("opened"),
         "internal_recipe_id": {"id": run.get("recipe", ""), "version": 0, "hash": "", "hash_algorithm": "SHA-256"},
         "result_evaluation": EVALUATIONS[Verdict.NOT_INSPECTED],
@@ -148,6 +149,7 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "creation_time": _local(inspection.utc),
         "monotonic": time.monotonic(),
         "part_id": inspection.part,
+        **({} if inspection.lot is None else {"lot": inspection.lot}),
         "run_sequence": inspection.sequence,
         "internal_recipe_id": {
             "id": inspection.recipe,

@@ -360,7 +360,8 @@ class Inspection:
 
     `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `latency_ms`:
     from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from. `due`:
-    monotonic seconds by which the line must know the verdict, None for no deadline.
+    monotonic seconds by which the line must know the verdict, None for no deadline. `lot`: its name, "" if it has none;
+    None where parts are not counted by lot.
     """
 
     part: str
@@ -379,6 +380,7 @@ class Inspection:
     judged_by: JudgedBy = JudgedBy()
     origins: tuple[Origin, ...] = ()
     due: float | None = None
+    lot: str | None = None
 
     @property
     def is_simulated(self) -> bool:

@@ -92,6 +92,7 @@ class JournalSink(Sink):
         self._durable = durable
         self._users = 0  # sinks that still write to the journal
         self._context = context or RunContext()
+        self._lot = self._context.lot  # of the newest part
         self._policy = KeepPolicy()
         self.settings = ArchiveModel()
         self._recipes: dict[str, ArchiveModel] = {}  # settings by the recipe's hash
@@ -117,7 +118,7 @@ class JournalSink(Sink):
 
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:
-            self.journal.opened(sequence, opened_content(part))
+            self.journal.opened(sequence, opened_content(part, lot=self._lot))
 
     def part_forgotten(self, sequence: int) -> None:
         if self.journal is not None:
@@ -177,6 +178,7 @@ class JournalSink(Sink):
                 self._documents.add(digest)
                 journal.submit(document_content(digest, text))
         self._follow(inspection.judged_by)
+        self._lot = self._lot if inspection.lot is None else inspection.lot
         keeps = self._policy.keeps(inspection, self.settings)
         sequence = journal.submit(result_content(inspection, keeps=keeps), settles=inspection.sequence)
         with self._lock:
