@@ -54,13 +54,15 @@ def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterato
 
 def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0") -> Path:
     """Return an installer; `doctor`: what the program's self-test does."""
-    program = folder / f"program-{version}"
+    root = folder / f"root-{version}"
+    program = root / "usr" / "lib" / "inspector" / version
     program.mkdir(parents=True)
     (program / "inspector").write_text(PROGRAM.format(doctor=doctor, version=version))
     (program / "inspector").chmod(0o755)
     release = linux.Release(version, "0123abcd", 1_700_000_000)
-    linux.add_share(program, release)
-    file: Path = linux.run_file(program, release, folder, name="inspector", body="install-program.sh", glibc="2.17")
+    linux.desktop(root, release)
+    data = linux.pack(root, release)
+    file: Path = linux.run_file(root, data, release, folder, name="inspector", body="install-program.sh", glibc="2.17")
     return file
 
 
