@@ -52,8 +52,8 @@ def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterato
             del sys.modules[added]
 
 
-def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0") -> Path:
-    """Return an installer; `doctor`: what the program's self-test does."""
+def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0", glibc: str = "2.17") -> Path:
+    """Return an installer; `doctor`: what the program's self-test does, `glibc`: the version of the C library that it needs."""
     root = folder / f"root-{version}"
     program = root / "usr" / "lib" / "inspector" / version
     program.mkdir(parents=True)
@@ -62,7 +62,7 @@ def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "
     release = linux.Release(version, "0123abcd", 1_700_000_000)
     linux.desktop(root, release)
     data = linux.pack(root, release)
-    file: Path = linux.run_file(root, data, release, folder, name="inspector", body="install-program.sh", glibc="2.17")
+    file: Path = linux.run_file(root, data, release, folder, name="inspector", body="install-program.sh", glibc=glibc)
     return file
 
 
@@ -153,6 +153,23 @@ def test_a_folder_that_cannot_be_written_is_named(linux: ModuleType, tmp_path: P
     done = _sh("sh", file, "--to", tmp_path / "occupied", home=home)
     assert done.returncode == 1
     assert done.stderr == f"inspector: {tmp_path}/occupied/inspector cannot be written. Choose another folder: --to FOLDER.\n"
+
+
+def test_an_older_linux_is_named_and_nothing_is_installed(linux: ModuleType, tmp_path: Path, home: Path) -> None:
+    done = _sh("sh", _installer(linux, tmp_path / "made", "1.0", glibc="99.1"), home=home)
+    assert done.returncode == 1
+    assert done.stderr.startswith("inspector: this Linux is too old: it has glibc ")
+    assert "and 99.1 or newer is needed" in done.stderr
+    assert list(home.iterdir()) == []
+
+
+def test_a_path_of_200_characters_is_no_trouble(linux: ModuleType, tmp_path: Path) -> None:
+    home = tmp_path / ("検査 " * 15) / ("station " * 25).strip()
+    home.mkdir(parents=True)
+    assert len(str(home)) > 200
+    assert _sh("sh", _installer(linux, tmp_path / "made", "1.0"), home=home).returncode == 0
+    assert _sh(home / ".local" / "bin" / "inspector", "--version", home=home).stdout == "inspector, version 1.0\n"
+    assert _sh(home / ".local" / "opt" / "inspector" / "uninstall.sh", home=home).returncode == 0
 
 
 @pytest.mark.skipif(shutil.which("makensis") is None, reason="needs NSIS")

@@ -113,7 +113,8 @@ def restarts() -> Iterator[Finding]:
         return
     if lines:
         when, _, reason = lines[-1].partition(" ")
-        yield _note("restarts", f"The station was started again {len(lines)} times, the last time on {when} ({reason}).")
+        times = "once" if len(lines) == 1 else f"{len(lines)} times"
+        yield _note("restarts", f"The station was started again {times}, the last time on {when} ({reason}).")
 
 
 def bundles() -> Iterator[Finding]:
