@@ -253,7 +253,7 @@ def rpm(root: Path, release: Release, target: Path, *, package: str, depends: li
         "mtime": datetime.fromtimestamp(release.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "contents": [{"src": f"{root}/", "dst": "/", "type": "tree"}],
         "rpm": {
-            "compression": "gzip:1" if stage.FAST else "zstd:19",
+            "compression": "gzip:1" if stage.FAST else "zstd:9",
             "group": "Applications/Engineering",
             "buildhost": "localhost",
         },

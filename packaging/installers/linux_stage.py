@@ -49,6 +49,7 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     stage.install(site, wheel, platform=PLATFORM)
     inventory.collect_licenses(site, folder / "licenses")
     say(f"left out {rules.trim(site, rules.DROPPED)} files")
+    slim.replace_opengl(site)
     versions = add_python(folder)
     mathematics, of_debian = debian(slim.LAPACK, folder / "licenses")
     slim.replace_lapack(site, mathematics)

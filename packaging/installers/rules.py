@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The Qt that the window uses, by the names of its files on Linux and Windows; everything else of Qt is left out.
-_QT_MODULES = "Core|Gui|Widgets|Svg|OpenGL|OpenGLWidgets"
-_QT_LIBRARIES = f"({_QT_MODULES}|DBus|XcbQpa|WaylandClient|WlShellIntegration)"
+_QT_MODULES = "Core|Gui|Widgets|Svg|OpenGLWidgets"
+_QT_LIBRARIES = f"({_QT_MODULES}|OpenGL|DBus|XcbQpa|WaylandClient|WlShellIntegration)"
 _QT_PLUGINS = "|".join(
     (
         r"platforms/(libq(xcb|wayland|offscreen|minimal)\.so|q(windows|offscreen|minimal)\.dll)",

@@ -18,6 +18,14 @@ _ICU_DROPPED = re.compile(
 LAPACK = ("liblapack3", "libblas3", "libgfortran5", "libquadmath0")  # of Debian
 
 
+def replace_opengl(site: Path) -> None:
+    """Put an empty module where 9 MB of Qt's OpenGL were.
+
+    pyqtgraph imports it at its start, for kinds of plots that the window does not have, and uses it when one is made.
+    """
+    (site / "PySide6" / "QtOpenGL.py").write_text('"""Stands for Qt\'s OpenGL, which this program does not use."""\n', "ascii")
+
+
 def drop_sources(folder: Path) -> None:
     """Keep only the bytecode of the modules in `folder`, beside where their sources were."""
     for compiled in sorted(folder.rglob("__pycache__/*.pyc")):

@@ -131,13 +131,18 @@ def install(site: Path, wheel_file: Path, *, platform: str, extras: Sequence[str
 
 
 def compile_modules(python: Sequence[str | Path], folders: Sequence[Path]) -> None:
-    """Compile every module. The bytecode is not compared with the source later: nobody but the installer writes there."""
+    """Compile every module. The bytecode is not compared with the source later: nobody but the installer writes there.
+
+    What this Python imports for the work must not compile itself (-B), with the path of this folder inside.
+    """
     for folder in folders:
         command = [
             *python,
+            "-B",
             "-m",
             "compileall",
             "-q",
+            "-f",
             "-j",
             "2",
             "--invalidation-mode",
