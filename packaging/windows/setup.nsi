@@ -55,7 +55,7 @@ Function .onInit
         SetErrorLevel 2
         Quit
     ${EndIf}
-    !insertmacro MULTIUSER_INIT
+    !insertmacro InitMultiUser
 FunctionEnd
 
 Function un.onInit
