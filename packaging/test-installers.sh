@@ -104,6 +104,7 @@ install_deb() {
 # Nothing of a package is left where the disk is full, and dpkg says why.
 full_disk() {
     local code=0
+    cp "$DIST"/inspector_"$VERSION"_amd64.deb "$DEBIAN/media/"
     as_root_with_little_space dpkg --force-depends -i "/media/inspector_${VERSION}_amd64.deb" >"$OUT/full.log" 2>&1 || code=$?
     need "the installation fails" [ "$code" -ne 0 ]
     need "the reason is given: $(tail -3 "$OUT/full.log")" grep -q 'No space left on device' "$OUT/full.log"

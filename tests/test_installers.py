@@ -3,6 +3,7 @@
 `packaging/test-installers.sh` tests the real files on systems of their own; this needs nothing but a shell.
 """
 
+import gzip
 import importlib
 import itertools
 import os
@@ -103,6 +104,17 @@ def test_the_run_file_installs_updates_and_removes(linux: ModuleType, tmp_path: 
     assert not programs.exists()
     assert not command.is_symlink()
     assert (data / "recipe.toml").read_text() == "mine"
+
+
+def test_the_packages_tell_what_changed(linux: ModuleType, tmp_path: Path) -> None:
+    release = linux.Release.read()
+    linux.desktop(tmp_path, release)
+    linux.documentation(tmp_path, "inspector", release)
+    (first, *_) = linux.stage.changes(release)
+    changelog = gzip.decompress((tmp_path / "usr/share/doc/inspector/changelog.gz").read_bytes()).decode()
+    assert first in " ".join(changelog.split())
+    assert f"<li>{first}</li>" in (tmp_path / "usr/share/metainfo/inspector.metainfo.xml").read_text("utf-8")
+    assert linux.stage.changes(linux.Release("0.0.1", "", 0)) == []
 
 
 def test_the_run_file_is_the_same_every_time(linux: ModuleType, tmp_path: Path) -> None:

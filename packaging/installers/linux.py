@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import html
 import json
 import os
 import re
 import shutil
+import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +76,15 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def values(release: Release, package: str = "inspector") -> dict[str, str]:
     """Return what the templates of `packaging/linux` leave open."""
     date = datetime.fromtimestamp(release.epoch, UTC).strftime("%Y-%m-%d")
-    return {"VERSION": release.version, "DEBIAN": release.debian, "HOME": HOME, "DATE": date, "PACKAGE": package}
+    news = "".join(f"<li>{html.escape(item)}</li>" for item in stage.changes(release))
+    return {
+        "VERSION": release.version,
+        "DEBIAN": release.debian,
+        "HOME": HOME,
+        "DATE": date,
+        "PACKAGE": package,
+        "CHANGES": f"<ul>{news}</ul>" if news else f"<p>Version {release.version}.</p>",
+    }
 
 
 def system_libraries(folder: Path) -> set[str]:
@@ -130,9 +140,11 @@ def documentation(root: Path, package: str, release: Release) -> None:
     doc = root / "usr/share/doc" / package
     doc.mkdir(parents=True, exist_ok=True)
     date = datetime.fromtimestamp(release.epoch, UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
-    changes = (
-        f"{package} ({release.debian}) stable; urgency=medium\n\n  * Version {release.version}.\n\n -- {MAINTAINER}  {date}\n"
+    items = "".join(
+        textwrap.fill(item, 78, initial_indent="  * ", subsequent_indent="    ") + "\n"
+        for item in stage.changes(release) or [f"Version {release.version}."]
     )
+    changes = f"{package} ({release.debian}) stable; urgency=medium\n\n{items}\n -- {MAINTAINER}  {date}\n"
     _gzip(doc / "changelog.gz", changes.encode())
     third = f"{HOME}/{release.version}/{'licenses' if package == 'inspector' else 'training-licenses'}"
     (doc / "copyright").write_text(
