@@ -12,7 +12,7 @@ from inspector.ui.shell.strings import current_language
 
 KEYS: Final = "keys"
 ABOUT: Final = "about"
-TEXTS: Final = ("start", "inspect", "not-inspected", "judge", "train", "limit", "recipe", "camera", "settings")
+TEXTS: Final = ("start", "inspect", "not-inspected", "judge", "train", "limit", "recipe", "camera", "settings", "changes")
 TOPICS: Final = (*TEXTS, KEYS, ABOUT)
 # The topic that F1 opens on a page.
 OF_PAGE: Final = MappingProxyType(
