@@ -189,7 +189,7 @@ def test_picture_numbers_and_report_are_saved(tab: ThermalTab, tmp_path: Path) -
     picture = cv2.imread(str(tmp_path / "p.png"))
     assert picture.shape[0] == 30 * 32
     numbers = (tmp_path / "n.csv").read_text("utf-8-sig")
-    assert f"1 Rectangle,{300 - 273.15:.1f},{306 - 273.15:.1f}" in numbers
+    assert f"1 Box,{300 - 273.15:.1f},{306 - 273.15:.1f}" in numbers
     page = (tmp_path / "r.html").read_text("utf-8")
     assert "data:image/png;base64," in page
     assert "<td>2 Line</td>" in page

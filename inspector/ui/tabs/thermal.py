@@ -102,6 +102,7 @@ class ThermalTab(AnalysisTab):
         self.panel.addWidget(self.instrument.hot_spots)
         self.panel.addWidget(self.table)
         self.table.set_whole()
+        self.table.set_minor(2)
         self.panel.addWidget(self.headings["look"])
         for widget in (self.unit, self.palette_choice, self.span):
             self.panel.addWidget(widget)

@@ -47,6 +47,7 @@ class ToolsPanel(Themed, QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.detail)
         self.table.set_whole()
+        self.table.set_minor(3)
         self._row = QWidget()
         column = plain(QVBoxLayout(self._row))
         column.addWidget(self.own)
@@ -83,7 +84,7 @@ class ToolsPanel(Themed, QWidget):
         for number, (one, value) in enumerate(zip(tools, values, strict=True)):
             numbers = (value.maximum, value.mean, value.minimum)
             cells = (Cell(self.number_text(kelvin), kelvin) for kelvin in numbers)
-            rows.append(Row(number, (Cell(f"{number + 1} {self.kind(one.tool)}", number), *cells)))
+            rows.append(Row(number, (Cell(f"{number + 1} {self.kind(one.tool)}"), *cells)))
         self.table.set_rows(rows)
         self.copy.setEnabled(bool(rows))
         self.table.setVisible(bool(rows))
@@ -116,7 +117,7 @@ class ToolsPanel(Themed, QWidget):
         words: dict[type[Tool], str] = {
             Spot: self.tr("Spot"),
             Line: self.tr("Line"),
-            Rectangle: self.tr("Rectangle"),
+            Rectangle: self.tr("Box"),
             Ellipse: self.tr("Ellipse"),
             Polygon: self.tr("Polygon"),
         }
