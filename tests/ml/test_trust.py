@@ -38,6 +38,11 @@ def by_corner(frames: Prepared) -> np.ndarray:
     return logits.astype(np.float32)
 
 
+def _sure(frames: Prepared) -> np.ndarray:
+    """A network that says defect whatever it sees."""
+    return np.tile(np.float32([0, 1]), (len(frames), 1))
+
+
 def item(name: str, *, label: int = 1, marked: bool = True) -> Item:
     pixels = np.full((SIDE, SIDE, 3), 60, np.uint8)
     pixels[40:48, 40:56] = 200  # the defect
@@ -107,12 +112,7 @@ def test_the_place_on_which_answers_depend_is_found_and_advised(tmp_path: Path) 
     assert hot.effect > 0.8
     assert hot.control == pytest.approx(0.0, abs=0.01)
     # The same heat where nothing depends on it is no advice.
-    assert (
-        hot_area(
-            lambda frames: np.tile(np.float32([0, 1]), (len(frames), 1)), CARD, [i.pixels for i in items], seen, CARD.classes
-        )
-        is None
-    )
+    assert hot_area(_sure, CARD, [one.pixels for one in items], seen, CARD.classes) is None
     light, place = unsteady(by_corner, CARD, [one.pixels for one in items], seen)
     assert light > 0.1
     told = advice(seen, hot, inside_part=0.2, beside_part="0,0,100,50", light=light, place=place, augment="window")
