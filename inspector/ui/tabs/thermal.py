@@ -82,7 +82,7 @@ class ThermalTab(AnalysisTab):
         self.copy = CopyButton()
         self.instrument = Instrument(self.canvas)
         self.save = SaveButton(
-            {"picture": self._png, "numbers": self._numbers_csv, "time": self._time_csv, "report": self._page}
+            {"picture": self._png, "numbers": self._numbers_csv, "time": self._time_csv, "report": self._page}, "thermal"
         )
         self._fill_panel()
         self._connect()

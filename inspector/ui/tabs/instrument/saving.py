@@ -1,4 +1,4 @@
-"""Picture, numbers and a one-page report of the thermal tab as files."""
+"""Pictures, numbers and one-page reports of a tab as files."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,6 @@ from inspector.ui.widgets.file_dialogs import ask_new_file
 from inspector.ui.widgets.themed import Themed
 
 LONGEST: Final = 1280  # pixels of the longer side of a picture, at least; letters would hide small frames
-WHATS: Final = ("picture", "numbers", "time", "report")
 
 
 class SaveButton(Themed, QToolButton):
@@ -28,8 +27,10 @@ class SaveButton(Themed, QToolButton):
 
     failed = Signal(object)
 
-    def __init__(self, makers: dict[str, Callable[[], bytes]], parent: QWidget | None = None) -> None:
+    def __init__(self, makers: dict[str, Callable[[], bytes]], name: str, parent: QWidget | None = None) -> None:
+        """Create the button. `name`: the proposed files are called so."""
         super().__init__(parent)
+        self._name = name
         self._makers = makers
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setIconSize(QSize(theme.ICON, theme.ICON))
@@ -52,10 +53,10 @@ class SaveButton(Themed, QToolButton):
 
     def _ask(self, what: str) -> None:
         kinds = {
-            "picture": (self.tr("Pictures (*.png)"), "thermal.png"),
-            "report": (self.tr("Pages (*.html)"), "thermal.html"),
+            "picture": (self.tr("Pictures (*.png)"), f"{self._name}.png"),
+            "report": (self.tr("Pages (*.html)"), f"{self._name}.html"),
         }
-        kind, name = kinds.get(what, (self.tr("Tables (*.csv)"), f"thermal-{what}.csv"))
+        kind, name = kinds.get(what, (self.tr("Tables (*.csv)"), f"{self._name}-{what}.csv"))
         ask_new_file(self, self.actions_[what].text(), lambda path: self.save(what, path), kinds=kind, name=name)
 
     def retranslate(self) -> None:
@@ -88,6 +89,11 @@ def picture_png(canvas: Canvas, scale: painting.Scale | None) -> bytes:
         painting.draw_scale(painter, QSizeF(wide.size()), scale)
         painter.end()
         image = wide
+    return png_of(image)
+
+
+def png_of(image: QImage) -> bytes:
+    """Return a picture as PNG."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     QImageWriter(buffer, b"png").write(image)
