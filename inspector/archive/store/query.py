@@ -1,11 +1,12 @@
 """Finding inspections: filters, pages in the order of time or of margin, and the counts beside each filter."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
 
 from inspector.archive.filters import Filters
 from inspector.archive.recording.segment import JournalRecord, genesis
@@ -29,9 +30,20 @@ from inspector.archive.store.models import (
     sequence_of,
 )
 from inspector.core.errors import ConfigError
+from inspector.recipes.quantities import QUANTITIES
 
 PAGE: Final = 100
-FACETS: Final = ("verdict", "product_id", "rule", "lot", "shift", "operator", "human_verdict")
+FACETS: Final = (
+    "verdict",
+    "product_id",
+    "rule",
+    "lot",
+    "shift",
+    "operator",
+    "human_verdict",
+    "internal_configuration_id",
+    "is_simulated",
+)
 Order = Literal["newest", "oldest", "margin"]
 
 
@@ -45,12 +57,8 @@ class Page:
 
 def page(database: Database, filters: Filters, *, order: Order = "newest", limit: int = PAGE, after: object = None) -> Page:
     """Return the next inspections. `after`: of the page before. Cost does not grow with the number of pages."""
-    key: ColumnElement[Any] = ResultRow.creation_time if order != "margin" else ResultRow.margin  # type: ignore[assignment]
-    if filters.corrected and order != "margin":
-        key = key + 0  # as an expression: corrections are few, and the index of times would be read to its end for them
-    query = select(*ResultRow.__table__.columns).where(*_conditions(filters))
-    if order == "margin":
-        query = query.where(ResultRow.margin.is_not(None))
+    key = order_key(filters, order)
+    query = in_order(select(*ResultRow.__table__.columns), filters, order)
     down = order == "newest"
     if isinstance(after, tuple):
         here, there = tuple_(key, ResultRow.id), tuple_(*(literal(value) for value in after))
@@ -61,6 +69,20 @@ def page(database: Database, filters: Filters, *, order: Order = "newest", limit
     last = rows[-1] if len(rows) == limit else None
     name = "margin" if order == "margin" else "creation_time"
     return Page(rows, None if last is None else (last[name], last["id"]))
+
+
+def order_key(filters: Filters, order: Order) -> ColumnElement[Any]:
+    """Return what inspections are ordered by, before their keys."""
+    if order == "margin":
+        return ResultRow.margin  # type: ignore[return-value]
+    # As an expression: corrections are few, and the index of times would be read to its end for them.
+    return ResultRow.creation_time + 0 if filters.corrected else ResultRow.creation_time  # type: ignore[return-value]
+
+
+def in_order(query: Select[*tuple[Any, ...]], filters: Filters, order: Order) -> Select[*tuple[Any, ...]]:
+    """Restrict a query on `result` to the inspections that have a place in this order."""
+    query = matching(query, filters)
+    return query.where(ResultRow.margin.is_not(None)) if order == "margin" else query
 
 
 def every(database: Database, filters: Filters, *, order: Order = "oldest") -> Iterator[Mapping[str, Any]]:
@@ -84,6 +106,8 @@ def facet(database: Database, filters: Filters, name: str, *, most: int = 50) ->
     if name not in FACETS:
         raise ConfigError("There is no filter {name}.", remedy="Use one of: {known}.", name=name, known=", ".join(FACETS))
     column: ColumnElement[Any] = getattr(ResultRow, name)
+    if name == "is_simulated":
+        column = case((column, "yes"), else_="")
     number, conditions = func.count(), _conditions(filters)
     if conditions:
         # As an expression: SQLite would else read a whole index in the order of this column rather than search in the filter's.
@@ -240,6 +264,16 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.bundle:
         known = select(ConfigurationRow.id).where(ConfigurationRow.id.contains(filters.bundle, autoescape=True))
         conditions.append(row.internal_configuration_id.in_(known))
+    if filters.class_name:
+        conditions.append(row.rule.in_([f"{quantity} {filters.class_name}" for quantity in QUANTITIES]))
+    if filters.text:
+        length = len(filters.text)
+        starts = (func.substr(column, 1, length) == filters.text for column in (row.part_id, row.lot))
+        conditions.append(or_(*starts))
+    if filters.keys:
+        conditions.append(row.id.in_(filters.keys))
+    if filters.margin_above is not None:
+        conditions.append(row.margin >= filters.margin_above)
     if filters.margin_below is not None:
         conditions.append(row.margin < filters.margin_below)
     if filters.brightness_below is not None:
@@ -251,6 +285,15 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         conditions.append(row.human_verdict > "" if filters.corrected else row.human_verdict.is_(None))
     if filters.simulated is not None:
         conditions.append(row.is_simulated.is_(filters.simulated))
+    if filters.score_above is not None or filters.score_below is not None:
+        judgement = JudgementRow
+        scored = and_(
+            judgement.result_id == row.id,
+            judgement.quantity == "score",
+            judgement.value >= (-math.inf if filters.score_above is None else filters.score_above),
+            judgement.value <= (math.inf if filters.score_below is None else filters.score_below),
+        )
+        conditions.append(select(judgement.result_id).where(scored).exists())
     if filters.quantity:
         judged = select(JudgementRow.result_id).where(
             JudgementRow.quantity == filters.quantity, or_(JudgementRow.verdict == "NG", JudgementRow.verdict == "REVIEW")

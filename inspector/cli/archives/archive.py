@@ -35,7 +35,7 @@ def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def select(**options: Any) -> Any:  # noqa: ANN401 - whatever the command returns
-        chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
+        chosen = {field.name: options.pop(field.name) for field in fields(Filters) if field.name in options}
         filters = Filters(**{name: value for name, value in chosen.items() if value is not None})
         return command(filters=filters, **options)
 

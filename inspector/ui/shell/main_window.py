@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.inspection.run_request import RunRequest
+    from inspector.ui.archive.page import ArchivePage
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.shell.handover import Handover
     from inspector.ui.shell.line_closing import LineClosing
     from inspector.ui.shell.settings_page import SettingsPage
+    from inspector.ui.tabs.tabs import AnalysisTabs
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
@@ -65,6 +67,7 @@ class MainWindow(Themed, QMainWindow):
             {
                 "inspect": lambda: self.inspect,
                 "review": lambda: self.review,
+                "archive": lambda: self.archive,
                 "train": lambda: self.train,
                 "recipes": lambda: self.recipes,
                 "settings": lambda: self.settings_page,
@@ -96,11 +99,7 @@ class MainWindow(Themed, QMainWindow):
             "live": lambda: self.inspect.back_to_live(),
             "older_ng": lambda: self.inspect.filmstrip.step(1),
             "newer_ng": lambda: self.inspect.filmstrip.step(-1),
-            "page_inspect": lambda: self.show_page("inspect"),
-            "page_review": lambda: self.show_page("review"),
-            "page_train": lambda: self.show_page("train"),
-            "page_recipes": lambda: self.show_page("recipes"),
-            "page_settings": lambda: self.show_page("settings"),
+            **{f"page_{page}": partial(self.show_page, page) for page in PAGES},
             "next_tab": lambda: self._step_tab(1),
             "previous_tab": lambda: self._step_tab(-1),
             "open_image": lambda: self._browse("image"),
@@ -176,6 +175,17 @@ class MainWindow(Themed, QMainWindow):
             page.use(With("recipe", self._asked))
         if self._path is not None:
             page.open_path(self._path)
+        return page
+
+    @cached_property
+    def archive(self) -> "ArchivePage":
+        from inspector.ui.archive.page import ArchivePage
+
+        page = ArchivePage(self._settings)
+        self.pages.addWidget(page)
+        page.train_wanted.connect(self.handover.train_on)
+        page.record.analysis.set_unit(self._settings.preferences.temperature)
+        page.record.analysis.set_resting(self._resting)
         return page
 
     @cached_property
@@ -377,6 +387,8 @@ class MainWindow(Themed, QMainWindow):
             self.train.leave()
         elif self.page == "recipes" and self._has("recipes"):
             self.recipes.leave()
+        elif self.page == "archive" and self._has("archive"):
+            self.archive.leave()
         elif self._has("inspect"):
             self.inspect.leave()
 
@@ -391,14 +403,19 @@ class MainWindow(Themed, QMainWindow):
         set_language(preferences.language or system_language())
         if self._has("inspect"):
             self.inspect.use_preferences(preferences)
-        if self._has("review"):
-            self.review.analysis.set_unit(preferences.temperature)
+        for analysis in self._analyses():
+            analysis.set_unit(preferences.temperature)
 
     def _rest(self, resting: bool) -> None:
         """Tell the pages that the line started or stopped needing the processor."""
         self._resting = resting
-        if self._has("review"):
-            self.review.analysis.set_resting(resting)
+        for analysis in self._analyses():
+            analysis.set_resting(resting)
+
+    def _analyses(self) -> "list[AnalysisTabs]":
+        """Return the tabs of the pages that show single parts."""
+        made = [self.review.analysis] if self._has("review") else []
+        return [*made, self.archive.record.analysis] if self._has("archive") else made
 
     @property
     def usable(self) -> bool:
@@ -474,16 +491,9 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
-        if self._has("help"):
-            self.help.close_workers()
-        if self._has("inspect"):
-            self.inspect.close_workers()
-        if self._has("review"):
-            self.review.close_workers()
-        if self._has("train"):
-            self.train.close_workers()
-        if self._has("recipes"):
-            self.recipes.close_workers()
+        for name in ("help", "inspect", "review", "archive", "train", "recipes"):
+            if self._has(name):
+                getattr(self, name).close_workers()
         if self._has("worker"):
             self.worker.close()
         super().closeEvent(event)
