@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from inspector.archive.contents import RunContext, result_content, run_content
+from inspector.archive.contents import RunContext, correction_content, result_content, run_content
 from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.journal import open_journal
@@ -22,6 +22,7 @@ from inspector.archive.recording.segment import JournalRecord, chained, genesis
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import journal_row, store_records
+from inspector.archive.store.models import result_id
 from inspector.archive.store.query import facet, page
 from inspector.archive.store.whatif import OtherLimits, compared, judge_again, load_columns, what_if
 from inspector.bench.archiving.kill import Kills, bench_kills, made_inspection
@@ -30,7 +31,7 @@ from inspector.bench.sides import Ours, Taken
 from inspector.bundles.bundle import Bundle
 from inspector.core.message import Message
 from inspector.core.text import json_line
-from inspector.core.types import Inspection, Prediction, Region, Scores
+from inspector.core.types import Inspection, Prediction, Region, Scores, Verdict
 from inspector.inspection.status import StationStatus
 from inspector.recipes.automatic import recipe_for
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
@@ -232,8 +233,17 @@ def fill(database: Database, inspections: int, *, batch: int = 2000) -> None:
                 records.append(_chained(run_content(StationStatus(), _context(done)), before, sequence))
                 before = records[-1].digest
             sequence += 1
-            records.append(_chained(_varied(template, done, start, inspections, rng), before, sequence))
+            made = _varied(template, done, start, inspections, rng)
+            records.append(_chained(made, before, sequence))
             before = records[-1].digest
+            if done % 100 == 99:  # a person says that one was misjudged
+                truth = Verdict.OK if made["verdict"] == "NG" else Verdict.NG
+                said = correction_content(
+                    result_id(name, sequence), who="Ann", verdict=truth, machine=made["verdict"], class_name="", reason="", note=""
+                )
+                sequence += 1
+                records.append(_chained(said, before, sequence))
+                before = records[-1].digest
             done += 1
         with database.write() as connection:
             store_records(connection, int(journal_row(connection, name)["id"]), records)
