@@ -9,8 +9,8 @@ from typing import Any
 class Filters:
     """Which inspections are meant; None or "" for any. Times are UTC.
 
-    `bundle`: fingerprint of a bundle, or its beginning. `rule`: quantity and class of the rule that decided. `corrected`:
-    whether a person has said something of it. `simulated`: None for both.
+    `bundle`: fingerprint of a bundle, or its beginning. `rule`: quantity and class of the rule that decided. `score`: the value
+    nearest to its limit. `corrected`: whether a person has said something of it. `simulated`: None for both.
     """
 
     since: datetime | None = None
@@ -18,15 +18,21 @@ class Filters:
     verdict: str = ""
     human_verdict: str = ""
     part: str = ""
+    serial: str = ""
+    material: str = ""
     lot: str = ""
     recipe: str = ""
     bundle: str = ""
     rule: str = ""
+    class_name: str = ""
     shift: str = ""
     operator: str = ""
     station: str = ""
     quantity: str = ""
     margin_below: float | None = None
+    margin_above: float | None = None
+    score_below: float | None = None
+    score_above: float | None = None
     brightness_below: float | None = None
     brightness_above: float | None = None
     corrected: bool | None = None

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, s
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import JudgementRow, ResultRow
-from inspector.archive.store.query import matching
+from inspector.archive.store.selection import matching
 from inspector.core.errors import ConfigError
 from inspector.core.types import SEVERITY, Verdict
 from inspector.tasks.statistics.intervals import wilson

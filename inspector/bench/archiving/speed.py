@@ -239,7 +239,13 @@ def fill(database: Database, inspections: int, *, batch: int = 2000) -> None:
             if done % 100 == 99:  # a person says that one was misjudged
                 truth = Verdict.OK if made["verdict"] == "NG" else Verdict.NG
                 said = correction_content(
-                    result_id(name, sequence), who="Ann", verdict=truth, machine=made["verdict"], class_name="", reason="", note=""
+                    result_id(name, sequence),
+                    who="Ann",
+                    verdict=truth,
+                    machine=made["verdict"],
+                    class_name="",
+                    reason="",
+                    note="",
                 )
                 sequence += 1
                 records.append(_chained(said, before, sequence))
