@@ -173,9 +173,9 @@ class TallyRow(Base):
     __tablename__ = "tally"
     __table_args__ = ({"sqlite_with_rowid": False},)
     category_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    hour: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     verdict: Mapped[str] = mapped_column(String(16), primary_key=True)
     human_verdict: Mapped[str] = mapped_column(String(16), primary_key=True)
+    hour: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # last: hours are added up in order
     number: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -314,9 +314,11 @@ for _name in ("product_id", "internal_configuration_id", "lot", "shift", "operat
     Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time)
 for _name in ("part_id", "serial_number"):
     Index(f"ix_result_{_name}", getattr(ResultRow, _name))
-# Ranges are counted in their index alone.
-for _name in ("creation_time", "margin", "score", "brightness"):
-    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.category_id, ResultRow.verdict, ResultRow.human_verdict)
+# Ranges are counted, and their newest are found, in their index alone.
+_COUNTED = ResultRow.category_id, ResultRow.verdict, ResultRow.human_verdict
+Index("ix_result_creation_time", ResultRow.creation_time, *_COUNTED)
+for _name in ("margin", "score", "brightness"):
+    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time, *_COUNTED)
 _CORRECTED = ResultRow.human_verdict.is_not(None)
 Index("ix_result_corrected", ResultRow.creation_time, sqlite_where=_CORRECTED, postgresql_where=_CORRECTED)
 _FIRED = JudgementRow.verdict.in_(("NG", "REVIEW"))

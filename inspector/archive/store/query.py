@@ -1,6 +1,5 @@
 """Finding inspections: filters, pages in the order of time or of margin, and the counts beside each filter."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,8 +28,8 @@ from inspector.archive.store.models import (
     result_id,
     sequence_of,
 )
-from inspector.archive.store.selection import configurations, matching
-from inspector.archive.store.tally import counted
+from inspector.archive.store.selection import conditions, configurations, has_range, is_narrow, matching
+from inspector.archive.store.tally import count_by
 from inspector.core.errors import ConfigError
 
 PAGE: Final = 100
@@ -73,11 +72,14 @@ def _next(
     connection: Connection, filters: Filters, bundles: str | None, *, order: Order, limit: int, after: object
 ) -> list[dict[str, Any]]:
     key: ColumnElement[Any] = ResultRow.creation_time if order != "margin" else ResultRow.margin  # type: ignore[assignment]
-    query = select(*ResultRow.__table__.columns)
-    if bundles is None:
-        query = matching(query, filters)
-    else:
-        query = matching(query, replace(filters, bundle="")).where(ResultRow.internal_configuration_id == bundles)
+    chosen = filters if bundles is None else replace(filters, bundle="")
+    ranged = order != "margin" and has_range(filters)
+    narrow = ranged and is_narrow(connection, filters)
+    if narrow:
+        key = key + 0  # as an expression: the index of times would be read to its end for them
+    query = select(ResultRow.id).where(*conditions(chosen, search=narrow or not ranged))
+    if bundles is not None:
+        query = query.where(ResultRow.internal_configuration_id == bundles)
     if order == "margin":
         query = query.where(ResultRow.margin.is_not(None))
     down = order == "newest"
@@ -85,7 +87,10 @@ def _next(
         here, there = tuple_(key, ResultRow.id), tuple_(*(literal(value) for value in after))
         query = query.where(here < there if down else here > there)
     query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(limit)
-    return [dict(row._mapping) for row in connection.execute(query)]
+    keys = list(connection.execute(query).scalars())
+    rows = connection.execute(select(*ResultRow.__table__.columns).where(ResultRow.id.in_(keys)))
+    found = {row.id: dict(zip(row._fields, row, strict=True)) for row in rows}
+    return [found[key] for key in keys]
 
 
 def every(database: Database, filters: Filters, *, order: Order = "oldest") -> Iterator[Mapping[str, Any]]:
@@ -101,7 +106,7 @@ def every(database: Database, filters: Filters, *, order: Order = "oldest") -> I
 def count(database: Database, filters: Filters) -> int:
     """Return how many inspections are meant."""
     with database.read() as connection:
-        return int(connection.execute(counted(filters, ())).scalar_one() or 0)
+        return count_by(connection, filters, ())[0]
 
 
 def facets(database: Database, filters: Filters, names: Sequence[str] = FACETS) -> dict[str, dict[str, int]]:
@@ -109,12 +114,8 @@ def facets(database: Database, filters: Filters, names: Sequence[str] = FACETS) 
     for name in names:
         if name not in FACETS:
             raise ConfigError("There is no filter {name}.", remedy="Use one of: {known}.", name=name, known=", ".join(FACETS))
-    totals: list[Counter[str]] = [Counter() for _ in names]
     with database.read() as connection:
-        for *values, number in connection.execute(counted(filters, names)):
-            for total, value in zip(totals, values, strict=True):
-                total[value or ""] += number
-    return {name: dict(total.most_common()) for name, total in zip(names, totals, strict=True)}
+        return count_by(connection, filters, names)[1]
 
 
 def facet(database: Database, filters: Filters, name: str, *, most: int = 50) -> dict[str, int]:

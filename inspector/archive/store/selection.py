@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import ConfigurationRow, JudgementRow, ResultRow
@@ -24,10 +24,11 @@ EQUAL = {
     "station": "station",
 }
 _RANGES = ("margin", "score", "brightness")
+_NARROW = 20_000  # inspections in a range that are found sooner in the range's index than by looking through the newest
 
 
-def conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    """Return what a row of `result` must fulfil."""
+def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[bool]]:
+    """Return what a row of `result` must fulfil. `search` False: the indices of ranges are of no use for it."""
     row = ResultRow
     found: list[ColumnElement[bool]] = [
         getattr(row, column) == getattr(filters, name) for name, column in EQUAL.items() if getattr(filters, name)
@@ -40,6 +41,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         found.append(row.internal_configuration_id.in_(_with_bundle(filters.bundle)))
     for name in _RANGES:
         column, below, above = getattr(row, name), getattr(filters, f"{name}_below"), getattr(filters, f"{name}_above")
+        column = column if search else column + 0
         found += [] if below is None else [column < below]
         found += [] if above is None else [column > above]
     if filters.corrected is not None:
@@ -50,6 +52,18 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         fired = JudgementRow.quantity == filters.quantity, JudgementRow.verdict.in_(("NG", "REVIEW"))
         found.append(row.id.in_(select(JudgementRow.result_id).where(*fired)))
     return found
+
+
+def has_range(filters: Filters) -> bool:
+    """Return whether values between limits are meant."""
+    return any(getattr(filters, f"{name}_{side}") is not None for name in _RANGES for side in ("below", "above"))
+
+
+def is_narrow(connection: Connection, filters: Filters) -> bool:
+    """Return whether few inspections are between the limits that are meant."""
+    limits = {f"{name}_{side}": getattr(filters, f"{name}_{side}") for name in _RANGES for side in ("below", "above")}
+    some = select(ResultRow.id).where(*conditions(Filters(**limits))).limit(_NARROW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _NARROW
 
 
 def matching(query: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple[Any, ...]]:

@@ -19,9 +19,11 @@ from inspector.archive.store.models import JudgementRow, ResultRow
 from inspector.archive.store.selection import matching
 from inspector.core.errors import ConfigError
 from inspector.core.types import SEVERITY, Verdict
+from inspector.recipes.quantities import QUANTITIES
 from inspector.tasks.statistics.intervals import wilson
 
 _AT_ONCE: Final = 10_000  # rows
+_CLASS: Final = tuple(QUANTITIES).index("class")
 VERDICTS: Final = (Verdict.OK, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.NG)  # by severity
 _NG, _REVIEW, _MISSING = SEVERITY[Verdict.NG], SEVERITY[Verdict.REVIEW], SEVERITY[Verdict.NOT_INSPECTED]
 
@@ -52,7 +54,7 @@ _JUDGEMENT: Final = np.dtype(
         ("rule", np.int16),
         ("value", np.float64),
         ("above", np.bool_),
-        ("is_class", np.bool_),
+        ("quantity", np.int16),  # its place in QUANTITIES, -1 for one of another version
         ("wrong", np.bool_),
         ("verdict", np.int8),
     ]
@@ -93,7 +95,7 @@ def load_columns(database: Database, filters: Filters) -> Columns:
         judgement.rule,
         func.coalesce(judgement.compared, literal(math.inf)),
         judgement.above,
-        judgement.quantity == "class",
+        case({name: place for place, name in enumerate(QUANTITIES)}, value=judgement.quantity, else_=-1),
         judgement.wrong,
         _severity(judgement.verdict),
     )
@@ -127,8 +129,9 @@ def judge_again(columns: Columns, others: Sequence[OtherLimits]) -> NDArray[np.i
         rows = np.flatnonzero((judged["rule"] == other.rule) & np.isfinite(judged["value"]))
         chosen = judged[rows]
         fresh = _decided(chosen["value"], chosen["above"], other)
-        if chosen["is_class"].any():
-            fresh = np.where(chosen["is_class"], _decided_class(chosen["value"], chosen["wrong"], other), fresh)
+        is_class = chosen["quantity"] == _CLASS
+        if is_class.any():
+            fresh = np.where(is_class, _decided_class(chosen["value"], chosen["wrong"], other), fresh)
         verdict[rows] = fresh
     before, worst = _worst(columns, judged["verdict"]), _worst(columns, verdict)
     # NOT_INSPECTED for another reason than a rule stays, unless a rule says NG.
@@ -164,8 +167,8 @@ def what_if(database: Database, filters: Filters, others: Sequence[OtherLimits],
 
     `most`: flips that are listed; the counts are complete.
     """
-    _check(database, filters, others)
     columns = load_columns(database, filters)
+    _check(columns, others)
     return compared(columns, judge_again(columns, others), most=most)
 
 
@@ -196,19 +199,14 @@ def _share(of: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> Share:
     return Share(count, total, low, high)
 
 
-def _check(database: Database, filters: Filters, others: Sequence[OtherLimits]) -> None:
+def _check(columns: Columns, others: Sequence[OtherLimits]) -> None:
     """Refuse a number that means no rule, or several, in this selection."""
-    numbers = [other.rule for other in others]
-    query = matching(select(JudgementRow.rule, JudgementRow.quantity).distinct(), filters)
-    joined = query.join(ResultRow, ResultRow.id == JudgementRow.result_id).where(JudgementRow.rule.in_(numbers))
-    with database.read() as connection:
-        found = connection.execute(joined).all()
-    for number in numbers:
-        quantities = {quantity for rule, quantity in found if rule == number}
+    for other in others:
+        quantities = np.unique(columns.judgements["quantity"][columns.judgements["rule"] == other.rule])
         if len(quantities) != 1:
             raise ConfigError(
                 "Rule {rule} means {count} different quantities in this selection.",
                 remedy="Choose inspections of one recipe revision.",
-                rule=number,
+                rule=other.rule,
                 count=len(quantities),
             )

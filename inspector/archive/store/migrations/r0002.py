@@ -29,13 +29,12 @@ _CATEGORY: Final = (
 _IDENTIFIED: Final = ("serial_number", "material", "lot", "job_id")
 _COLUMNS: Final = ("serial_number", "material", "class_name", "score", "category_id")
 _TIMED: Final = ("product_id", "internal_configuration_id", "lot", "shift", "operator", "rule", "class_name", "verdict")
+_COUNTED: Final = ("category_id", "verdict", "human_verdict")
 _INDICES: Final[dict[str, list[str]]] = {
     **{f"ix_result_{name}": [name, "creation_time"] for name in _TIMED},
     **{f"ix_result_{name}": [name] for name in ("part_id", "serial_number")},
-    **{
-        f"ix_result_{name}": [name, "category_id", "verdict", "human_verdict"]
-        for name in ("creation_time", "margin", "score", "brightness")
-    },
+    "ix_result_creation_time": ["creation_time", *_COUNTED],
+    **{f"ix_result_{name}": [name, "creation_time", *_COUNTED] for name in ("margin", "score", "brightness")},
 }
 _NEW: Final = sa.MetaData()
 _KEY: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -49,9 +48,9 @@ _tally: Final = sa.Table(
     "tally",
     _NEW,
     sa.Column("category_id", _BIG, primary_key=True, autoincrement=False),
-    sa.Column("hour", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("verdict", _WORD, primary_key=True),
     sa.Column("human_verdict", _WORD, primary_key=True),
+    sa.Column("hour", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("number", _BIG, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -155,7 +154,7 @@ def _fill_counts(connection: sa.Connection, result: sa.Table) -> None:
     connection.execute(result.update().values(category_id=sa.select(_category.c.id).where(*same).scalar_subquery()))
     op.drop_index("ix_category_lot", "category")
     hour = result.c.creation_time // _HOUR_US
-    keys = result.c.category_id, hour, result.c.verdict, sa.func.coalesce(result.c.human_verdict, "")
+    keys = result.c.category_id, result.c.verdict, sa.func.coalesce(result.c.human_verdict, ""), hour
     counts = sa.select(*keys, sa.func.count()).group_by(*keys)
     connection.execute(_tally.insert().from_select([column.name for column in _tally.columns], counts))
 
