@@ -19,11 +19,9 @@ from inspector.archive.store.models import JudgementRow, ResultRow
 from inspector.archive.store.selection import matching
 from inspector.core.errors import ConfigError
 from inspector.core.types import SEVERITY, Verdict
-from inspector.recipes.quantities import QUANTITIES
 from inspector.tasks.statistics.intervals import wilson
 
 _AT_ONCE: Final = 10_000  # rows
-_CLASS: Final = tuple(QUANTITIES).index("class")
 VERDICTS: Final = (Verdict.OK, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.NG)  # by severity
 _NG, _REVIEW, _MISSING = SEVERITY[Verdict.NG], SEVERITY[Verdict.REVIEW], SEVERITY[Verdict.NOT_INSPECTED]
 
@@ -54,7 +52,7 @@ _JUDGEMENT: Final = np.dtype(
         ("rule", np.int16),
         ("value", np.float64),
         ("above", np.bool_),
-        ("quantity", np.int16),  # its place in QUANTITIES, -1 for one of another version
+        ("is_class", np.bool_),
         ("wrong", np.bool_),
         ("verdict", np.int8),
     ]
@@ -95,12 +93,14 @@ def load_columns(database: Database, filters: Filters) -> Columns:
         judgement.rule,
         func.coalesce(judgement.compared, literal(math.inf)),
         judgement.above,
-        case({name: place for place, name in enumerate(QUANTITIES)}, value=judgement.quantity, else_=-1),
+        judgement.quantity == "class",
         judgement.wrong,
         _severity(judgement.verdict),
     )
     with database.read() as connection:
-        results = _table(connection, chosen.order_by(ResultRow.id), _RESULT)
+        results = _table(connection, chosen, _RESULT)
+        # Sorted here: in the order of the rows all of each row would be read, not an index.
+        results = results[np.argsort(results["key"], kind="stable")]
         if not len(results):
             return Columns(results, np.zeros(0, _JUDGEMENT), np.zeros(0, np.int64))
         first, last = int(results["key"][0]), int(results["key"][-1])
@@ -129,9 +129,8 @@ def judge_again(columns: Columns, others: Sequence[OtherLimits]) -> NDArray[np.i
         rows = np.flatnonzero((judged["rule"] == other.rule) & np.isfinite(judged["value"]))
         chosen = judged[rows]
         fresh = _decided(chosen["value"], chosen["above"], other)
-        is_class = chosen["quantity"] == _CLASS
-        if is_class.any():
-            fresh = np.where(is_class, _decided_class(chosen["value"], chosen["wrong"], other), fresh)
+        if chosen["is_class"].any():
+            fresh = np.where(chosen["is_class"], _decided_class(chosen["value"], chosen["wrong"], other), fresh)
         verdict[rows] = fresh
     before, worst = _worst(columns, judged["verdict"]), _worst(columns, verdict)
     # NOT_INSPECTED for another reason than a rule stays, unless a rule says NG.
@@ -167,8 +166,8 @@ def what_if(database: Database, filters: Filters, others: Sequence[OtherLimits],
 
     `most`: flips that are listed; the counts are complete.
     """
+    _check(database, filters, others)
     columns = load_columns(database, filters)
-    _check(columns, others)
     return compared(columns, judge_again(columns, others), most=most)
 
 
@@ -199,14 +198,21 @@ def _share(of: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> Share:
     return Share(count, total, low, high)
 
 
-def _check(columns: Columns, others: Sequence[OtherLimits]) -> None:
+def _check(database: Database, filters: Filters, others: Sequence[OtherLimits]) -> None:
     """Refuse a number that means no rule, or several, in this selection."""
+    everywhere = select(JudgementRow.rule, JudgementRow.quantity).distinct()
+    everywhere = everywhere.where(JudgementRow.rule.in_([other.rule for other in others]))
+    chosen = matching(everywhere.join(ResultRow, ResultRow.id == JudgementRow.result_id), filters)
+    with database.read() as connection:
+        found = connection.execute(everywhere).all()  # of all inspections, which needs no look at each of them
+        if len(found) != len({other.rule for other in others}):
+            found = connection.execute(chosen).all()
     for other in others:
-        quantities = np.unique(columns.judgements["quantity"][columns.judgements["rule"] == other.rule])
-        if len(quantities) != 1:
+        count = sum(rule == other.rule for rule, _ in found)
+        if count != 1:
             raise ConfigError(
                 "Rule {rule} means {count} different quantities in this selection.",
                 remedy="Choose inspections of one recipe revision.",
                 rule=other.rule,
-                count=len(quantities),
+                count=count,
             )
