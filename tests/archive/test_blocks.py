@@ -13,7 +13,7 @@ from inspector.archive.filters import Filters
 from inspector.archive.store.blocks import block, blocks_of, gaps_before, keys_between, neighbour, newest_key, place_of
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.query import Order, count, every, page
-from inspector.bench.archiving.speed import fill
+from inspector.bench.archiving.generated import fill
 from tests.archive.recorded import record_run
 
 COUNT = 450
@@ -73,11 +73,11 @@ def test_what_filters_mean(filled: Database) -> None:
     assert count(filled, Filters(text="L0")) == COUNT  # the lot
     assert count(filled, Filters(text="%")) == 0
     assert count(filled, Filters(keys=(rows[3]["id"], rows[9]["id"]))) == 2
-    near = [row for row in rows if row["margin"] >= 0.1]
+    near = [row for row in rows if row["margin"] > 0.1]
     assert count(filled, Filters(margin_above=0.1)) == len(near)
-    # The value of the only rule is the score: it is what the brightness was made of.
+    # The brightness was made of the value of the only rule.
     scores = [(row["brightness"] - 80) / 20 for row in rows]
-    between = sum(0.25 <= score <= 0.75 for score in scores)
+    between = sum(0.25 < score < 0.75 for score in scores)
     assert count(filled, Filters(score_above=0.25, score_below=0.75)) == between
 
 

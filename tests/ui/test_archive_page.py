@@ -18,7 +18,7 @@ from inspector.archive.filters import Filters
 from inspector.archive.store.database import open_database
 from inspector.archive.store.models import SchemaVersion
 from inspector.archive.store.query import every, keys_of_part, result_of
-from inspector.bench.archiving.speed import fill
+from inspector.bench.archiving.generated import fill
 from inspector.core.types import Inspection
 from inspector.ui.archive.asking import ArchiveSource
 from inspector.ui.archive.page import ArchivePage

@@ -5,12 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import GapRow, ImageRow, JudgementRow, ResultRow, key_of
-from inspector.archive.store.query import PAGE, Order, count, in_order, order_key, page
+from inspector.archive.store.query import PAGE, Order, count, page
+from inspector.archive.store.selection import matching
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ class Gap:
 
 def blocks_of(database: Database, filters: Filters, order: Order, *, size: int = PAGE) -> Blocks:
     """Divide a list into blocks of `size`. Raises StorageError."""
-    key, down = order_key(filters, order), order == "newest"
+    key, down = _key(order), order == "newest"
     ordered = (key.desc(), ResultRow.id.desc()) if down else (key, ResultRow.id)
     number = func.row_number().over(order_by=ordered).label("number")
-    numbered = in_order(select(key.label("place"), ResultRow.id.label("id"), number), filters, order).subquery()
+    numbered = _meant(select(key.label("place"), ResultRow.id.label("id"), number), filters, order).subquery()
     first = select(numbered.c.place, numbered.c.id).where(numbered.c.number % size == 1 % size).order_by(numbered.c.number)
     with database.read() as connection:
         found = connection.execute(first).all()
@@ -92,9 +93,9 @@ def deciding_cameras(database: Database, keys: Collection[int]) -> dict[int, str
 def keys_between(database: Database, blocks: Blocks, first: int, last: int) -> list[int]:
     """Return the keys of the inspections at these places, both included."""
     start = first // blocks.size
-    query = in_order(select(ResultRow.id), blocks.filters, blocks.order)
-    query = _after(query, blocks.filters, blocks.order, blocks.starts[start])
-    key, down = order_key(blocks.filters, blocks.order), blocks.order == "newest"
+    query = _meant(select(ResultRow.id), blocks.filters, blocks.order)
+    query = _after(query, blocks.order, blocks.starts[start])
+    key, down = _key(blocks.order), blocks.order == "newest"
     query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id)
     with database.read() as connection:
         keys = connection.execute(query.limit(last - start * blocks.size + 1)).scalars().all()
@@ -107,12 +108,12 @@ def neighbour(database: Database, blocks: Blocks, of: int, *, verdict: str, back
     if filters.verdict not in ("", verdict):
         return None
     narrowed = replace(filters, verdict=verdict)
-    key, down = order_key(filters, order), (order == "newest") != back
+    key, down = _key(order), (order == "newest") != back
     here = keys_between(database, blocks, of, of)
     if not here:
         return None
     place = rows_of(database, here)[here[0]]["margin" if order == "margin" else "creation_time"]
-    query = in_order(select(key.label("place"), ResultRow.id), narrowed, order)
+    query = _meant(select(key.label("place"), ResultRow.id), narrowed, order)
     mine, there = tuple_(key, ResultRow.id), tuple_(literal(place), literal(here[0]))
     query = query.where(mine < there if down else mine > there)
     query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(1)
@@ -125,9 +126,9 @@ def neighbour(database: Database, blocks: Blocks, of: int, *, verdict: str, back
 
 def place_of(database: Database, blocks: Blocks, at: tuple[float, int]) -> int:
     """Return how many inspections of a list come before this one, by what it is ordered by."""
-    key = tuple_(order_key(blocks.filters, blocks.order), ResultRow.id)
+    key = tuple_(_key(blocks.order), ResultRow.id)
     start, there = tuple_(*map(literal, blocks.starts[0])), tuple_(*map(literal, at))
-    query = in_order(select(func.count()).select_from(ResultRow), blocks.filters, blocks.order)
+    query = _meant(select(func.count()).select_from(ResultRow), blocks.filters, blocks.order)
     newest = blocks.order == "newest"
     query = query.where(key > there, key < start) if newest else query.where(key < there, key > start)
     with database.read() as connection:
@@ -154,10 +155,20 @@ def gaps_before(database: Database) -> dict[int, Gap]:
 
 def _count(database: Database, filters: Filters, order: Order) -> int:
     with database.read() as connection:
-        query = in_order(select(func.count()).select_from(ResultRow), filters, order)
+        query = _meant(select(func.count()).select_from(ResultRow), filters, order)
         return int(connection.execute(query).scalar_one())
 
 
-def _after(query: Any, filters: Filters, order: Order, after: tuple[float, int]) -> Any:  # noqa: ANN401 - a query
-    here, there = tuple_(order_key(filters, order), ResultRow.id), tuple_(*map(literal, after))
+def _key(order: Order) -> ColumnElement[Any]:
+    return ResultRow.margin if order == "margin" else ResultRow.creation_time  # type: ignore[return-value]
+
+
+def _meant(query: Select[*tuple[Any, ...]], filters: Filters, order: Order) -> Select[*tuple[Any, ...]]:
+    """Restrict a query to the inspections that have a place in this order."""
+    query = matching(query, filters)
+    return query.where(ResultRow.margin.is_not(None)) if order == "margin" else query
+
+
+def _after(query: Any, order: Order, after: tuple[float, int]) -> Any:  # noqa: ANN401 - a query
+    here, there = tuple_(_key(order), ResultRow.id), tuple_(*map(literal, after))
     return query.where(here < there if order == "newest" else here > there)

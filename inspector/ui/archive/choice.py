@@ -10,18 +10,18 @@ from typing import Any, Final
 from inspector.archive.filters import Filters
 
 PERIODS: Final = ("", "hour", "today", "yesterday", "week", "month", "dates")
-# A column of the archive that is counted, by the name of its filter.
+# The column of the archive whose values are counted, by the name of its filter.
 COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "verdict": "verdict",
         "truth": "human_verdict",
         "recipe": "product_id",
         "rule": "rule",
+        "class_name": "class_name",
         "lot": "lot",
         "shift": "shift",
         "operator": "operator",
         "bundle": "internal_configuration_id",
-        "simulated": "is_simulated",
     }
 )
 NUMBERS: Final = ("score_above", "score_below", "margin_above", "margin_below")

@@ -25,9 +25,10 @@ def counts_of(archive: Archive, choice: Choice, name: str, now: datetime) -> Cou
         periods = [period for period in PERIODS if period != "dates"]
         numbers = {one: count(archive.database, choice.with_value("period", one).filters(now)) for one in periods}
         return Counts(name, numbers, {})
+    if name == "simulated":
+        both = {one: count(archive.database, choice.with_value(name, one).filters(now)) for one in ("no", "yes")}
+        return Counts(name, both, {})
     without = choice.with_value(name, "")
-    if name == "rule":
-        without = without.with_value("class_name", "")
     found = facet(archive.database, without.filters(now), COLUMNS[name])
     return Counts(name, found, _bundles(archive, found) if name == "bundle" else {})
 

@@ -160,8 +160,6 @@ class FilterPanel(Themed, QFrame):
         """Show the numbers of one filter."""
         self._counts[counts.name] = counts
         self._fill_box(counts.name)
-        if counts.name == "rule":
-            self._fill_box("class_name")
 
     def set_saved(self, names: Sequence[str]) -> None:
         """Offer these saved choices."""
@@ -221,17 +219,13 @@ class FilterPanel(Themed, QFrame):
 
     def _values(self, name: str) -> dict[str, str]:
         """Return the texts of a filter's values, "" first."""
-        counts = self._counts.get("rule" if name == "class_name" else name)
+        counts = self._counts.get(name)
         numbers = {} if counts is None else dict(counts.numbers)
         if name == "period":
             return {one: self._numbered(self._word(name, one), numbers.get(one)) for one in PERIODS}
         if name == "truth":
             some = sum(number for value, number in numbers.items() if value)
             numbers = {"yes": some, "no": numbers.get("", 0), **{one: numbers.get(one, 0) for one in ("OK", "NG")}}
-        elif name == "simulated":
-            numbers = {"no": numbers.get("", 0), "yes": numbers.get("yes", 0)}
-        elif name == "class_name":
-            numbers = _by_class(numbers)
         total = sum(numbers.values()) if name != "truth" else numbers["yes"] + numbers["no"]
         shown = {value: number for value, number in numbers.items() if value}
         all_ = None if name in ("rule", "class_name") or counts is None else total
@@ -319,13 +313,4 @@ class FilterPanel(Themed, QFrame):
         self.remove.setIcon(theme.icon("trash"))
 
 
-COUNTED: Final = ("verdict", "truth", "period", *(name for name in COLUMNS if name not in ("verdict", "truth")))
-
-
-def _by_class(rules: Mapping[str, int]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for rule, number in rules.items():
-        kind = rule.partition(" ")[2]
-        if kind and kind != "-":
-            found[kind] = found.get(kind, 0) + number
-    return found
+COUNTED: Final = ("verdict", "truth", "period", "simulated", *(name for name in COLUMNS if name not in ("verdict", "truth")))
