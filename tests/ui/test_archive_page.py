@@ -1,5 +1,7 @@
 """The archive page as an operator and an engineer use it, on archives that a line left behind."""
 
+import csv
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -14,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from sqlalchemy import update
 
 from inspector.archive.archive import opened_archive
+from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import open_database
 from inspector.archive.store.models import SchemaVersion
@@ -22,9 +25,11 @@ from inspector.bench.archiving.generated import fill
 from inspector.core.types import Inspection
 from inspector.ui.archive.asking import ArchiveSource
 from inspector.ui.archive.page import ArchivePage
+from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
 from tests.ui.pressing import press
+from tests.ui.test_clipping import clipped
 
 BAD = (0, 7, 14, 21)
 
@@ -291,3 +296,110 @@ def test_what_is_damaged_is_said_in_one_sentence(
     away = show(archive, url="postgresql://nobody@127.0.0.1:1/archive")
     assert "cannot be used" in away.banners.problems()["archive"]
     assert away.isVisible()
+
+
+def test_the_shown_parts_are_handed_on(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, tmp_path: Path
+) -> None:
+    page = show(archive)
+    choose(qtbot, page, "verdict", "NG")
+    page.correction.who.setText("Ann")
+    for index, truth in ((0, "Truly OK"), (1, "Right")):
+        page.gallery.go_to(index)
+        calm(qtbot, page)
+        if truth != "Right":
+            press(page, qtbot, "Wrong")
+        press(page, qtbot, truth)
+        calm(qtbot, page)
+
+    def write(name: str, path: Path) -> str:
+        page.hand_on.write(name, path)
+        qtbot.waitUntil(lambda: page.hand_on.strip.close_button.isVisible(), timeout=20_000)
+        text = page.hand_on.strip.text.text()
+        press(page, qtbot, "Close")
+        return text
+
+    assert write("hold_list", tmp_path / "hold.csv") == f"Written to {tmp_path / 'hold.csv'}"
+    with (tmp_path / "hold.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["part_id"], row["verdict"], row["human_verdict"]) for row in rows] == [
+        ("P0", "NG", ""),
+        ("P7", "NG", ""),
+        ("P14", "NG", "NG"),
+        ("P21", "NG", "OK"),
+    ]
+    write("report", tmp_path / "report.html")
+    assert "P21" in (tmp_path / "report.html").read_text("utf-8")
+    page.gallery.pick({page.parts.entry(0).key})  # type: ignore[union-attr]
+    write("evidence", tmp_path / "evidence")
+    (record,) = (tmp_path / "evidence" / "data").glob("*/record.json")
+    assert json.loads(record.read_text("utf-8"))["part_id"] == "P21"
+    page.gallery.pick(set())
+    assert write("folders", tmp_path / "set") == f"Written to {tmp_path / 'set'}: 2 bad, 2 good"  # two cameras
+    assert "is not empty" in write("folders", tmp_path / "set")
+    with qtbot.waitSignal(page.train_wanted, timeout=20_000) as wanted:
+        page.hand_on.begin("train")
+    (folder,) = wanted.args
+    assert sorted(path.name for path in folder.iterdir()) == ["bad", "good"]
+    choose(qtbot, page, "verdict", "OK")
+    page.hand_on.begin("train")
+    qtbot.waitUntil(lambda: "None of these parts" in page.hand_on.strip.text.text(), timeout=20_000)
+
+
+def test_what_if_lists_the_parts_whose_verdict_flips(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, kept: tuple[Path, list[Inspection]]
+) -> None:
+    with opened_archive(archive) as opened:
+        truths = {"P0": "OK", "P7": "NG", "P14": "NG"}
+        for part, truth in truths.items():
+            correct(opened, keys_of_part(opened.database, part), who="Ann", verdict=truth)
+    page = show(archive)
+    press(page, qtbot, "What if another limit had been set")
+    qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
+    assert page.what_if.rule.currentText() == "1. Score > 0.6"
+    scores = {one.part: one.judgements[0].value for one in kept[1]}
+    bad = sorted(scores[f"P{number}"] for number in BAD)
+    limit = (bad[1] + bad[2]) / 2
+    page.what_if.limit.setText(f"{limit:.6f}")
+    press(page, qtbot, "Judge again")
+    qtbot.waitUntil(lambda: bool(page.gallery.then), timeout=10_000)
+    calm(qtbot, page)
+    then = {one.part: "NG" if scores[one.part] > limit else "OK" for one in kept[1]}
+    flips = [one.part for one in reversed(kept[1]) if then[one.part] != one.verdict]
+    assert {"P11", "P22"} < set(flips)  # without a warning band REVIEW becomes OK
+    assert len(flips) == 4
+    assert listed(page) == flips
+    missed, rejected = sum(then[part] == "OK" for part in ("P7", "P14")), int(then["P0"] == "NG")
+    answer = page.what_if.answer.text()
+    assert f"23 parts judged again, {len(flips)} flip" in answer
+    assert f"Misses among 2 parts that are truly NG: 0 → {missed} (95 %" in answer
+    assert f"False rejects among 1 parts that are truly OK: 1 → {rejected} (95 %" in answer
+    press(page, qtbot, "Close what if")
+    calm(qtbot, page)
+    assert page.total.text() == "23 parts"
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("size", [(1024 - 96, 768), (1366 - 96, 768)])
+def test_every_text_has_room(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, size: tuple[int, int], language: strings.Language
+) -> None:
+    strings.set_language(language)
+    try:
+        page = show(archive)
+        page.resize(*size)
+        page.seek()
+        calm(qtbot, page)
+        wrong = {"gallery": clipped(page)}
+        press(page, qtbot, page.correction.wrong.text())
+        wrong["truths"] = clipped(page)
+        page.what_if_button.click()
+        qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
+        wrong["what if"] = clipped(page)
+        page.open_part(page.gallery.index)
+        calm(qtbot, page)
+        wrong["part"] = clipped(page)
+        assert page.size().toTuple() == size
+    finally:
+        strings.set_language("en")
+    assert {place: texts for place, texts in wrong.items() if texts} == {}

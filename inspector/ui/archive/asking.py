@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal
 
 from inspector.archive.archive import Archive, opened_archive
-from inspector.archive.recording.sinks import archive_folder
+from inspector.archive.recording.journal import archive_folder
 from inspector.core.errors import InspectorError
 from inspector.ui.widgets.work_thread import WorkThread
 

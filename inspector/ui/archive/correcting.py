@@ -82,7 +82,7 @@ class CorrectionBar(Themed, QFrame):
         self.reason.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for field, stretch in ((self.reason, 2), (self.note, 2), (self.who, 1)):
             field.setMinimumHeight(theme.TOUCH)
-            field.setMinimumWidth(theme.SPACING * 11)
+            field.setMinimumWidth(theme.SPACING * 10)
             row.addWidget(field, stretch)
 
     def show_part(

@@ -1,7 +1,7 @@
 """The archive page: filters, the gallery of all inspected parts, an opened part, corrections, and what is made of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,23 +9,27 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from inspector.archive import corrections
 from inspector.archive.archive import Archive
+from inspector.archive.filters import Filters
 from inspector.archive.reading import ReadPart, read_part
 from inspector.archive.store.blocks import Blocks, Gap, blocks_of, gaps_before, keys_between, neighbour, newest_key
-from inspector.archive.store.query import Order, name_of, result_of
+from inspector.archive.store.query import Order, name_of
+from inspector.archive.store.whatif import OtherLimits, WhatIf, what_if
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
-from inspector.core.types import Verdict
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
-from inspector.ui.archive.choice import Choice, saved_choice
-from inspector.ui.archive.correcting import CorrectionBar, Truth
+from inspector.ui.archive.choice import Choice
+from inspector.ui.archive.correcting import CorrectionBar
+from inspector.ui.archive.corrector import Corrector
 from inspector.ui.archive.counting import Counts, counts_of
 from inspector.ui.archive.empty import EmptyArchive
 from inspector.ui.archive.filter_panel import COUNTED, FilterPanel
 from inspector.ui.archive.gallery import Gallery
+from inspector.ui.archive.handing_on import HandingOn
 from inspector.ui.archive.parts import ListedParts
 from inspector.ui.archive.record_view import RecordView
+from inspector.ui.archive.saved_filters import SavedFilters
+from inspector.ui.archive.what_if import WhatIfPanel, rules_of
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.widgets.banner import Banners
@@ -67,11 +71,16 @@ class ArchivePage(Themed, QWidget):
         self.parts = ListedParts(self.reader, self.source, self)
         self.gallery = Gallery(self.parts)
         self.filters, self.record, self.correction = FilterPanel(), RecordView(), CorrectionBar()
+        self.corrector = Corrector(self.correction, self.worker, settings)
+        self.saved_filters = SavedFilters(self.filters, settings)
         self.banners = Banners(self)
         self.empty = EmptyArchive()
         self.total = QLabel()
         self.order = ComboBox()
-        self.refresh_button, self.filter_button = QPushButton(), QPushButton()
+        self.refresh_button, self.filter_button, self.what_if_button = QPushButton(), QPushButton(), QPushButton()
+        self.what_if = WhatIfPanel()
+        self.hand_on = HandingOn(self.source, self.meant, lambda: self.correction.who.text().strip(), self)
+        self._flips: tuple[int, ...] | None = None  # keys of the parts that a what-if lists
         self._newest = 0
         self._listing = False
         self._read: ReadPart | None = None  # the current part, once it was read
@@ -80,13 +89,14 @@ class ArchivePage(Themed, QWidget):
         self._clock.setInterval(_LOOK_MS)
         self._arrange()
         self._connect()
-        self.correction.who.setText(settings.layout.person)
-        self.correction.clear()
-        self._offer_saved()
         self.retranslate()
 
     def _arrange(self) -> None:
-        for button, name in ((self.filter_button, "archive_filter"), (self.refresh_button, "archive_refresh")):
+        for button, name in (
+            (self.filter_button, "archive_filter"),
+            (self.refresh_button, "archive_refresh"),
+            (self.what_if_button, "archive_what_if"),
+        ):
             button.setObjectName(name)
             button.setMinimumHeight(theme.TOUCH)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
@@ -100,6 +110,8 @@ class ArchivePage(Themed, QWidget):
         self.bar.addWidget(self.order)
         self.bar.addWidget(self.refresh_button)
         self.bar.addWidget(self.total, 1)
+        self.bar.addWidget(self.what_if_button)
+        self.bar.addWidget(self.hand_on.button)
         wall = QWidget()
         row = plain(QHBoxLayout(wall))
         row.addWidget(self.filters)
@@ -115,14 +127,17 @@ class ArchivePage(Themed, QWidget):
         layout.setSpacing(theme.SPACING)
         layout.addWidget(self.banners)
         layout.addWidget(self.head)
+        layout.addWidget(self.hand_on.strip)
+        layout.addWidget(self.what_if)
         layout.addWidget(self.stack, 1)
         layout.addWidget(self.correction)
 
     def _connect(self) -> None:
-        self.filters.changed.connect(self.refresh)
-        self.filters.saved.connect(self._save_filters)
-        self.filters.removed.connect(self._remove_filters)
-        self.filters.known.activated.connect(self._use_saved)
+        self.filters.changed.connect(self._on_filters)
+        self.what_if_button.clicked.connect(self._offer_what_if)
+        self.what_if.asked.connect(self._judge_again)
+        self.what_if.closed.connect(self._close_what_if)
+        self.hand_on.train_wanted.connect(self.train_wanted)
         self.filter_button.toggled.connect(self.filters.setVisible)
         self.order.activated.connect(lambda _index: self.refresh())
         self.refresh_button.clicked.connect(lambda: self.refresh())
@@ -134,9 +149,8 @@ class ArchivePage(Themed, QWidget):
         self.parts.changed.connect(self._on_parts)
         self.parts.updated.connect(self._offer_correction)
         self.record.wanted.connect(self._on_step)
-        self.correction.said.connect(self._correct)
-        self.correction.undone.connect(self._undo)
-        self.correction.who.editingFinished.connect(self._keep_name)
+        self.corrector.written.connect(self._on_written)
+        self.corrector.failed.connect(self._say)
         self.banners.retry.connect(lambda _key: self.refresh())
         self._clock.timeout.connect(self._look)
 
@@ -151,15 +165,19 @@ class ArchivePage(Themed, QWidget):
     def choice(self) -> Choice:
         return self.filters.choice
 
-    @property
-    def picked(self) -> Choice:
-        """What an action is about: the picked parts, else all of the list."""
-        picks = self.gallery.picks
-        return Choice(keys=tuple(sorted(picks))) if picks else self.choice
+    def meant(self) -> Filters:
+        """Return what an action is about: the picked parts, else all of the list."""
+        picks = tuple(sorted(self.gallery.picks)) or self._flips
+        choice = self.choice if picks is None else Choice(keys=picks)
+        return choice.filters(datetime.now().astimezone())
+
+    def _on_filters(self) -> None:
+        self.gallery.pick(set())
+        self._close_what_if()
 
     def refresh(self) -> None:
         """List again what the filters leave, and count beside each."""
-        choice, order = self.choice, ORDERS[self.order.currentIndex()]
+        choice, flips, order = self.choice, self._flips, ORDERS[self.order.currentIndex()]
         now = datetime.now().astimezone()
         entry = self.gallery.current()
         self._wanted = entry.key if entry is not None else None
@@ -168,7 +186,7 @@ class ArchivePage(Themed, QWidget):
 
         def read(archive: Archive) -> _List:
             archive.feeder.feed()
-            filters = choice.filters(now)
+            filters = choice.filters(now) if flips is None else Filters(keys=flips or (0,))
             return _List(
                 blocks_of(archive.database, filters, order), gaps_before(archive.database), newest_key(archive.database)
             )
@@ -204,7 +222,7 @@ class ArchivePage(Themed, QWidget):
         self.gallery.begin()
         self._show_total()
         self._read = None
-        self.correction.clear()
+        self._offer_correction()
         if len(self.parts) == 0 and self.stack.currentWidget() is self.record:
             self.show_gallery()
         self.refresh_button.setProperty("role", "")
@@ -241,7 +259,7 @@ class ArchivePage(Themed, QWidget):
         self.head.hide()
         self.empty.show_state(archives=self.settings.preferences.archive == "on", folder=self.source.folder)
         self.stack.setCurrentWidget(self.empty)
-        self.correction.clear()
+        self._offer_correction()
 
     def _look(self) -> None:
         """Look whether there are parts that the list does not have."""
@@ -288,27 +306,7 @@ class ArchivePage(Themed, QWidget):
         self._offer_correction()
 
     def _offer_correction(self) -> None:
-        picks = self.gallery.picks
-        if len(picks) > 1:
-            text = self.tr("{count} parts").format(count=f"{len(picks):,}")
-            classes = self._bad_classes()
-            self.correction.show_part(text, machine=None, truth=None, classes=classes, count=len(picks))
-            return
-        entry = self.gallery.current()
-        if entry is None:
-            self.correction.clear()
-            return
-        truth = entry.row["human_verdict"]
-        self.correction.show_part(
-            entry.row["part_id"],
-            machine=Verdict(entry.row["verdict"]),
-            truth=Verdict(truth) if truth else None,
-            classes=self._bad_classes(),
-        )
-
-    def _bad_classes(self) -> tuple[str, ...]:
-        read = self._read
-        return () if read is None else tuple(name for name in read.classes if name not in read.good)
+        self.corrector.offer(self.gallery.current(), self.gallery.picks, self._read)
 
     def open_part(self, index: int) -> None:
         """Look at a part."""
@@ -379,90 +377,37 @@ class ArchivePage(Themed, QWidget):
             self._say,
         )
 
-    # Corrections
+    # What if
 
-    def _correct(self, truth: Truth) -> None:
-        keys = sorted(self.gallery.picks) if len(self.gallery.picks) > 1 else self._current_keys()
-        who = self.correction.who.text().strip()
-        if not keys:
+    def _offer_what_if(self) -> None:
+        filters = self.choice.filters(datetime.now().astimezone())
+        self.worker.ask(
+            "rules", lambda archive: rules_of(archive, filters), lambda rules: self.what_if.show_rules(rules or []), self._say
+        )
+
+    def _judge_again(self, other: OtherLimits) -> None:
+        filters = self.choice.filters(datetime.now().astimezone())
+        self.worker.ask("what if", lambda archive: what_if(archive.database, filters, [other]), self._on_what_if, self._say)
+
+    def _on_what_if(self, found: WhatIf | None) -> None:
+        if found is None:
             return
-        self._keep_name()
+        self.what_if.show_answer(found)
+        self.gallery.then = {key: then for key, _, then in found.flips}
+        self._flips = tuple(self.gallery.then)
+        self.refresh()
 
-        def write(archive: Archive) -> list[int]:
-            by_verdict: dict[str, list[int]] = {}
-            for key in keys:
-                said = truth.verdict or Verdict(result_of(archive.database, key)["verdict"])
-                by_verdict.setdefault(said.value, []).append(key)
-            for verdict, group in by_verdict.items():
-                corrections.correct(
-                    archive, group, who=who, verdict=verdict, class_name=truth.class_name, reason=truth.reason, note=truth.note
-                )
-            return keys
+    def _close_what_if(self) -> None:
+        self.what_if.hide()
+        self.gallery.then, self._flips = {}, None
+        self.refresh()
 
-        self._write(write)
-
-    def _undo(self) -> None:
-        keys, who = self._current_keys(), self.correction.who.text().strip()
-        if not keys:
-            return
-
-        def write(archive: Archive) -> list[int]:
-            corrections.undo(archive, keys[0], who=who)
-            return keys
-
-        self._write(write)
-
-    def _write(self, work: Callable[[Archive], list[int]]) -> None:
-        self.worker.ask(f"write {id(work)}", work, self._on_written, self._say)
-
-    def _on_written(self, keys: list[int] | None) -> None:
+    def _on_written(self, keys: tuple[int, ...]) -> None:
         self.banners.clear("archive")
-        self.correction.note.clear()
-        self.parts.update_rows(keys or [])
-        if self._read is not None and self._read.found["id"] in (keys or ()):
+        self.parts.update_rows(keys)
+        if self._read is not None and self._read.found["id"] in keys:
             self._read_part(self._read.found["id"])
-        now = datetime.now().astimezone()
-        self._count(self.choice, "truth", now)
-        reasons = [self.correction.reason.itemText(row) for row in range(self.correction.reason.count())]
-        given = self.correction.reason.currentText().strip()
-        if given and given not in reasons:
-            self.correction.set_reasons([given, *reasons])
-        self.correction.reason.setEditText("")
-
-    def _current_keys(self) -> list[int]:
-        entry = self.gallery.current()
-        return [] if entry is None else [entry.key]
-
-    def _keep_name(self) -> None:
-        person = self.correction.who.text().strip()
-        if person != self.settings.layout.person:
-            self.settings.remember(replace(self.settings.layout, person=person))
-
-    # Saved filters
-
-    def _saved(self) -> dict[str, str]:
-        pairs = (text.partition("\n") for text in self.settings.layout.filters)
-        return {name: choice for name, _, choice in pairs}
-
-    def _keep_saved(self, saved: dict[str, str]) -> None:
-        kept = tuple(f"{name}\n{choice}" for name, choice in saved.items())
-        self.settings.remember(replace(self.settings.layout, filters=kept))
-        self._offer_saved()
-
-    def _offer_saved(self) -> None:
-        self.filters.set_saved(list(self._saved()))
-
-    def _save_filters(self, name: str) -> None:
-        name = " ".join(name.split())
-        self._keep_saved(self._saved() | {name: self.choice.as_text()})
-
-    def _remove_filters(self, name: str) -> None:
-        self._keep_saved({known: choice for known, choice in self._saved().items() if known != name})
-
-    def _use_saved(self, _index: int) -> None:
-        text = self._saved().get(self.filters.known.currentText())
-        if text is not None:
-            self.filters.show_choice(saved_choice(text), tell=True)
+        self._count(self.choice, "truth", datetime.now().astimezone())
 
     # Problems, keys, show and close
 
@@ -510,6 +455,7 @@ class ArchivePage(Themed, QWidget):
         self._clock.stop()
         for thread in (self.worker, self.reader, self.counter):
             thread.end()
+        self.hand_on.end()
         self.parts.pictures.end()
         self.record.close_workers()
         self.source.close()
@@ -520,6 +466,9 @@ class ArchivePage(Themed, QWidget):
         self.filter_button.setAccessibleName(self.tr("Filters"))
         self.refresh_button.setText(self.tr("Refresh"))
         self.refresh_button.setAccessibleName(self.tr("Refresh"))
+        self.what_if_button.setText(self.tr("What if"))
+        self.what_if_button.setAccessibleName(self.tr("What if another limit had been set"))
+        self.hand_on.retranslate()
         self.order.setAccessibleName(self.tr("Order"))
         words = {
             "newest": self.tr("Newest first"),
@@ -532,5 +481,7 @@ class ArchivePage(Themed, QWidget):
         self.restyle()
 
     def restyle(self) -> None:
+        self.what_if_button.setIcon(theme.icon("compare"))
+        self.hand_on.button.setIcon(theme.icon("save"))
         self.refresh_button.setIcon(theme.icon("retry"))
         self.filter_button.setIcon(theme.icon("sort", "on_accent" if self.filter_button.isChecked() else "text"))
