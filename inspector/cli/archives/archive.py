@@ -35,7 +35,7 @@ def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def select(**options: Any) -> Any:  # noqa: ANN401 - whatever the command returns
-        chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
+        chosen = {field.name: options.pop(field.name) for field in fields(Filters) if field.name in options}
         filters = Filters(**{name: value for name, value in chosen.items() if value is not None})
         return command(filters=filters, **options)
 
@@ -44,15 +44,21 @@ def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--simulated/--real", default=None, help="Only parts of the demo line, or only real ones."),
         click.option("--brightness-above", type=float, help="Only brighter frames."),
         click.option("--brightness-below", type=float, help="Only darker frames."),
+        click.option("--score-above", type=float, help="Only those whose value nearest to its limit is above this."),
+        click.option("--score-below", type=float, help="Only those whose value nearest to its limit is below this."),
+        click.option("--margin-above", type=click.FloatRange(0), help="Only those farther from every limit than this share."),
         click.option("--margin-below", type=click.FloatRange(0), help="Only those nearer to a limit than this share of it."),
         click.option("--quantity", help="Only those in which a rule on this quantity fired."),
         click.option("--station", help="Name of the station."),
         click.option("--operator", help="Who ran the line."),
         click.option("--shift", help="Name of the shift."),
+        click.option("--class-name", help="Class for which the rule decided."),
         click.option("--rule", help='Quantity and class of the rule that decided, for example "score scratch".'),
         click.option("--bundle", help="Fingerprint of a bundle that judged, or a piece of it."),
         click.option("--recipe", help="Name of the recipe."),
         click.option("--lot", help="Name of the lot."),
+        click.option("--material", help="Number of the product that is written on the part."),
+        click.option("--serial", help="Serial number that is written on the part."),
         click.option("--part", help="Id of the part."),
         click.option("--human-verdict", type=_VERDICT, help="What a person said."),
         click.option("--verdict", type=_VERDICT, help="What the machine said."),

@@ -1,4 +1,4 @@
-"""`inspector archive evidence | backup | restore | import | hold | release | retention | events`."""
+"""`inspector archive evidence | backup | restore | import | hold | release | retention | events | take-back`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +179,21 @@ def events(obj: Opened, *, limit: int, as_json: bool) -> int:
     return 0
 
 
+@click.command("take-back")
+@click.argument("revision")
+@click.pass_obj
+def take_back(obj: Opened, *, revision: str) -> int:
+    """Lead the tables back to an earlier REVISION, before an earlier version of this program is used again.
+
+    Records, corrections and counts stay. The next command of this version leads them to the newest again.
+    """
+    from inspector.archive.store import database
+
+    with obj() as opened:
+        database.take_back(opened.database, revision)
+    return 0
+
+
 def keys_of(opened: Archive, name: str) -> list[int]:
     """Return the inspections with this result id, or of this part, oldest first. Raises ConfigError if there are none."""
     from inspector.archive.store.query import key_of_name, keys_of_part
@@ -204,4 +219,4 @@ def _say_copied(copied: Any, as_json: bool) -> int:  # noqa: ANN401 - of a modul
     return 0 if proof.sound else 1
 
 
-KEEPING = (evidence, backup, restore, import_, hold, release, retention, events)
+KEEPING = (evidence, backup, restore, import_, hold, release, retention, events, take_back)
