@@ -1,0 +1,49 @@
+"""Chunks of parts on the workers of a dask cluster, each of which has this program and reaches the archive's folder."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from inspector.archive.rejudging.chunk import Judged, Order, StoredPart, judge_chunk
+from inspector.core.errors import ConfigError
+
+_AHEAD: Final = 2  # chunks of each worker thread: one that it judges, one that waits for it
+_CONNECT_S: Final = 10.0
+_RETRIES: Final = 2  # of a chunk whose worker died
+
+
+def judge_on_cluster(address: str, order: Order, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[list[Judged]]:
+    """Yield what is said of each chunk, in the order in which they are done.
+
+    Raises ConfigError if the cluster is not there, and what `judge_chunk` raises.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "Judging on several computers needs the package distributed.",
+            remedy='Install it: uv pip install "inspector[cluster]".',
+        ) from error
+    try:
+        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "The cluster {address} does not answer: {detail}.",
+            remedy="Start it with dask-scheduler and dask-worker, on a network that you trust.",
+            address=address,
+            detail=str(error) or type(error).__name__,
+        ) from error
+    with client:
+        waiting = iter(chunks)
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise ConfigError("The cluster {address} has no workers.", remedy="Start one with dask-worker.", address=address)
+
+        def submit(count: int) -> list[object]:
+            return [client.submit(judge_chunk, order, chunk, pure=False, retries=_RETRIES) for chunk in islice(waiting, count)]
+
+        running = as_completed(submit(_AHEAD * threads), loop=client.loop)
+        for future in running:
+            yield future.result()
+            for more in submit(1):
+                running.add(more)
