@@ -1,5 +1,6 @@
 """Archived images judged again by another recipe: only flips, each part once, whatever interrupts it."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,12 +15,10 @@ from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.recording.sinks import archive_sinks
-from inspector.archive.rejudging.chunk import close_opened
 from inspector.archive.rejudging.job import rejudge
 from inspector.archive.store import rejudgements
 from inspector.archive.store.query import events, every
 from inspector.bench.frames import demo_frames
-from inspector.core.errors import ConfigError
 from inspector.core.types import Frame
 from inspector.inspection.status import StationStatus
 from inspector.recipes.automatic import CAMERA, recipe_for
@@ -32,6 +31,14 @@ from inspector.station.part_inspector import PartInspector
 from tests.archive.test_line import _parts, _run
 from tests.station.fakes import Behaviour, recipe_of
 
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
 TOTAL = 24  # parts; 5 and 17 are NG, every part's image is kept
 
 
@@ -41,7 +48,6 @@ def opened(behaviour: Behaviour, bundle: str, tmp_path: Path) -> Iterator[Archiv
     _run(bundle, archive_sinks(folder=tmp_path / "archive"), _parts({5, 17}, TOTAL), archive=settings)
     with opened_archive(tmp_path / "archive") as archive:
         yield archive
-    close_opened()
 
 
 def _lenient(bundle: str) -> Recipe:
@@ -89,24 +95,7 @@ def test_what_was_interrupted_goes_on_and_each_part_is_judged_once(
     assert behaviour.closed == behaviour.opened, "engines were left open"
 
 
-def test_on_a_cluster_as_on_this_computer(
-    opened: Archive, bundle: str, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(rejudgements, "CHUNK", 4)
-    behaviour.batches.clear()
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None
-    ) as cluster:
-        made = rejudge(opened, Filters(), _lenient(bundle), cluster=cluster.scheduler_address)
-        address = cluster.scheduler_address
-    assert (made.judged, sum(behaviour.batches)) == (TOTAL, TOTAL)
-    assert [before for _, before, _ in made.found.flips] == ["NG", "NG"]
-    with pytest.raises(ConfigError, match=f"The cluster {address} does not answer"):
-        rejudge(opened, Filters(part="P1"), _lenient(bundle), cluster=address)
-
-
-def test_the_command_judges_with_the_shipped_bundle_as_predict_does(tmp_path: Path) -> None:
+def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_a_cluster(tmp_path: Path) -> None:
     folder, model = tmp_path / "archive", find_bundle("window-state")
     pictures, _ = demo_frames("classification", 12, seed=3)
     recipe = recipe_for([model], "simulated").model_copy(update={"archive": ArchiveModel(ok_every=1)})
@@ -120,9 +109,25 @@ def test_the_command_judges_with_the_shipped_bundle_as_predict_does(tmp_path: Pa
             outputs.part_opened(made.sequence, made.part)
             outputs.put([made], wait=True)
     outputs.close(status)
-    command = ["archive", "--folder", str(folder), "rejudge", "--model", "window-state", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "inspector", *command], capture_output=True, text=True, check=True, timeout=100
-    )
+    of = [sys.executable, "-m", "inspector", "archive", "--folder", str(folder)]
+    command = [*of, "rejudge", "--model", "window-state", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     found = json.loads(done.stdout)
     assert (found["judged"], found["failed"], found["flips"]) == (12, 0, [])
+    if importlib.util.find_spec("distributed") is None:
+        return
+    with opened_archive(folder) as archive, archive.database.write() as connection:
+        left = connection.exec_driver_sql("DELETE FROM rejudged WHERE result_id % 4").rowcount
+    with subprocess.Popen([sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip()
+        both = [*command, "--cluster", address]
+        done = subprocess.run(both, capture_output=True, text=True, check=True, timeout=100)
+        cluster.stdin.close()
+    shared = json.loads(done.stdout)
+    assert 0 < left < len(pictures)
+    assert shared == {**found, "judged": left}
+    gone = subprocess.run([*both, "--part", "P1"], capture_output=True, text=True, check=False, timeout=100)
+    assert gone.returncode != 0
+    assert f"The cluster {address} does not answer" in gone.stderr

@@ -1,13 +1,14 @@
 """`inspector archive`: what the station remembers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from inspector.archive.archive import opened_archive
+from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.filters import Filters
 from inspector.cli.archives.again import rejudge, what_if
 from inspector.cli.archives.keep import JSON, KEEPING, Opened, keys_of
@@ -116,19 +117,23 @@ def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
 
 @archive.command()
 @selecting
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="HTML file to write.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="A day of this computer's calendar.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write: .html, .pdf (A4) or .csv.")
 @JSON
 @click.pass_obj
-def report(obj: Opened, *, filters: Filters, out: Path | None, as_json: bool) -> int:
-    """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections."""
-    from inspector.archive.report import report_html, report_of
+def report(obj: Opened, *, filters: Filters, day: datetime | None, out: Path | None, as_json: bool) -> int:
+    """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections, stops, images."""
+    from inspector.archive.report import report_of
 
+    write = None if out is None else _writer(out)
     if filters.simulated is None:
         filters = replace(filters, simulated=False)  # simulated parts never count
+    if day is not None:
+        filters = replace(filters, since=day.astimezone(UTC), until=(day + timedelta(days=1)).astimezone(UTC))
     with obj() as opened:
         found = report_of(opened, filters)
-    if out is not None:
-        write_atomically(out, utf8(report_html(found)).encode())
+        if out is not None and write is not None:
+            write_atomically(out, write(opened, found))
     if as_json:
         say_json(asdict(found))
         return 0
@@ -220,6 +225,23 @@ def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
     for name, number in sorted(counts.items()):
         say(f"{number:>6}  {name}")
     return 0
+
+
+def _writer(out: Path) -> Callable[[Archive, Any], bytes]:
+    """Return what makes a report of the kind that the file's name says."""
+    from inspector.archive.reports.page import report_html
+    from inspector.archive.reports.paper import report_pdf
+    from inspector.archive.reports.sections import pictures
+    from inspector.archive.reports.table import report_rows
+
+    kinds: dict[str, Callable[[Archive, Any], bytes]] = {
+        ".html": lambda archive, found: utf8(report_html(found, pictures(archive, found))).encode(),
+        ".pdf": lambda archive, found: report_pdf(found, pictures(archive, found)),
+        ".csv": lambda _, found: utf8(table_text(report_rows(found))).encode("utf-8-sig"),
+    }
+    if out.suffix.lower() not in kinds:
+        raise click.BadParameter(f"the name of a report ends with {', '.join(kinds)}")
+    return kinds[out.suffix.lower()]
 
 
 def _line(facts: Mapping[str, Any]) -> str:
