@@ -40,10 +40,10 @@ def _read(frame: Frame, model: CodeModel) -> tuple[dict[str, str], Message | Non
     values = {"text": code.text, "symbology": code.format.name}
     if code.content_type != zxingcpp.ContentType.GS1:
         return {**values, "serial_number": code.text.strip()}, None
-    said, problem = _gs1(code.bytes.decode("ascii", "replace"))
-    if problem is not None:
-        problem = message("The code that {camera} sees is not valid: {detail}", camera=frame.camera, detail=problem)
-    return {**values, **said}, problem
+    said, detail = _gs1(code.bytes.decode("ascii", "replace"))
+    if detail is not None:
+        return values, message("The code that {camera} sees is not valid: {detail}", camera=frame.camera, detail=detail)
+    return {**values, **said}, None
 
 
 def _gs1(text: str) -> tuple[dict[str, str], str | None]:

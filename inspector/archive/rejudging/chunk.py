@@ -16,7 +16,7 @@ from inspector.core.errors import ConfigError, EngineError, InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame
 from inspector.inspection.batch_inference import BatchInference
-from inspector.inspection.parts import Part, capture_of, conclude
+from inspector.inspection.parts import Part, PartResult, capture_of, conclude
 from inspector.inspection.program import load_program
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import margin
@@ -117,13 +117,14 @@ class Rejudger:
         parts = [part for _, part in read if isinstance(part, Part)]
         results = iter(self._inference.analyse(parts))
         if self._problem is not None:
-            raise EngineError(self._problem.template, **self._problem.values)
-        return [self._said(stored, part if isinstance(part, Message) else (part, next(results))) for stored, part in read]
+            raise EngineError("The engine failed while archived parts were judged: {why}", why=self._problem)
+        return [
+            Judged(stored.key, "", part.text) if isinstance(part, Message) else self._said(stored, part, next(results))
+            for stored, part in read
+        ]
 
-    def _said(self, stored: StoredPart, found: Any) -> Judged:  # noqa: ANN401 - a message, or a part with its result
-        if isinstance(found, Message):
-            return Judged(stored.key, "", found.text)
-        inspection = conclude(*found, self._program)
+    def _said(self, stored: StoredPart, part: Part, result: PartResult) -> Judged:
+        inspection = conclude(part, result, self._program)
         reason = inspection.reasons[0].text if inspection.reasons else ""
         return Judged(stored.key, inspection.verdict.value, reason, margin(inspection.predictions, inspection.judgements))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from inspector.archive.rejudging.chunk import Judged, Order, StoredPart, judge_chunk
 from inspector.core.errors import ConfigError
@@ -18,14 +18,15 @@ def judge_on_cluster(address: str, order: Order, chunks: Iterable[Sequence[Store
     Raises ConfigError if the cluster is not there, and what `judge_chunk` raises.
     """
     try:
-        from distributed import Client, as_completed
+        import distributed
     except ModuleNotFoundError as error:
         raise ConfigError(
             "Judging on several computers needs the package distributed.",
             remedy='Install it: uv pip install "inspector[cluster]".',
         ) from error
+    dask: Any = distributed  # its functions have no annotations
     try:
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = dask.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(
             "The cluster {address} does not answer: {detail}.",
@@ -39,10 +40,10 @@ def judge_on_cluster(address: str, order: Order, chunks: Iterable[Sequence[Store
         if not threads:
             raise ConfigError("The cluster {address} has no workers.", remedy="Start one with dask-worker.", address=address)
 
-        def submit(count: int) -> list[object]:
+        def submit(count: int) -> list[Any]:
             return [client.submit(judge_chunk, order, chunk, pure=False, retries=_RETRIES) for chunk in islice(waiting, count)]
 
-        running = as_completed(submit(_AHEAD * threads), loop=client.loop)
+        running = dask.as_completed(submit(_AHEAD * threads), loop=client.loop)
         for future in running:
             yield future.result()
             for more in submit(1):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -48,7 +48,7 @@ def count_inserted(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
     _add(connection, Counter((row["category_id"], row["verdict"], "", row["creation_time"] // HOUR_US) for row in rows))
 
 
-def count_corrected(connection: Connection, row: Row[Any], human_verdict: str | None) -> None:
+def count_corrected(connection: Connection, row: Any, human_verdict: str | None) -> None:  # noqa: ANN401 - a row
     """Count an inspection under another human verdict. `row`: as it was."""
     hour = row.creation_time // HOUR_US
     before, after = ((row.category_id, row.verdict, said or "", hour) for said in (row.human_verdict, human_verdict))
@@ -158,7 +158,8 @@ def _counted(connection: Connection, *meant: ColumnElement[bool]) -> Counter[tup
     """Count inspections one by one."""
     columns = ResultRow.category_id, ResultRow.verdict, _HUMAN
     if connection.dialect.name == "sqlite":  # which sorts what it groups: counting here is many times faster
-        return Counter(connection.execute(select(*columns).where(*meant)).cursor)  # type: ignore[arg-type]
+        rows: Any = connection.execute(select(*columns).where(*meant)).cursor
+        return Counter(rows)
     grouped = select(*columns, func.count()).where(*meant).group_by(*columns)
     return Counter({(row[0], row[1], row[2]): row[3] for row in connection.execute(grouped)})
 

@@ -89,7 +89,7 @@ class WhatIf:
     false_rejects: tuple[Share, Share]
 
 
-def result_columns() -> tuple[ColumnElement[Any], ...]:
+def result_columns() -> tuple[Any, ...]:
     """Return key, severity of the machine's verdict, and of the human one; -1 for none."""
     return ResultRow.id, _severity(ResultRow.verdict), _severity(ResultRow.human_verdict)
 
