@@ -26,7 +26,7 @@ CHUNK: Final = 64  # parts that one computer is given at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RejudgeRequest:
     """What judges again: the recipe as JSON, the folder that its bundles are searched from, and the archive's folder.
 
     `bundles`: fingerprints that the bundles must have, on whichever computer.
@@ -49,7 +49,7 @@ class StoredPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Rejudged:
     """What is said of a part now. `verdict` "": its images could not be judged, for `reason`."""
 
     key: int
@@ -61,11 +61,11 @@ class Judged:
 class Rejudger:
     """Judges archived parts by a recipe, with the variants that are tuned for this computer. Used by one thread."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, request: RejudgeRequest) -> None:
         """Verify the bundles and open the engines. Raises ConfigError or EngineError."""
-        self._archive = order.archive
-        program = load_program(Recipe.model_validate_json(order.recipe), order.base)
-        if order.bundles and sorted(set(program.judged_by.bundles.values())) != list(order.bundles):
+        self._archive = request.archive
+        program = load_program(Recipe.model_validate_json(request.recipe), request.base)
+        if request.bundles and sorted(set(program.judged_by.bundles.values())) != list(request.bundles):
             raise ConfigError("The bundles on {computer} are not those that were asked for.", computer=platform.node())
         self._program = decide(program, test_s=None).apply(program)
         self._problem: Message | None = None
@@ -73,7 +73,7 @@ class Rejudger:
         self._inference.open()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="archive-reading")
 
-    def judge(self, parts: Sequence[StoredPart]) -> list[Judged]:
+    def judge(self, parts: Sequence[StoredPart]) -> list[Rejudged]:
         """Return what is said of each part. Raises EngineError if an engine fails, because then nothing is known of any."""
         size = self._program.recipe.max_batch
         groups = [parts[start : start + size] for start in range(0, len(parts), size)]
@@ -113,20 +113,20 @@ class Rejudger:
         missing = next((camera for camera in self._program.cameras() if camera not in part.captures), None)
         return part if missing is None else message("The archive has no image of {camera}.", camera=missing)
 
-    def _judge(self, read: Sequence[tuple[StoredPart, Part | Message]]) -> list[Judged]:
+    def _judge(self, read: Sequence[tuple[StoredPart, Part | Message]]) -> list[Rejudged]:
         parts = [part for _, part in read if isinstance(part, Part)]
         results = iter(self._inference.analyse(parts))
         if self._problem is not None:
             raise EngineError("The engine failed while archived parts were judged: {why}", why=self._problem)
         return [
-            Judged(stored.key, "", part.text) if isinstance(part, Message) else self._said(stored, part, next(results))
+            Rejudged(stored.key, "", part.text) if isinstance(part, Message) else self._said(stored, part, next(results))
             for stored, part in read
         ]
 
-    def _said(self, stored: StoredPart, part: Part, result: PartResult) -> Judged:
+    def _said(self, stored: StoredPart, part: Part, result: PartResult) -> Rejudged:
         inspection = conclude(part, result, self._program)
         reason = inspection.reasons[0].text if inspection.reasons else ""
-        return Judged(stored.key, inspection.verdict.value, reason, margin(inspection.predictions, inspection.judgements))
+        return Rejudged(stored.key, inspection.verdict.value, reason, margin(inspection.predictions, inspection.judgements))
 
     def _report(self, _where: str, problem: Message | None, _remedy: Message | None) -> None:
         self._problem = problem
@@ -138,20 +138,20 @@ class Rejudger:
         self.close()
 
 
-_opened: dict[Order, Rejudger] = {}  # of this process, for the chunks that a cluster sends it
+_opened: dict[RejudgeRequest, Rejudger] = {}  # of this process, for the chunks that a cluster sends it
 _alone = threading.Lock()
 
 
-def judge_chunk(order: Order, parts: Sequence[StoredPart]) -> list[Judged]:
-    """Judge parts with engines that stay open for the next chunk of this order; raises as `Rejudger.judge`."""
+def judge_chunk(request: RejudgeRequest, parts: Sequence[StoredPart]) -> list[Rejudged]:
+    """Judge parts with engines that stay open for the next chunk of this request; raises as `Rejudger.judge`."""
     with _alone:
-        if order not in _opened:
+        if request not in _opened:
             close_opened()
-            _opened[order] = Rejudger(order)
-        return _opened[order].judge(parts)
+            _opened[request] = Rejudger(request)
+        return _opened[request].judge(parts)
 
 
 def close_opened() -> None:
-    """Close the engines of the order before."""
+    """Close the engines of the request before."""
     while _opened:
         _opened.popitem()[1].close()

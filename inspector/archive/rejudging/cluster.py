@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from inspector.archive.rejudging.chunk import Judged, Order, StoredPart, judge_chunk
+from inspector.archive.rejudging.chunk import Rejudged, RejudgeRequest, StoredPart, judge_chunk
 from inspector.core.errors import ConfigError
 
 _AHEAD: Final = 2  # chunks of each worker thread: one that it judges, one that waits for it
@@ -12,7 +12,7 @@ _CONNECT_S: Final = 10.0
 _RETRIES: Final = 2  # of a chunk whose worker died
 
 
-def judge_on_cluster(address: str, order: Order, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[list[Judged]]:
+def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[list[Rejudged]]:
     """Yield what is said of each chunk, in the order in which they are done.
 
     Raises ConfigError if the cluster is not there, and what `judge_chunk` raises.
@@ -41,7 +41,9 @@ def judge_on_cluster(address: str, order: Order, chunks: Iterable[Sequence[Store
             raise ConfigError("The cluster {address} has no workers.", remedy="Start one with dask-worker.", address=address)
 
         def submit(count: int) -> list[Any]:
-            return [client.submit(judge_chunk, order, chunk, pure=False, retries=_RETRIES) for chunk in islice(waiting, count)]
+            return [
+                client.submit(judge_chunk, request, chunk, pure=False, retries=_RETRIES) for chunk in islice(waiting, count)
+            ]
 
         running = dask.as_completed(submit(_AHEAD * threads), loop=client.loop)
         for future in running:

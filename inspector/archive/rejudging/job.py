@@ -8,7 +8,7 @@ from pathlib import Path
 from inspector.archive.archive import Archive
 from inspector.archive.contents import document_content, event_content
 from inspector.archive.filters import Filters
-from inspector.archive.rejudging.chunk import Judged, Order, Rejudger, StoredPart
+from inspector.archive.rejudging.chunk import Rejudged, Rejudger, RejudgeRequest, StoredPart
 from inspector.archive.rejudging.cluster import judge_on_cluster
 from inspector.archive.store import rejudgements
 from inspector.archive.store.query import count
@@ -50,10 +50,10 @@ def rejudge(
     text = program.recipe.model_dump_json()
     digest, bundles = hashlib.sha256(text.encode()).hexdigest(), sorted(set(program.judged_by.bundles.values()))
     name = rejudgements.begin(archive.database, filters, recipe=digest, bundles=bundles, who=who)
-    order = Order(archive.folder.resolve(), recipe.model_dump_json(), base, tuple(bundles))
+    request = RejudgeRequest(archive.folder.resolve(), recipe.model_dump_json(), base, tuple(bundles))
     chunks = rejudgements.pending(archive.database, name, filters)
     judged = 0
-    for said in judge_on_cluster(cluster, order, chunks) if cluster else _judge_here(order, chunks):
+    for said in judge_on_cluster(cluster, request, chunks) if cluster else _judge_here(request, chunks):
         rejudgements.store(archive.database, name, said)
         judged += len(said)
         progress(judged)
@@ -69,11 +69,11 @@ def rejudge(
     return Rejudgement(name, judged, max(0, without), failed, found)
 
 
-def _judge_here(order: Order, chunks: Iterator[Sequence[StoredPart]]) -> Iterator[list[Judged]]:
+def _judge_here(request: RejudgeRequest, chunks: Iterator[Sequence[StoredPart]]) -> Iterator[list[Rejudged]]:
     first = next(chunks, None)
     if first is None:
         return
-    with Rejudger(order) as rejudger:
+    with Rejudger(request) as rejudger:
         yield rejudger.judge(first)
         for parts in chunks:
             yield rejudger.judge(parts)

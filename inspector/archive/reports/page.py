@@ -7,7 +7,7 @@ from typing import Final
 
 from inspector import __version__
 from inspector.archive.report import ArchiveReport
-from inspector.archive.reports.sections import Picture, Section, chosen_text, sections
+from inspector.archive.reports.sections import ReportImage, Section, chosen_text, sections
 
 _STYLE: Final = """
 body { font-family: system-ui, "Noto Sans CJK JP", sans-serif; margin: 32px; color: #1b1b1b; background: #fff; }
@@ -19,7 +19,7 @@ td, th { padding: 6px 12px; text-align: left; vertical-align: top; border-top: 1
 """
 
 
-def report_html(report: ArchiveReport, images: Iterable[Picture] = ()) -> str:
+def report_html(report: ArchiveReport, images: Iterable[ReportImage] = ()) -> str:
     """Return the page. Every text from outside is escaped."""
     body = "".join(_section(section) for section in sections(report) if section.rows)
     shown = "".join(_figure(image) for image in images)
@@ -42,7 +42,7 @@ def _section(section: Section) -> str:
     return f"<h2>{html.escape(section.title)}</h2><table><tr>{heads}</tr>{rows}</table>"
 
 
-def _figure(image: Picture) -> str:
+def _figure(image: ReportImage) -> str:
     data = base64.b64encode(image.data).decode()
     caption = html.escape(image.caption)
     return f'<figure><img alt="{caption}" src="data:image/jpeg;base64,{data}"><figcaption>{caption}</figcaption></figure>'

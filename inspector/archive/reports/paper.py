@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from inspector import __version__
 from inspector.archive.report import ArchiveReport
-from inspector.archive.reports.sections import Picture, Section, chosen_text, sections
+from inspector.archive.reports.sections import ReportImage, Section, chosen_text, sections
 from inspector.core.storage.paths import resources
 
 _FONT: Final = "noto"
@@ -16,7 +16,7 @@ _BAR_MM: Final = 40.0
 _BLUE: Final = (0, 114, 178)
 
 
-def report_pdf(report: ArchiveReport, images: Iterable[Picture] = ()) -> bytes:
+def report_pdf(report: ArchiveReport, images: Iterable[ReportImage] = ()) -> bytes:
     """Return the report as a PDF file."""
     from fpdf import FPDF
 

@@ -27,7 +27,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ReportImage:
     """An image of a rejected part as JPEG, and what it shows."""
 
     data: bytes
@@ -56,7 +56,7 @@ def chosen_text(report: ArchiveReport) -> str:
     return ", ".join(f"{name}: {value}" for name, value in report.chosen.items()) or "all inspections"
 
 
-def pictures(archive: Archive, report: ArchiveReport) -> Iterator[Picture]:
+def report_images(archive: Archive, report: ArchiveReport) -> Iterator[ReportImage]:
     """Yield an image of the newest part that was rejected for each of the most frequent reasons; damaged ones are left out."""
     for row in report.shown:
         for file in result_of(archive.database, row["id"])["image_files"]:
@@ -65,7 +65,7 @@ def pictures(archive: Archive, report: ArchiveReport) -> Iterator[Picture]:
                     pixels = read_kept(archive.folder, file)
                 except StorageError:
                     continue
-                yield Picture(_jpeg(pixels), f"{row['part_id']}: {row['reason']}")
+                yield ReportImage(_jpeg(pixels), f"{row['part_id']}: {row['reason']}")
                 break
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select, update
 
 from inspector.archive.filters import Filters
 from inspector.archive.recording.segment import JournalRecord
-from inspector.archive.rejudging.chunk import CHUNK, Judged, StoredPart
+from inspector.archive.rejudging.chunk import CHUNK, Rejudged, StoredPart
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import ImageRow, RecordRow, RejudgedRow, RejudgementRow, ResultRow
 from inspector.archive.store.rows import text_of
@@ -74,7 +74,7 @@ def _facts(frame: Mapping[str, Any]) -> dict[str, Any]:
     return {name: frame.get(name) for name in ("unit", "bits")}
 
 
-def store(database: Database, name: str, judged: Sequence[Judged]) -> None:
+def store(database: Database, name: str, judged: Sequence[Rejudged]) -> None:
     """Keep what was said of parts; of those that were judged already, what was said first."""
     rows = [
         {

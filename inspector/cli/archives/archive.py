@@ -231,12 +231,12 @@ def _writer(out: Path) -> Callable[[Archive, Any], bytes]:
     """Return what makes a report of the kind that the file's name says."""
     from inspector.archive.reports.page import report_html
     from inspector.archive.reports.paper import report_pdf
-    from inspector.archive.reports.sections import pictures
+    from inspector.archive.reports.sections import report_images
     from inspector.archive.reports.table import report_rows
 
     kinds: dict[str, Callable[[Archive, Any], bytes]] = {
-        ".html": lambda archive, found: utf8(report_html(found, pictures(archive, found))).encode(),
-        ".pdf": lambda archive, found: report_pdf(found, pictures(archive, found)),
+        ".html": lambda archive, found: utf8(report_html(found, report_images(archive, found))).encode(),
+        ".pdf": lambda archive, found: report_pdf(found, report_images(archive, found)),
         ".csv": lambda _, found: utf8(table_text(report_rows(found))).encode("utf-8-sig"),
     }
     if out.suffix.lower() not in kinds:
