@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final
 
 from inspector.archive.rejudging.chunk import Rejudged, RejudgeRequest, StoredPart, judge_chunk
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, InspectorError, JobError
 
 _AHEAD: Final = 2  # chunks of each worker thread: one that it judges, one that waits for it
 _CONNECT_S: Final = 10.0
@@ -15,7 +15,7 @@ _RETRIES: Final = 2  # of a chunk whose worker died
 def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[list[Rejudged]]:
     """Yield what is said of each chunk, in the order in which they are done.
 
-    Raises ConfigError if the cluster is not there, and what `judge_chunk` raises.
+    Raises ConfigError if the cluster is not there, JobError if it fails, and what `judge_chunk` raises.
     """
     try:
         import distributed
@@ -30,7 +30,7 @@ def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Seq
     except (OSError, ValueError) as error:
         raise ConfigError(
             "The cluster {address} does not answer: {detail}.",
-            remedy="Start it with dask-scheduler and dask-worker, on a network that you trust.",
+            remedy="Start it with: dask scheduler, and dask worker, on a network that you trust.",
             address=address,
             detail=str(error) or type(error).__name__,
         ) from error
@@ -38,7 +38,7 @@ def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Seq
         waiting = iter(chunks)
         threads = sum(client.nthreads().values())
         if not threads:
-            raise ConfigError("The cluster {address} has no workers.", remedy="Start one with dask-worker.", address=address)
+            raise ConfigError("The cluster {address} has no workers.", remedy="Start one with: dask worker.", address=address)
 
         def submit(count: int) -> list[Any]:
             return [
@@ -47,6 +47,17 @@ def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Seq
 
         running = dask.as_completed(submit(_AHEAD * threads), loop=client.loop)
         for future in running:
-            yield future.result()
+            try:
+                said = future.result()
+            except InspectorError:
+                raise
+            except Exception as error:  # process boundary: a worker or the scheduler may end in any way
+                raise JobError(
+                    "The cluster {address} failed: {detail}.",
+                    remedy="Start it again; what was judged is kept.",
+                    address=address,
+                    detail=f"{type(error).__name__} {error}".splitlines()[0],
+                ) from error
+            yield said
             for more in submit(1):
                 running.add(more)
