@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select
@@ -37,7 +38,12 @@ _HUMAN: Final = func.coalesce(ResultRow.human_verdict, "")
 
 def category_of(row: Mapping[str, Any]) -> int:
     """Return the key of an inspection's category."""
-    text = json.dumps([bool(row[name]) if name == "is_simulated" else row[name] for name in CATEGORY])
+    return _key_of(tuple(bool(row[name]) if name == "is_simulated" else row[name] for name in CATEGORY))
+
+
+@lru_cache(4096)  # a line's parts are of few categories
+def _key_of(values: tuple[str | bool, ...]) -> int:
+    text = json.dumps(values)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
