@@ -72,6 +72,13 @@ class Gate(_Model):
     )
 
 
+class CodeModel(_Model):
+    """The DataMatrix or QR code on the part, whose GS1 content gives serial number, lot, order and material."""
+
+    region: RegionModel = Field(description="where the code is in every frame, with some space around it")
+    symbologies: tuple[Literal["DataMatrix", "QRCode"], ...] = Field(("DataMatrix", "QRCode"), min_length=1)
+
+
 class CameraModel(_Model):
     """One camera of the station."""
 
@@ -81,6 +88,7 @@ class CameraModel(_Model):
         None, gt=0, description="size of one pixel at the part, in mm"
     )
     gate: Gate = Gate()
+    code: CodeModel | None = Field(None, description="the code on the part; none if left out")
 
 
 class InspectModel(_Model):

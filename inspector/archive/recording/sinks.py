@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from inspector.archive.contents import (
     RunContext,
@@ -126,8 +126,7 @@ class JournalSink(Sink):
 
     def expect(self, inspections: Sequence[Inspection]) -> None:
         """Queue inspections, so that one commit makes them durable together."""
-        for inspection in inspections:
-            self._submit(inspection)
+        self._submit(inspections)
 
     def take(self, inspection: Inspection) -> None:
         """Wait until the inspection is on disk. Raises NotRecorded when it must not wait any longer."""
@@ -135,7 +134,7 @@ class JournalSink(Sink):
         if journal is None:
             raise StorageError("The journal is not open.")
         known = self.record_of(inspection)
-        sequence = self._submit(inspection) if known is None else known[0]
+        sequence = self._submit([inspection])[0] if known is None else known[0]
         now = time.monotonic()
         if not journal.wait(sequence, _until(inspection, journal, now)):
             raise self._unrecorded(inspection, sequence, journal)
@@ -169,23 +168,28 @@ class JournalSink(Sink):
         with self._lock:
             return self._known.get(_key(inspection))
 
-    def _submit(self, inspection: Inspection) -> int:
+    def _submit(self, inspections: Sequence[Inspection]) -> list[int]:
         journal = self.journal
         if journal is None:
             raise StorageError("The journal is not open.")
-        for digest, text in inspection.judged_by.documents.items():
-            if digest not in self._documents:
-                self._documents.add(digest)
-                journal.submit(document_content(digest, text))
-        self._follow(inspection.judged_by)
-        self._lot = self._lot if inspection.lot is None else inspection.lot
-        keeps = self._policy.keeps(inspection, self.settings)
-        sequence = journal.submit(result_content(inspection, keeps=keeps), settles=inspection.sequence)
+        records: list[tuple[dict[str, Any], int | None]] = []
+        keeps = []
+        for inspection in inspections:
+            for digest, text in inspection.judged_by.documents.items():
+                if digest not in self._documents:
+                    self._documents.add(digest)
+                    journal.submit(document_content(digest, text))
+            self._follow(inspection.judged_by)
+            self._lot = self._lot if inspection.lot is None else inspection.lot
+            keeps.append(self._policy.keeps(inspection, self.settings))
+            records.append((result_content(inspection, keeps=keeps[-1]), inspection.sequence))
+        sequences = journal.submit_all(records)
         with self._lock:
-            self._known[_key(inspection)] = sequence, keeps
+            for inspection, sequence, why in zip(inspections, sequences, keeps, strict=True):
+                self._known[_key(inspection)] = sequence, why
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return sequence
+        return sequences
 
     def _follow(self, judged_by: JudgedBy) -> None:
         """Take over what the recipe in force says of the archive: it may change while the line runs."""

@@ -70,8 +70,8 @@ class RowBatch:
         del key
         if self.run is not None:
             ended = microseconds(content["creation_time"])[0]
-            values = {"key": self.run["id"], "ended": ended, "interrupted": bool(content.get("interrupted"))}
-            self.updates["run"].append(values)
+            how = {"interrupted": bool(content.get("interrupted")), "cause": text_of(content.get("cause"))}
+            self.updates["run"].append({"key": self.run["id"], "ended": ended, **how})
             self.run = None
 
     def _result(self, key: int, content: Mapping[str, Any]) -> None:
