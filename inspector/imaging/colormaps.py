@@ -64,8 +64,11 @@ PALETTES: Mapping[Palette, Table] = MappingProxyType(
 def indices(values: NDArray[np.generic], low: float, high: float) -> Table:
     """Map values of any dtype to palette indices 0..255: `low` becomes 0, `high` 255; values beyond are clipped, NaN is 0."""
     span = high - low if high > low else 1.0
-    scaled = (values.astype(np.float32, copy=False) - np.float32(low)) * np.float32(255.0 / span)
-    levels: Table = np.rint(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0)).astype(np.uint8)
+    scaled = values.astype(np.float32, copy=False) - np.float32(low)
+    scaled *= np.float32(255.0 / span)
+    np.fmax(scaled, 0.0, out=scaled)  # also turns NaN to 0
+    np.fmin(scaled, 255.0, out=scaled)
+    levels: Table = np.rint(scaled, out=scaled).astype(np.uint8)
     return levels
 
 

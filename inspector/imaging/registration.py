@@ -157,9 +157,9 @@ def find_grid(frame: Frame, columns: int, rows: int, *, name: str) -> Points:
 
 def _detector() -> cv2.SimpleBlobDetector:
     """Return a detector of dark round spots of any size."""
-    wanted = cv2.SimpleBlobDetector_Params()
+    wanted = cv2.SimpleBlobDetector.Params()
     wanted.minArea, wanted.maxArea = 25.0, 1e6
-    return cv2.SimpleBlobDetector_create(wanted)
+    return cv2.SimpleBlobDetector.create(wanted)
 
 
 def _in_rows(centres: Points, columns: int, rows: int) -> Points | None:

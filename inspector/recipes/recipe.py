@@ -17,6 +17,7 @@ from inspector.recipes.quantities import QUANTITIES, When
 SILENCE_S = 2.0
 SIMULATED = "simulated"  # the kind of source whose frames are rendered
 _LARGEST_SIDE = 1_000_000  # pixels
+Side = Annotated[int, Field(gt=0, le=_LARGEST_SIDE)]
 
 
 def _known_quantity(name: str) -> str:
@@ -86,6 +87,9 @@ class CameraModel(_Model):
     options: dict[str, Option] = Field({}, description="driver settings, for example rate or timeout")
     mm_per_px: Annotated[float | None, FormField("Pixel size", unit="mm")] = Field(
         None, gt=0, description="size of one pixel at the part, in mm"
+    )
+    frame_size: tuple[Side, Side] | None = Field(
+        None, description="width and height that it was set up with, in pixels; frames of another size are not inspected"
     )
     gate: Gate = Gate()
     code: CodeModel | None = Field(None, description="the code on the part; none if left out")

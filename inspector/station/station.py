@@ -130,13 +130,17 @@ class Station:
         twice.
         """
         with self._commands:
-            if not self._status.running:
-                return
-            self._attempt += 1
-            pipeline, self._pipeline = self._pipeline, None
             threads, self._threads = self._threads, []
-            starter = self._starter
-            self._publish(replace(self._status, state=StationState.STOPPING))
+            running = self._status.running
+            if running:
+                self._attempt += 1
+                pipeline, self._pipeline = self._pipeline, None
+                starter = self._starter
+                self._publish(replace(self._status, state=StationState.STOPPING))
+        if not running:
+            for thread in threads:  # of a start that was refused: a process that ends while an engine is closed is aborted
+                thread.join(STOP_SECONDS)
+            return
         if starter is not None and starter is not threading.current_thread():
             starter.join(STOP_SECONDS)
         if pipeline is not None:

@@ -126,6 +126,8 @@ def test_a_sink_that_cannot_be_opened_lets_no_line_start(behaviour: Behaviour, b
     first = _Sink("first")
     station, recorder = _run(bundle, [first, Refusing("second")])
     assert station.wait(20)
+    station.stop()
+    assert behaviour.closed == behaviour.opened == 1, "no engine is left to the end of the process"
     assert recorder.states == [StationState.STARTING, StationState.STOPPED]
     assert isinstance(station.status.failure, StorageError)
     assert len(first.closed) == 1

@@ -52,7 +52,7 @@ def bench_restart(bundle: Path, *, kills: int = 3, progress: Progress = silent) 
                 took.append(time.monotonic() - killed)
                 _wait_for(home, before + _WARM)
         runs = {(run["recipe"], run["mode"]) for run in archived(home, "run")}
-        recipes = {result["internal_recipe_id"] for result in _results(home)}
+        recipes = {result["internal_recipe_id"]["hash"] for result in _results(home)}
     return Restart(kills, PAUSE_S, tuple(took), max(took), len(runs) == len(recipes) == 1)
 
 

@@ -189,7 +189,7 @@ def garbled(pictures: Sequence[bytes], index: int, place: float = _HALF) -> byte
 def resized(pictures: Sequence[bytes], index: int, place: float = _HALF) -> bytes:
     """Send the frame in another size."""
     image = np.asarray(cv2.imdecode(np.frombuffer(true_frame(pictures, index), np.uint8), cv2.IMREAD_COLOR))
-    scale = 0.4 + 0.4 * place
+    scale = 0.55 + 1.5 * place
     return cv2.imencode(".jpg", cv2.resize(image, None, fx=scale, fy=scale))[1].tobytes()
 
 

@@ -127,7 +127,8 @@ class GradCamTab(AnalysisTab):
         for other in (self.state, self.bar, self.opacity, self.clip, self.marks, self.beside_each_other):
             self.panel.addWidget(other)
         self.panel.addLayout(headed(self.heading, self.save))
-        picture = self.canvas.parentWidget().layout()
+        side = self.canvas.parentWidget()
+        picture = side.layout() if side is not None else None
         assert isinstance(picture, QHBoxLayout)
         picture.insertWidget(0, self.views, 1)
         numbers = QFormLayout()

@@ -89,7 +89,7 @@ def clipped(values: Floats, share: float) -> Floats:
     if share <= 0 or not values.any():
         return values
     low, high = (float(end) for end in np.quantile(values, (share, 1 - share)))
-    return np.clip((values - low) / max(high - low, 1e-6), 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((values - low) / max(high - low, 1e-6), 0.0, 1.0), np.float32)
 
 
 def in_a_row(pictures: list[QImage]) -> QImage:
