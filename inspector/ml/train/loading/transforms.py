@@ -112,7 +112,7 @@ def augment(
     """
     whole = (pixels.shape[1], pixels.shape[0])
     size = piece or whole
-    matrix = _geometry(*size, how, rng)
+    matrix = _geometry(size[0], size[1], how, rng)
     if size != whole:
         matrix = np.eye(2, 3) if matrix is None else matrix
         matrix[:, 2] -= matrix[:, :2] @ _corner(target, whole, size, rng)
