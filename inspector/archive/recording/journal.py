@@ -25,6 +25,7 @@ from inspector.core.errors import StorageError
 from inspector.core.message import Message
 from inspector.core.storage.durable import sync_names
 from inspector.core.storage.locks import LockedError, alone
+from inspector.core.storage.paths import user_data
 from inspector.core.text import json_line
 from inspector.results.record_file import Reserve, refused
 
@@ -340,6 +341,11 @@ def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
         except LockedError:
             continue
         yield journal
+
+
+def archive_folder() -> Path:
+    """Return the folder of this user's archive; it may not exist yet."""
+    return user_data() / "archive"
 
 
 def journal_folders(archive: Path) -> list[Path]:

@@ -13,8 +13,6 @@ from inspector.archive.contents import (
     RunContext,
     document_content,
     files_content,
-    interrupted_content,
-    interrupted_run_content,
     opened_content,
     recorded_in,
     result_content,
@@ -25,11 +23,11 @@ from inspector.archive.contents import (
 from inspector.archive.images import write_image
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeding import FeederThread
-from inspector.archive.recording.journal import Journal, open_journal, problem_of
+from inspector.archive.recording.interrupted import finish_interrupted
+from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
 from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.message import message
-from inspector.core.storage.paths import user_data
 from inspector.core.types import Inspection, JudgedBy, Verdict
 from inspector.inspection.status import StationStatus
 from inspector.recipes.recipe import ArchiveModel, Recipe
@@ -273,21 +271,6 @@ class ArchiveSink(Sink):
         journal.submit(files_content(known[0], [file.content() for file in files]))
 
 
-def finish_interrupted(journal: Journal) -> int:
-    """Record the parts that were under way when the process before ended without a word; return how many.
-
-    Each is NOT_INSPECTED (interrupted).
-    """
-    left = journal.interrupted
-    journal.interrupted = None
-    if left is None:
-        return 0
-    for notice in left.parts:
-        journal.submit(interrupted_content(left.run, notice))
-    journal.submit(interrupted_run_content(len(left.parts)))
-    return len(left.parts)
-
-
 def _until(inspection: Inspection, journal: Journal, now: float) -> float:
     """Return how long to wait for the disk, in monotonic seconds."""
     stuck = journal.stuck(now)
@@ -305,11 +288,6 @@ def _close_quietly(journal: Journal) -> None:
         journal.close(patience=1.0)
     except StorageError:
         return
-
-
-def archive_folder() -> Path:
-    """Return the folder of this user's archive; it may not exist yet."""
-    return user_data() / "archive"
 
 
 def archive_sinks(context: RunContext | None = None, *, folder: Path | None = None, url: str = "") -> list[Sink]:

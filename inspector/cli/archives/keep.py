@@ -65,7 +65,7 @@ def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
 @click.pass_context
 def restore(context: click.Context, *, source: Path, as_json: bool) -> int:
     """Copy a back-up from the folder SOURCE to where there is no archive."""
-    from inspector.archive.recording.sinks import archive_folder
+    from inspector.archive.recording.journal import archive_folder
     from inspector.archive.transfer import restore as copy_back
 
     return _say_copied(copy_back(source, context.meta["folder"] or archive_folder()), as_json)
