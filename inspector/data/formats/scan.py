@@ -217,10 +217,6 @@ class Folder:
                         continue
                     yield name, content
 
-    def sibling(self, name: str, suffix: str) -> str | None:
-        """Return the file with the same path as `name` but another suffix."""
-        return self.exact(without_suffix(name) + suffix)
-
     def find(self, said: str, *near: str) -> str | None:
         """Return the image that an annotation refers to as `said`, also written as in an address ("part%201.png?key=1")."""
         if "://" in said:

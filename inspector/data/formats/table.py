@@ -8,6 +8,7 @@ writes it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from inspector.core.message import message
 from inspector.data.formats.columns import SPLIT, Table, cell, tables
@@ -17,6 +18,7 @@ from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, c
 from inspector.data.formats.scan import Folder
 
 TITLE = message("Table of labels")
+BY_HAND: Final = "inspector-labels.csv"  # written by `data.labelling`; nothing else in the folder counts beside it
 EXPECTED = message("a .csv with the columns path and label, and perhaps group, split and confidence")
 _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
 _CONFIDENCE = ("confidence", "label_confidence")
@@ -24,6 +26,7 @@ _MASK = ("mask", "mask_path", "mask_file")
 _OBJECTS = (("xmin", "x1", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
 _EXAMPLE = "submission"  # Kaggle's sample_submission.csv, whose labels mean nothing
 _WEIGHT = 0.9
+_BY_HAND = 1.0
 
 
 def _usable(folder: Folder) -> list[Table]:
@@ -33,6 +36,8 @@ def _usable(folder: Folder) -> list[Table]:
         if table.image is None or any(table.has(names) for names in _OBJECTS) or form_of(table, folder):
             continue
         if (table.label is not None and not _drawn(table)) or _one_hot(table):
+            if table.name == BY_HAND:
+                return [table]
             found.append(table)
     found = [table for table in found if _EXAMPLE not in table.name.lower()] or found
     top = min((table.name.count("/") for table in found), default=0)
@@ -53,7 +58,10 @@ def _one_hot(table: Table) -> bool:
 def look(folder: Folder) -> Claim | None:
     """Recognise such tables by the images that they list."""
     used = 0.0
-    for table in _usable(folder):
+    usable = _usable(folder)
+    if [table.name for table in usable] == [BY_HAND]:
+        return Claim(_BY_HAND, message("{file} holds labels that were given by hand", file=BY_HAND))
+    for table in usable:
         if table.image is not None:
             used += table.known(folder, table.image) * table.lines()
     return claim(_WEIGHT, used, len(folder.images), message("tables of labels list about {count} images", count=round(used)))
