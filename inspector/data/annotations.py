@@ -88,6 +88,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "thermal": thermal,
     }
 )
+_OWN_FILES = (".xml", ".json", ".txt")  # kinds of files that label a single image
 _LABEL_FILES = (
     ".xml",
     ".json",
@@ -211,10 +212,12 @@ def unread_files(folder: Folder) -> str:
 
     These are named as an image, so that they were hardly put there for another purpose; a single .txt may be a list.
     """
+    if not any(map(folder.with_suffix, _OWN_FILES)):
+        return ""
     stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
     counts = {
         suffix: sum(without_suffix(name).rpartition("/")[2] in stems for name in folder.with_suffix(suffix))
-        for suffix in (".xml", ".json", ".txt")
+        for suffix in _OWN_FILES
     }
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.items() if count > (suffix == ".txt"))
 

@@ -202,6 +202,8 @@ class Folder:
 
         Of files named as an image, which may be thousands, a few are looked at first; if none of these fits, no other does.
         """
+        if not self.with_suffix(".json"):
+            return
         stems = {without_suffix(name.rpartition("/")[2]) for name in self.images}
         own = [name for name in self.with_suffix(".json") if without_suffix(name.rpartition("/")[2]) in stems]
         alone = [name for name in self.with_suffix(".json") if without_suffix(name.rpartition("/")[2]) not in stems]

@@ -63,8 +63,9 @@ def _is_mask(path: Path) -> bool:
 
 def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
     """Return a mapping from image to mask, and every file whose place or name is that of a mask."""
-    instances = [name for name in folder.images if is_drawn(name.rpartition("/")[0])]
-    plain = [name for name in folder.images if name not in set(instances)]
+    drawn = {place for place in {name.rpartition("/")[0] for name in folder.images} if is_drawn(place)}
+    instances = [name for name in folder.images if name.rpartition("/")[0] in drawn]
+    plain = [name for name in folder.images if name.rpartition("/")[0] not in drawn] if drawn else folder.images
     stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
     candidates = [name for name in plain if holds(name.rpartition("/")[0], MASKS) or _image_stem(name) in stems]
     if not candidates:  # some keep masks in labels/ or annotations/
@@ -73,6 +74,8 @@ def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
         candidates = _beside(folder)
     if not candidates:  # or in a folder with another name
         candidates = _twins(folder, plain)
+    if not candidates:
+        return {}, sorted(instances)
     masks = set(candidates)
     images = [name for name in plain if name not in masks]
     pairs = pair(images, candidates, endings=MASK_ENDINGS)
@@ -127,6 +130,8 @@ def _by_key(images: Sequence[str], masks: Sequence[str], pairs: Mapping[str, str
 
 def _several(folder: Folder, masks: Sequence[str], pairs: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the masks of each image that has a folder for itself, with a mask for each object in it: A/images/a, A/masks/*."""
+    if not masks:
+        return {}
     known = {*masks, *pairs, *pairs.values()}
     alone: dict[Place, list[str]] = {}
     for name in folder.images:
