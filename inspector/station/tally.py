@@ -199,6 +199,7 @@ class TallySink(Sink):
     """Counts every part in one of several tallies."""
 
     name = "counters"
+    spare = True
 
     def __init__(self, files: Sequence[TallyFile], choose: Callable[[Inspection], TallyFile]) -> None:
         """`choose` returns the one of `files` in which a part counts."""
