@@ -73,6 +73,13 @@ class Gate(_Model):
     )
 
 
+class CodeModel(_Model):
+    """The DataMatrix or QR code on the part, whose GS1 content gives serial number, lot, order and material."""
+
+    region: RegionModel = Field(description="where the code is in every frame, with some space around it")
+    symbologies: tuple[Literal["DataMatrix", "QRCode"], ...] = Field(("DataMatrix", "QRCode"), min_length=1)
+
+
 class CameraModel(_Model):
     """One camera of the station."""
 
@@ -85,6 +92,7 @@ class CameraModel(_Model):
         None, description="width and height that it was set up with, in pixels; frames of another size are not inspected"
     )
     gate: Gate = Gate()
+    code: CodeModel | None = Field(None, description="the code on the part; none if left out")
 
 
 class InspectModel(_Model):

@@ -52,11 +52,12 @@ class Station:
         cameras: OpenCamera = open_camera,
         limit: int | None = None,
         ids: PartIds | None = None,
+        lot: Callable[[Inspection], str] | None = None,
     ) -> None:
         """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera.
 
         `limit`: most parts to judge; then the sources count as ended. `ids`: names the parts that have no id of their own; by
-        default they are numbered from 0 in each run.
+        default they are numbered from 0 in each run. `lot` returns the name of the lot that a part belongs to.
         """
         self._given = recipe
         self._base = base
@@ -67,6 +68,7 @@ class Station:
         self._open_camera = cameras
         self._limit = limit
         self._ids = ids
+        self._lot = lot
         self._commands = threading.RLock()  # one command at a time
         self._telling = threading.RLock()  # one status at a time
         self._status = StationStatus(mode=recipe.mode, recipe=recipe)
@@ -176,6 +178,8 @@ class Station:
 
     def judged(self, inspections: Sequence[Inspection], wait: bool) -> None:
         """Count verdicts and deliver them to the sinks."""
+        if self._lot is not None:
+            inspections = [replace(inspection, lot=self._lot(inspection)) for inspection in inspections]
         for inspection in inspections:
             self._counters.part(inspection)
         if self._outputs is not None:

@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from typing import Final
 
 from inspector.core.types import Inspection, Verdict
 from inspector.inspection.status import StationStatus
+from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
 
 log = logging.getLogger(__name__)
 
 SLOT: Final = 256  # bytes of each of the two entries of the file
+LOT_BYTES: Final = 96  # of a lot's name as JSON, so that every entry fits into its place
 _WAIT_S: Final = 1.0  # longest wait for another thread or process at the file
 SYNC_S: Final = 1.0  # a power cut may lose the counts of this time; the end of the process loses none
 
@@ -31,13 +34,14 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Parts by verdict since `since`."""
+    """Parts by verdict since `since`. `lot`: its name, "" if nobody named one."""
 
     ok: int = 0
     ng: int = 0
     review: int = 0
     not_inspected: int = 0
     since: datetime = field(default_factory=_now)
+    lot: str = ""
 
     @property
     def parts(self) -> int:
@@ -49,20 +53,26 @@ class Tally:
         inspected = self.parts - self.not_inspected
         return self.ok / inspected if inspected else None
 
-    def plus(self, verdict: Verdict) -> "Tally":
-        """Return the tally with one more part."""
+    def plus(self, verdict: Verdict, parts: int = 1) -> "Tally":
+        """Return the tally with more parts of this verdict."""
         name = verdict.value.lower()
-        return replace(self, **{name: getattr(self, name) + 1})
+        return replace(self, **{name: getattr(self, name) + parts})
 
-    def without(self, other: "Tally") -> "Tally":
-        """Return the tally without the parts of another one."""
-        rest = (self.ok - other.ok, self.ng - other.ng, self.review - other.review, self.not_inspected - other.not_inspected)
-        return Tally(*rest, self.since)
+    def counting(self, parts: Mapping[tuple[Verdict, str | None], int]) -> "Tally":
+        """Return the tally with the numbers of parts by (verdict, lot) that are of its lot, or of no certain one."""
+        tally = self
+        for (verdict, lot), number in parts.items():
+            if lot in (None, self.lot):
+                tally = tally.plus(verdict, number)
+        return tally
 
-    def with_parts_of(self, other: "Tally") -> "Tally":
-        """Return the tally with the parts of another one, too."""
-        sums = (self.ok + other.ok, self.ng + other.ng, self.review + other.review, self.not_inspected + other.not_inspected)
-        return Tally(*sums, self.since)
+
+def lot_name(said: str) -> str:
+    """Return a lot's name as it is kept: on one line, and cut at LOT_BYTES."""
+    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in said[:LOT_BYTES]).split())
+    while len(json.dumps(plain, ensure_ascii=False).encode()) > LOT_BYTES + len('""'):
+        plain = plain[:-1]
+    return plain.rstrip()
 
 
 class TallyFile:
@@ -77,24 +87,27 @@ class TallyFile:
         self._path = path
         self._changed = threading.Lock()  # guards the fields below; never held while the disk is waited for
         self.tally = Tally() if path is None else _read(path)
-        self._unwritten = Tally()  # parts that are not in the file yet
+        self._unwritten = Counter[tuple[Verdict, str | None]]()  # parts by verdict and lot that are not in the file yet
         self._anew: Tally | None = None  # a reset that is not in the file yet
         self._disk = threading.Lock()  # held while the file is read or written, for as long as that takes
         self._file: int | None = None
         self._synced = 0.0
 
-    def add(self, verdict: Verdict) -> None:
-        """Count a part. Raises OSError if it cannot be written; it is counted nevertheless."""
+    def add(self, verdict: Verdict, *, lot: str | None = None) -> None:
+        """Count a part. Raises OSError if it cannot be written; it is counted nevertheless.
+
+        `lot`: the part's; if another one has begun meanwhile, the part does not count for it.
+        """
         with self._changed:
-            self.tally = self.tally.plus(verdict)
-            self._unwritten = self._unwritten.plus(verdict)
+            self.tally = self.tally.counting({(verdict, lot): 1})
+            self._unwritten[verdict, lot] += 1
         self._write(sync=time.monotonic() - self._synced >= SYNC_S)
 
-    def reset(self) -> None:
-        """Begin anew. Raises OSError if it cannot be written; it is then written with the next part."""
+    def reset(self, lot: str = "") -> None:
+        """Begin anew, with this lot. Raises OSError if it cannot be written; it is then written with the next part."""
         with self._changed:
-            self.tally = self._anew = Tally()
-            self._unwritten = Tally()
+            self.tally = self._anew = Tally(lot=lot_name(lot))
+            self._unwritten.clear()
         self._write(sync=True, closing=True)
 
     def close(self) -> None:
@@ -130,18 +143,18 @@ class TallyFile:
         os.lseek(file, 0, os.SEEK_SET)
         newest = _newest(os.read(file, 2 * SLOT))
         with self._changed:
-            parts, anew, before = self._unwritten, self._anew, self.tally
+            parts, anew, before = self._unwritten.copy(), self._anew, self.tally
         number, kept = newest or (0, None)
         base = kept if anew is None else anew
-        tally = before if base is None else base.with_parts_of(parts)  # without its file it goes on with what it knows
+        tally = before if base is None else base.counting(parts)  # without its file it goes on with what it knows
         os.lseek(file, (number + 1) % 2 * SLOT, os.SEEK_SET)
         os.write(file, _entry(number + 1, tally))
         with self._changed:
             if self._anew is not anew:  # another thread has reset it meanwhile
                 return
             self._anew = None
-            self._unwritten = self._unwritten.without(parts)
-            self.tally = tally.with_parts_of(self._unwritten)
+            self._unwritten -= parts
+            self.tally = tally.counting(self._unwritten)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -195,21 +208,38 @@ else:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
+class Tallies:
+    """The tally of the shift or lot, and apart from it that of everything simulated."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """`folder`: where they are kept; None: in memory only."""
+        self.shift = TallyFile(folder and folder / "shift")
+        self.simulation = TallyFile(folder and folder / "simulation")
+
+    def of(self, *, simulated: bool) -> TallyFile:
+        return self.simulation if simulated else self.shift
+
+    def of_part(self, inspection: Inspection, recipe: Recipe | None) -> TallyFile:
+        """Return the tally in which a part counts. `recipe`: the one in force, for a part without a frame."""
+        without_frame = recipe is not None and recipe.is_simulated
+        return self.of(simulated=inspection.is_simulated if inspection.frames else without_frame)
+
+
 class TallySink(Sink):
-    """Counts every part in one of several tallies."""
+    """Counts every part, in the tally in which it belongs."""
 
     name = "counters"
     spare = True
 
-    def __init__(self, files: Sequence[TallyFile], choose: Callable[[Inspection], TallyFile]) -> None:
-        """`choose` returns the one of `files` in which a part counts."""
-        self._files = tuple(files)
-        self._choose = choose
+    def __init__(self, tallies: Tallies, recipe: Callable[[], Recipe | None]) -> None:
+        """`recipe` returns the recipe in force."""
+        self._tallies = tallies
+        self._recipe = recipe
         self._failed = False
 
     def take(self, inspection: Inspection) -> None:
         try:
-            self._choose(inspection).add(inspection.verdict)
+            self._tallies.of_part(inspection, self._recipe()).add(inspection.verdict, lot=inspection.lot)
         except OSError as error:
             if not self._failed:  # the counts go on in memory; a full disk is reported by what records
                 log.warning("the counters cannot be kept (%s)", error)
@@ -217,7 +247,7 @@ class TallySink(Sink):
 
     def close(self, status: StationStatus) -> None:
         try:
-            for file in self._files:
+            for file in (self._tallies.shift, self._tallies.simulation):
                 file.close()
         except OSError as error:
             log.info("the counters cannot be kept (%s)", error)
@@ -226,7 +256,10 @@ class TallySink(Sink):
 def _entry(number: int, tally: Tally) -> bytes:
     """Return the bytes of an entry: check sum, JSON, and spaces up to its end."""
     counts = [tally.ok, tally.ng, tally.review, tally.not_inspected]
-    text = json.dumps({"number": number, "counts": counts, "since": tally.since.isoformat()}).encode()
+    values = {"number": number, "counts": counts, "since": tally.since.isoformat(), "lot": tally.lot}
+    text = json.dumps(values, ensure_ascii=False).encode()
+    if len(text) > SLOT - 10:
+        raise ValueError("the entry does not fit into its place")
     return b"%08x " % zlib.crc32(text) + text.ljust(SLOT - 10) + b"\n"
 
 
@@ -258,6 +291,8 @@ def _parsed(data: bytes) -> tuple[int, Tally] | None:
             return None
         values = json.loads(text)
         ok, ng, review, not_inspected = values["counts"]
-        return values["number"], Tally(ok, ng, review, not_inspected, datetime.fromisoformat(values["since"]))
+        return values["number"], Tally(
+            ok, ng, review, not_inspected, datetime.fromisoformat(values["since"]), str(values.get("lot", ""))
+        )
     except (ValueError, KeyError, TypeError):
         return None
