@@ -30,7 +30,7 @@ from inspector.ml.train.machine.threads import Threads
 from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.train.run_folder import RunFolder
 from inspector.ml.train.validation import Judge, epochs_a_check
-from inspector.runs.settings import TrainSettings
+from inspector.runs.settings import TrainSettings, areas_of
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import EpochDone, Progress, Report
 
@@ -236,7 +236,7 @@ class Fit:
     def _epoch(self, epoch: int) -> float:
         """Train on all samples once and return the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
-        how = augmentation_for(settings.task, settings.augment)
+        how = augmentation_for(settings.task, settings.augment, cover=areas_of(settings.cover))
         total, count = 0.0, 0
         self.graph.train()
         loader = batches(

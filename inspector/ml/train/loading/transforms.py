@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from inspector.core.types import Floats, TaskName
 from inspector.data.tiles import place
 from inspector.imaging.preprocessing import Prepared
-from inspector.runs.settings import Augmentations
+from inspector.runs.settings import Area, Augmentations
 from inspector.tasks.base import Target, task_of
 
 Matrix = NDArray[np.float64]
@@ -49,6 +49,7 @@ class Augmentation:
     Light, not for kelvin: `brightness`, `contrast`, `gamma`, largest relative change either way. `blur`: largest standard
     deviation in pixels; `noise`: largest standard deviation in grey levels; half of the samples get either. `cutout`:
     largest side of a grey hole, as a share of the side, in half of the samples.
+    `cover`: areas that no sample shows, so that nothing can be learnt from them (see `_covered`).
     """
 
     flip: float = 0.0
@@ -63,6 +64,7 @@ class Augmentation:
     blur: float = 0.0
     noise: float = 0.0
     cutout: float = 0.0
+    cover: tuple[Area, ...] = ()
 
 
 PRESETS: Mapping[Augmentations, Augmentation | None] = MappingProxyType(
@@ -92,12 +94,17 @@ PRESETS: Mapping[Augmentations, Augmentation | None] = MappingProxyType(
 )
 
 
-def augmentation_for(task: TaskName, preset: Augmentations = "standard") -> Augmentation | None:
-    """Return the augmentation of a preset for a task; None: no augmentation."""
+def augmentation_for(
+    task: TaskName, preset: Augmentations = "standard", *, cover: tuple[Area, ...] = ()
+) -> Augmentation | None:
+    """Return the augmentation of a preset for a task, with areas that are covered; None: nothing is changed."""
     how = PRESETS[preset]
+    varied = task_of(task).varied
+    if cover and varied:
+        how = replace(how or Augmentation(), cover=cover)
     if how is None:
         return None
-    if not task_of(task).varied:
+    if not varied:
         return Augmentation(flip=how.flip, flip_vertical=how.flip_vertical) if how.flip else None
     return how if task_of(task).cutout else replace(how, cutout=0.0)
 
@@ -112,6 +119,8 @@ def augment(
     """
     whole = (pixels.shape[1], pixels.shape[0])
     size = piece or whole
+    if how.cover:
+        pixels = _covered(pixels, how.cover, rng, located=bool({"boxes", "mask"} & target.keys()))
     matrix = _geometry(size[0], size[1], how, rng)
     if size != whole:
         matrix = np.eye(2, 3) if matrix is None else matrix
@@ -146,6 +155,23 @@ def _some_object(target: Target, whole: Size, rng: np.random.Generator) -> NDArr
     where = np.flatnonzero(drawn[int(rng.integers(len(drawn)))] >= _COVERED)
     y, x = divmod(int(rng.choice(where)), whole[0])
     return np.array([x, y, x + 1, y + 1], np.float64)
+
+
+def _covered(pixels: Prepared, areas: tuple[Area, ...], rng: np.random.Generator, *, located: bool) -> Prepared:
+    """Return the sample with each area replaced by another piece of itself, which hides it without an edge of its own.
+
+    A piece could show an object that the truth does not name; `located`: so samples with boxes or masks get grey instead.
+    """
+    covered = pixels.copy()
+    height, width = pixels.shape[:2]
+    for left, top, across, down in areas:
+        x, y = round(left * width), round(top * height)
+        w, h = max(1, min(round(across * width), width - x)), max(1, min(round(down * height), height - y))
+        at_y, at_x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+        piece = pixels[at_y : at_y + h, at_x : at_x + w]
+        overlaps = abs(at_x - x) < w and abs(at_y - y) < h
+        covered[y : y + h, x : x + w] = _PAD if located or overlaps else piece
+    return covered
 
 
 def _geometry(width: int, height: int, how: Augmentation, rng: np.random.Generator) -> Matrix | None:

@@ -18,6 +18,7 @@ from inspector.ui.shell import theme
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 _MOST_POINTS: Final = 1200  # a longer curve is drawn by the minimum and maximum of each stretch
@@ -237,7 +238,7 @@ class Legend(QWidget):
         """Show these entries in order."""
         if self._entries != tuple(entries):
             self._entries = tuple(entries)
-            self.setToolTip("\n".join(entries))
+            self.setToolTip(plain_tip("\n".join(entries)))
             self.setAccessibleName(", ".join(entries))
             self.update()
 
