@@ -101,12 +101,26 @@ def test_a_reset_is_kept(tmp_path: Path) -> None:
     assert file.tally.yield_share is None
 
 
-def test_two_programs_count_together(tmp_path: Path) -> None:
-    first, second = TallyFile(tmp_path / "shift"), TallyFile(tmp_path / "shift")
+def test_two_stations_that_count_in_one_file_lose_no_part(tmp_path: Path) -> None:
+    first, second = TallyFile(tmp_path / "deep" / "shift"), TallyFile(tmp_path / "deep" / "shift")
     for _ in range(5):
         first.add(Verdict.OK)
         second.add(Verdict.NG)
     assert (second.tally.ok, second.tally.ng) == (5, 5)
+    first.reset()
+    second.add(Verdict.REVIEW)
+    assert (second.tally.parts, second.tally.review) == (1, 1)
+    assert second.tally.since == first.tally.since
+    (tmp_path / "deep" / "shift").unlink()  # by a person
+    second.add(Verdict.OK)
+    for file in (first, second):
+        file.close()
+    assert TallyFile(tmp_path / "deep" / "shift").tally == second.tally
+    assert second.tally.parts == 2
+
+
+def test_a_part_counts_for_its_own_lot(tmp_path: Path) -> None:
+    first, second = TallyFile(tmp_path / "shift"), TallyFile(tmp_path / "shift")
     first.reset("A")
     second.add(Verdict.OK, lot="")  # judged before the lot began
     second.add(Verdict.OK, lot="A")

@@ -24,6 +24,7 @@ from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.hold_button import HoldButton
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 NG_PARTS: Final = 6
 # Shares of the height of the screen.
@@ -415,7 +416,7 @@ class OperatorView(Themed, QWidget):
         for button, text, tip in texts:
             button.setText(text)
             button.setAccessibleName(text)
-            button.setToolTip(tip)
+            button.setToolTip(plain_tip(tip))
         self.show_situation(self._tell, self._held)
         self.restyle()
 

@@ -1,10 +1,12 @@
 """The actions of the window, each with its keys."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QAction, QKeySequence
 
+from inspector.ui.shell.rail import PAGES
 from inspector.ui.shell.shortcuts import SHORTCUTS
 
 if TYPE_CHECKING:
@@ -35,11 +37,7 @@ def _slots(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "live": lambda: window.inspect.back_to_live(),
         "older_ng": lambda: window.inspect.step_ng(1),
         "newer_ng": lambda: window.inspect.step_ng(-1),
-        "page_inspect": lambda: window.show_page("inspect"),
-        "page_review": lambda: window.show_page("review"),
-        "page_train": lambda: window.show_page("train"),
-        "page_recipes": lambda: window.show_page("recipes"),
-        "page_settings": lambda: window.show_page("settings"),
+        **{f"page_{page}": partial(window.show_page, page) for page in PAGES},
         "next_tab": lambda: window.step_tab(1),
         "previous_tab": lambda: window.step_tab(-1),
         "open_image": lambda: window.browse("image"),

@@ -22,6 +22,7 @@ from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.inspection.run_request import RunRequest
+    from inspector.ui.archive.page import ArchivePage
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.shell.handover import Handover
     from inspector.ui.shell.line_closing import LineClosing
     from inspector.ui.shell.settings_page import SettingsPage
+    from inspector.ui.tabs.tabs import AnalysisTabs
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
@@ -66,6 +68,7 @@ class MainWindow(Themed, QMainWindow):
             {
                 "inspect": lambda: self.inspect,
                 "review": lambda: self.review,
+                "archive": lambda: self.archive,
                 "train": lambda: self.train,
                 "recipes": lambda: self.recipes,
                 "settings": lambda: self.settings_page,
@@ -147,6 +150,17 @@ class MainWindow(Themed, QMainWindow):
             page.use(With("recipe", self._asked))
         if self._path is not None:
             page.open_path(self._path)
+        return page
+
+    @cached_property
+    def archive(self) -> "ArchivePage":
+        from inspector.ui.archive.page import ArchivePage
+
+        page = ArchivePage(self._settings)
+        self.pages.addWidget(page)
+        page.train_wanted.connect(self.handover.train_on)
+        page.record.analysis.set_unit(self._settings.preferences.temperature)
+        page.record.analysis.set_resting(self._resting)
         return page
 
     @cached_property
@@ -352,6 +366,8 @@ class MainWindow(Themed, QMainWindow):
             self.train.leave()
         elif self.page == "recipes" and self._has("recipes"):
             self.recipes.leave()
+        elif self.page == "archive" and self._has("archive"):
+            self.archive.leave()
 
     def _leave_overlay(self) -> bool:
         """Close a question, the help, or what lies over the inspect page; return whether there was one."""
@@ -382,14 +398,19 @@ class MainWindow(Themed, QMainWindow):
         set_language(preferences.language or system_language())
         if self._has("inspect"):
             self.inspect.use_preferences(preferences)
-        if self._has("review"):
-            self.review.analysis.set_unit(preferences.temperature)
+        for analysis in self._analyses():
+            analysis.set_unit(preferences.temperature)
 
     def _rest(self, resting: bool) -> None:
         """Tell the pages that the line started or stopped needing the processor."""
         self._resting = resting
-        if self._has("review"):
-            self.review.analysis.set_resting(resting)
+        for analysis in self._analyses():
+            analysis.set_resting(resting)
+
+    def _analyses(self) -> "list[AnalysisTabs]":
+        """Return the tabs of the pages that show single parts."""
+        made = [self.review.analysis] if self._has("review") else []
+        return [*made, self.archive.record.analysis] if self._has("archive") else made
 
     @property
     def usable(self) -> bool:
@@ -465,16 +486,9 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
-        if self._has("help"):
-            self.help.close_workers()
-        if self._has("inspect"):
-            self.inspect.close_workers()
-        if self._has("review"):
-            self.review.close_workers()
-        if self._has("train"):
-            self.train.close_workers()
-        if self._has("recipes"):
-            self.recipes.close_workers()
+        for name in ("help", "inspect", "review", "archive", "train", "recipes"):
+            if self._has(name):
+                getattr(self, name).close_workers()
         if self._has("worker"):
             self.worker.close()
         super().closeEvent(event)

@@ -33,6 +33,7 @@ SHORTCUTS: Final = (
     Shortcut("page_train", "Ctrl+3", later("Shortcuts", "Train page")),
     Shortcut("page_recipes", "Ctrl+4", later("Shortcuts", "Recipes page")),
     Shortcut("page_settings", "Ctrl+5", later("Shortcuts", "Settings page")),
+    Shortcut("page_archive", "Ctrl+6", later("Shortcuts", "Archive page")),
     Shortcut("next_tab", "Ctrl+Tab", later("Shortcuts", "Next view"), repeats=True),
     Shortcut("previous_tab", "Ctrl+Shift+Tab", later("Shortcuts", "Previous view"), repeats=True),
     Shortcut("open_image", "Ctrl+O", later("Shortcuts", "Review an image")),
@@ -57,6 +58,13 @@ REVIEW_KEYS: Final = (
     Shortcut("", "Home / End", later("Shortcuts", "First, last part")),
     Shortcut("", "Space", later("Shortcuts", "Play and pause")),
     Shortcut("", "N / Shift+N", later("Shortcuts", "Next, previous NG part")),
+)
+ARCHIVE_KEYS: Final = (
+    Shortcut("", "← ↑ → ↓", later("Shortcuts", "The part beside, above, below")),
+    Shortcut("", "Enter / Esc", later("Shortcuts", "Open the part, back to the gallery")),
+    Shortcut("", "N / Shift+N", later("Shortcuts", "Next, previous NG part")),
+    Shortcut("", "R / W / U", later("Shortcuts", "The machine is right, wrong; undo")),
+    Shortcut("", "Space", later("Shortcuts", "Pick the part, or not")),
 )
 PICTURE_KEYS: Final = (
     Shortcut("", "F / 0", later("Shortcuts", "The whole frame")),

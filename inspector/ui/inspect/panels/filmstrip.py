@@ -16,6 +16,7 @@ from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 PLACE: Final = QSize(128, 96)
 LATER_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
@@ -109,7 +110,7 @@ class Thumb(Themed, QAbstractButton):
         reasons = "\n".join(translate(told) for told in (*self.inspection.reasons, *self.inspection.notes))
         recipe = f"{self.inspection.recipe} r{self.inspection.revision}"
         self.setAccessibleDescription(f"{self.time} {self.caption}")
-        self.setToolTip(f"{self.inspection.part}  {self.time}\n{recipe}\n{reasons}")
+        self.setToolTip(plain_tip(f"{self.inspection.part}  {self.time}\n{recipe}\n{reasons}"))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

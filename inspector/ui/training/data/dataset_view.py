@@ -31,6 +31,7 @@ from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox, TabWidget
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _WHOLE_IMAGES: Final = ("folders", "table")  # layouts in which a person may give another label
 
@@ -189,7 +190,7 @@ class FoundView(Themed, QWidget):
             for place, one in enumerate(found.layouts):
                 self.layouts.addItem(f"{translate(one.title)}  ·  {one.sure:.0%}", one.name)
                 self.layouts.setItemData(place, translate(one.why), Qt.ItemDataRole.ToolTipRole)
-            self.layouts.setToolTip(translate(found.layouts[0].why) if found.layouts else "")
+            self.layouts.setToolTip(plain_tip(translate(found.layouts[0].why) if found.layouts else ""))
 
     def _facts_text(self, found: Survey) -> str:
         lines = [self.tr("{count} images").format(count=f"{found.images:,}")]
