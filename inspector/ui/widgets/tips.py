@@ -2,7 +2,7 @@
 
 from html import escape
 
-from PySide6.QtCore import Qt
+from PySide6.QtGui import Qt  # the one of QtCore lacks `mightBeRichText`
 
 
 def plain_tip(text: str) -> str:
