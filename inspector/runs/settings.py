@@ -155,6 +155,13 @@ class TrainSettings(FiniteModel):
         description="how training images are varied; surface: any direction; part: it lies always alike; window: light only; "
         "strong: few images",
     )
+    piece: Annotated[int, FormField("Piece", "images", "px")] = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="detection, segmentation: a step learns from squares of this side of the input, most of them around an "
+        "object, which is faster; 0: from all of it",
+    )
     cover: Annotated[str, FormField("Covered", "images", "%")] = Field(
         "",
         max_length=200,
