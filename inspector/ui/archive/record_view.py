@@ -113,6 +113,7 @@ class RecordView(Themed, QWidget):
         column.addStretch(1)
         self.side.setFixedWidth(FACTS_WIDTH)
         self.side.setDocumentMode(True)
+        self.side.tabBar().setDrawBase(False)
         self.side.addTab(scrolled(inside), "")
         views = QFrame()
         plain(QVBoxLayout(views)).addWidget(self.analysis.panels)
