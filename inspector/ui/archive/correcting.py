@@ -121,14 +121,16 @@ class CorrectionBar(Themed, QFrame):
             button.deleteLater()
         self.truths = []
         if self._choosing:
+            for widget in (self.right, self.wrong, self.undo, *((self.reason, self.note, self.who) if judged else ())):
+                widget.hide()  # first, for the room; what was written in them is kept
             self._offer(_MOST_BUTTONS if judged else 0)
-        for field in (self.reason, self.note, self.who):
-            field.setHidden(self._choosing and judged)  # their room is needed; what was written in them is kept
         self.others.setVisible(self._choosing and self.others.count() > 1)
         self.back.setVisible(self._choosing and judged)
         for button in (self.right, self.wrong):
             button.setVisible(not self._choosing)
             button.setEnabled(self._count > 0)
+        for field in (self.reason, self.note, self.who):
+            field.setVisible(not self._choosing or not judged)
         self.undo.setVisible(not self._choosing)
         self.undo.setEnabled(self._truth is not None and self._count == 1)
         self._mark()

@@ -53,6 +53,7 @@ class RecordView(Themed, QWidget):
         self.reason, self.gap, self.hint = QLabel(), QLabel(), QLabel()
         self.analysis = AnalysisTabs(apart=True)
         self.analysis.set_frozen(True)
+        self.analysis.tabBar().setDrawBase(False)
         self.picture = QStackedWidget()
         self.judgements = ValueTable()
         self.facts = QFormLayout()
