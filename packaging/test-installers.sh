@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Tests the installers in build/dist: ./packaging/test-installers.sh [linux|windows|all]
 #
-# Needs root. Linux: the packages are checked by lintian and the desktop's own tools, then installed into a Debian 12 made by
-# debootstrap and used there, without any network, as an ordinary user would; the .run file as a user whose home has spaces and
-# Japanese letters in its name. Windows: as far as wine goes. Every step runs; the exit code is 0 only if all passed. Pictures and
-# logs are in build/installers-test.
+# Needs root. Linux: the packages are checked by lintian and the desktop's own tools, then installed into a Debian 12 and a Debian 13
+# made by debootstrap and used there, without any network, as an ordinary user would; the .run file as a user whose home has spaces
+# and Japanese letters in its name. Windows: as far as wine goes. Every step runs; the exit code is 0 only if all passed. Pictures
+# and logs are in build/installers-test.
 set -euo pipefail
 # shellcheck source=packaging/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -13,7 +13,7 @@ source "$ROOT/packaging/steps.sh"
 
 DIST="$ROOT/build/dist"
 OUT="$ROOT/build/installers-test"
-DEBIAN="$OUT/bookworm"
+SUITE=bookworm DEBIAN="$OUT/bookworm" # Debian 12; the steps of Debian 13 set both anew
 VERSION="$(sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/pyproject.toml" | head -n 1)"
 HOME_PATH="/home/検査 員"
 
@@ -82,8 +82,8 @@ make_debian() {
     [ ! -e "$DEBIAN/.ready" ] || return 0
     mirror="$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | head -n 1)"
     rm -rf "$DEBIAN"
-    debootstrap --variant=minbase --include=xvfb,xauth,x11-utils,adduser bookworm "$DEBIAN" "$mirror" >"$OUT/debootstrap.log"
-    echo "deb $mirror bookworm main" >"$DEBIAN/etc/apt/sources.list"
+    debootstrap --variant=minbase --include=xvfb,xauth,x11-utils,adduser "$SUITE" "$DEBIAN" "$mirror" >"$OUT/debootstrap-$SUITE.log"
+    echo "deb $mirror $SUITE main" >"$DEBIAN/etc/apt/sources.list"
     for file in /etc/apt/apt.conf.d/99*; do [ ! -e "$file" ] || cp "$file" "$DEBIAN/etc/apt/apt.conf.d/"; done
     inside online root apt-get -qq update
     inside online root useradd --home-dir "$HOME_PATH" --create-home --shell /bin/sh worker
@@ -99,6 +99,24 @@ install_deb() {
         return 1
     }
     cp "$ROOT/resources/screenshots/detection.png" "$DEBIAN/media/photograph.png"
+}
+
+# Nothing of a package is left where the disk is full, and dpkg says why.
+full_disk() {
+    local code=0
+    cp "$DIST"/inspector_"$VERSION"_amd64.deb "$DEBIAN/media/"
+    as_root_with_little_space dpkg --force-depends -i "/media/inspector_${VERSION}_amd64.deb" >"$OUT/full.log" 2>&1 || code=$?
+    need "the installation fails" [ "$code" -ne 0 ]
+    need "the reason is given: $(tail -3 "$OUT/full.log")" grep -q 'No space left on device' "$OUT/full.log"
+    need "nothing is left half-way" [ -z "$(inside offline root find /usr/lib/inspector /usr/bin/inspector ! -type d 2>/dev/null)" ]
+    inside offline root dpkg --remove --force-remove-reinstreq inspector >/dev/null 2>&1 || true
+    need "dpkg is in order again" [ -z "$(inside offline root dpkg --audit)" ]
+    rmdir "$DEBIAN/usr/lib/inspector"
+}
+
+as_root_with_little_space() {
+    mkdir -p "$DEBIAN/usr/lib/inspector"
+    inside offline root sh -c 'mount -t tmpfs -o size=100m tmpfs /usr/lib/inspector && exec "$@"' sh "$@"
 }
 
 use_program() { # use_program PROGRAM NAME: the first day with it, without a network, as a user
@@ -121,6 +139,15 @@ not_without_pack() {
     as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --out "$HOME_PATH/bundle" >"$OUT/train.txt" 2>&1 || code=$?
     need "training ends with a failure" [ "$code" -ne 0 ]
     need "it names the training pack: $(cat "$OUT/train.txt")" grep -q "inspector-training_$VERSION" "$OUT/train.txt"
+}
+
+# The service under a real service manager: the window's thread is stopped while the others run, so its event loop hangs.
+watchdog() {
+    inside online root apt-get -qq -y --no-install-recommends install systemd >"$OUT/systemd.log" 2>&1
+    cp "$ROOT/packaging/linux/test-watchdog.sh" "$DEBIAN/media/"
+    inside offline root sh /media/test-watchdog.sh | tee "$OUT/watchdog.txt"
+    need "the service manager started the window again" grep -q '^restarts: 1$' "$OUT/watchdog.txt"
+    need "the restart is recorded" grep -q 'watchdog killed ABRT' "$OUT/watchdog.txt"
 }
 
 # The package of another version with the same files, for updates.
@@ -176,8 +203,13 @@ remove_deb() {
     need "and they are left" [ -d "$DEBIAN$HOME_PATH/.local/share/inspector/bundles/own-mask" ]
 }
 
+remove_unused() {
+    inside online root dpkg --purge inspector >"$OUT/remove-$SUITE.log" 2>&1
+    need "the program is gone" [ ! -e "$DEBIAN/usr/lib/inspector" ]
+}
+
 run_file() {
-    local file="/media/inspector-$VERSION-linux.run" program="$HOME_PATH/.local/bin/inspector" size code=0
+    local file="/media/inspector-$VERSION-linux.run" program="$HOME_PATH/.local/bin/inspector" size long code=0
     cp "$DIST/inspector-$VERSION-linux.run" "$DEBIAN/media/"
     as_user sh "$file" --check
     as_user sh "$file"
@@ -192,10 +224,17 @@ run_file() {
     code=0
     as_user sh "$file" --to /opt >"$OUT/read-only.txt" 2>&1 || code=$?
     need "a folder that cannot be written is named: $(cat "$OUT/read-only.txt")" grep -q '/opt/inspector cannot be written' "$OUT/read-only.txt"
+    code=0
+    inside offline root sh -c 'mkdir /tmp/small && mount -t tmpfs -o size=100m tmpfs /tmp/small && exec sh "$1" --to /tmp/small' sh "$file" \
+        >"$OUT/small.txt" 2>&1 || code=$?
+    need "a full disk is named: $(cat "$OUT/small.txt")" grep -q 'there is too little space in /tmp/small/inspector' "$OUT/small.txt"
+    need "and nothing is installed" [ "$code" = 1 ]
     as_user sh -c '"$HOME/.local/opt/inspector/uninstall.sh"'
     need "the program is gone" [ ! -e "$DEBIAN$HOME_PATH/.local/opt/inspector" ]
     need "the command is gone" [ ! -L "$DEBIAN$program" ]
     need "the user's data are left" [ -d "$DEBIAN$HOME_PATH/.local/share/inspector" ]
+    long="$HOME_PATH/$(printf 'line %.0s' $(seq 40))"
+    as_user sh -c 'mkdir -p "$1" && HOME="$1" sh "$2" && HOME="$1" "$1/.local/bin/inspector" doctor --self-test >/dev/null && HOME="$1" "$1/.local/opt/inspector/uninstall.sh"' sh "$long" "$file"
 }
 
 rpm_file() {
@@ -215,17 +254,24 @@ linux() {
         stop "the tests need debootstrap, lintian, desktop-file-utils, appstream, libxml2-utils, man-db and rpm"
     step "packages by the rules" checks
     step "Debian 12 from nothing" make_debian
+    step "a full disk" full_disk
     step "install the .deb" install_deb
     step "the first day, without a network" use_program /usr/bin/inspector deb
     step "training without its pack" not_without_pack
     if [ -e "$DIST/inspector-training_${VERSION}_amd64.deb" ]; then
         step "the training pack" training_pack
     fi
+    step "a window that hangs is started again" watchdog
     step "update while a line runs" update
     step "downgrade" downgrade
     step "remove" remove_deb
     step "the .run file" run_file
     step "the .rpm" rpm_file
+    SUITE=trixie DEBIAN="$OUT/trixie"
+    step "Debian 13 from nothing" make_debian
+    step "install the .deb on Debian 13" install_deb
+    step "the first day on Debian 13" use_program /usr/bin/inspector deb-13
+    step "remove on Debian 13" remove_unused
 }
 
 training_pack() {

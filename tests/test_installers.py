@@ -3,6 +3,7 @@
 `packaging/test-installers.sh` tests the real files on systems of their own; this needs nothing but a shell.
 """
 
+import gzip
 import importlib
 import itertools
 import os
@@ -52,15 +53,17 @@ def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterato
             del sys.modules[added]
 
 
-def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0") -> Path:
-    """Return an installer; `doctor`: what the program's self-test does."""
-    program = folder / f"program-{version}"
+def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0", glibc: str = "2.17") -> Path:
+    """Return an installer; `doctor`: what the program's self-test does, `glibc`: the version of the C library that it needs."""
+    root = folder / f"root-{version}"
+    program = root / "usr" / "lib" / "inspector" / version
     program.mkdir(parents=True)
     (program / "inspector").write_text(PROGRAM.format(doctor=doctor, version=version))
     (program / "inspector").chmod(0o755)
     release = linux.Release(version, "0123abcd", 1_700_000_000)
-    linux.add_share(program, release)
-    file: Path = linux.run_file(program, release, folder, name="inspector", body="install-program.sh", glibc="2.17")
+    linux.desktop(root, release)
+    data = linux.pack(root, release)
+    file: Path = linux.run_file(root, data, release, folder, name="inspector", body="install-program.sh", glibc=glibc)
     return file
 
 
@@ -101,6 +104,17 @@ def test_the_run_file_installs_updates_and_removes(linux: ModuleType, tmp_path: 
     assert not programs.exists()
     assert not command.is_symlink()
     assert (data / "recipe.toml").read_text() == "mine"
+
+
+def test_the_packages_tell_what_changed(linux: ModuleType, tmp_path: Path) -> None:
+    release = linux.Release.read()
+    linux.desktop(tmp_path, release)
+    linux.documentation(tmp_path, "inspector", release)
+    (first, *_) = linux.stage.changes(release)
+    changelog = gzip.decompress((tmp_path / "usr/share/doc/inspector/changelog.gz").read_bytes()).decode()
+    assert first in " ".join(changelog.split())
+    assert f"<li>{first}</li>" in (tmp_path / "usr/share/metainfo/inspector.metainfo.xml").read_text("utf-8")
+    assert linux.stage.changes(linux.Release("0.0.1", "", 0)) == []
 
 
 def test_the_run_file_is_the_same_every_time(linux: ModuleType, tmp_path: Path) -> None:
@@ -151,6 +165,23 @@ def test_a_folder_that_cannot_be_written_is_named(linux: ModuleType, tmp_path: P
     done = _sh("sh", file, "--to", tmp_path / "occupied", home=home)
     assert done.returncode == 1
     assert done.stderr == f"inspector: {tmp_path}/occupied/inspector cannot be written. Choose another folder: --to FOLDER.\n"
+
+
+def test_an_older_linux_is_named_and_nothing_is_installed(linux: ModuleType, tmp_path: Path, home: Path) -> None:
+    done = _sh("sh", _installer(linux, tmp_path / "made", "1.0", glibc="99.1"), home=home)
+    assert done.returncode == 1
+    assert done.stderr.startswith("inspector: this Linux is too old: it has glibc ")
+    assert "and 99.1 or newer is needed" in done.stderr
+    assert list(home.iterdir()) == []
+
+
+def test_a_path_of_200_characters_is_no_trouble(linux: ModuleType, tmp_path: Path) -> None:
+    home = tmp_path / ("検査 " * 15) / ("station " * 25).strip()
+    home.mkdir(parents=True)
+    assert len(str(home)) > 200
+    assert _sh("sh", _installer(linux, tmp_path / "made", "1.0"), home=home).returncode == 0
+    assert _sh(home / ".local" / "bin" / "inspector", "--version", home=home).stdout == "inspector, version 1.0\n"
+    assert _sh(home / ".local" / "opt" / "inspector" / "uninstall.sh", home=home).returncode == 0
 
 
 @pytest.mark.skipif(shutil.which("makensis") is None, reason="needs NSIS")

@@ -8,30 +8,25 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Event, Timer
-from typing import Any
 
 import click
-import numpy as np
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle
-from inspector.bundles.reference import read_reference
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.installed import installation
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
 from inspector.core.storage.paths import models, resources, user_data
 from inspector.core.text import one_line
-from inspector.engines.base import open_engine
 from inspector.recipes.locate import find_bundles
-from inspector.tasks.parity import limits_for
-from inspector.tasks.parity_check import Gate
+from inspector.tuning import self_test as engines_test
+from inspector.tuning.store import this_processor
 
 PACKAGES = ("numpy", "opencv-python-headless", "pydantic", "PySide6-Essentials", "pyqtgraph")
 TRAIN_HINT = "For training, Grad-CAM and the torch engines install the extra `train` (./packaging/run.sh --with train)."
@@ -118,7 +113,8 @@ def restarts() -> Iterator[Finding]:
         return
     if lines:
         when, _, reason = lines[-1].partition(" ")
-        yield _note("restarts", f"The station was started again {len(lines)} times, the last time on {when} ({reason}).")
+        times = "once" if len(lines) == 1 else f"{len(lines)} times"
+        yield _note("restarts", f"The station was started again {times}, the last time on {when} ({reason}).")
 
 
 def bundles() -> Iterator[Finding]:
@@ -152,58 +148,36 @@ def recipes() -> Iterator[Finding]:
             yield _ok(f"recipe {path.stem}", f"{len(recipe.cameras)} cameras, {len(recipe.inspect)} inspections")
 
 
-def _smallest_bundle() -> Bundle | None:
-    folders = find_bundles(models())
-    if not folders:
-        return None
-    return Bundle.open(min(folders, key=lambda folder: sum(file.stat().st_size for file in folder.iterdir())))
-
-
 def engines() -> Iterator[Finding]:
-    """Yield the result of running the smallest shipped bundle on every engine, on its own reference images.
+    """Yield the result of the self-test on every engine, and keep it: an engine that fails it does not judge here.
 
-    Its exported graph was compared with the trained network when it was made. Engines that answer it differently are a problem.
+    The test runs the smallest shipped bundle on its own reference images; its exported graph was compared with the trained
+    network when it was made.
     """
     try:
-        bundle = _smallest_bundle()
-        reference = None if bundle is None else read_reference(bundle)
+        test = engines_test.run(this_processor())
     except ConfigError as error:
         yield _error("engine", error)
         return
-    gate: Gate | None = None
+    if test is not None:
+        engines_test.keep(test)
     for name, entry in ENGINES.items():
-        check = f"engine {name}"
-        package = entry.software[0]
-        if not _version(package):
+        check, package = f"engine {name}", entry.software[0]
+        version = _version(package)
+        found = None if test is None else test.of(name)
+        if not version:
             remedy = {"train": _train_hint(), "gpu": GPU_HINT}.get(entry.extra, f"Install {package}.")
             yield Finding(check, Status.NOTE if entry.extra else Status.PROBLEM, f"{package} is not installed.", remedy)
-        elif bundle is None or reference is None or entry.gated:
-            why = "a bundle is exported for it first" if bundle else "there is no bundle to run"
-            yield _note(check, f"{package} {_version(package)}, not tried: {why}")
+        elif test is None or found is None:
+            why = "there is no bundle to run" if test is None else "a bundle is exported for it first"
+            yield _note(check, f"{package} {version}, not tried: {why}")
+        elif found.problem is not None:
+            yield _problem(check, f"{package} {version}: {found.problem.text}", found.remedy.text if found.remedy else "")
         else:
-            try:
-                with open_engine(name, bundle) as engine:
-                    milliseconds = _time(engine.infer, reference.frames[:1])
-                    gate = gate or Gate(bundle, reference, engine.infer)
-                    parity = gate.judge(engine.infer, limits=limits_for("fp32"), files={})
-            except InspectorError as error:
-                yield _error(check, error)
-                continue
-            text = f"{package} {_version(package)} runs {bundle.name} in {milliseconds:.1f} ms"
-            if parity.refused is None:
-                yield _ok(check, f"{text}; {parity.images} reference images agree")
-            else:
-                yield _problem(check, f"{text}, but {parity.refused.text}", "Install the program again, or use another engine.")
-
-
-def _time(infer: Callable[[Any], Any], batch: Any) -> float:  # noqa: ANN401 - any engine's input
-    """Return the median of five calls in ms, after one warm-up call."""
-    times = []
-    for _ in range(6):
-        start = time.monotonic()
-        infer(batch)
-        times.append(time.monotonic() - start)
-    return float(np.median(times[1:])) * 1e3
+            text = (
+                f"{package} {version} runs {test.bundle} in {found.milliseconds:.1f} ms; {found.images} reference images agree"
+            )
+            yield _ok(check, text)
 
 
 def gpus() -> Iterator[Finding]:

@@ -30,7 +30,7 @@ class Entry:
     def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
         """Import and return the target.
 
-        Raises ConfigError if a third-party package is missing; import errors of our own modules propagate.
+        Raises ConfigError if a third-party package is missing or damaged; import errors of our own modules propagate.
         """
         module, _, attribute = self.target.partition(":")
         with self.packages():
@@ -38,7 +38,7 @@ class Entry:
 
     @contextmanager
     def packages(self) -> Iterator[None]:
-        """Raise ConfigError if a third-party package turns out to be missing, as `load` does."""
+        """Raise ConfigError if a third-party package turns out to be missing or damaged, as `load` does."""
         try:
             yield
         except ModuleNotFoundError as error:
@@ -57,6 +57,15 @@ class Entry:
                 package=missing,
                 extra=self.extra,
                 pack=pack,
+            ) from error
+        except ImportError as error:  # a library is damaged, or one that it needs is missing
+            if (error.name or "").partition(".")[0] == "inspector":
+                raise
+            raise ConfigError(
+                "{label} cannot be loaded ({detail}).",
+                remedy="Install the program again, or choose something else.",
+                label=self.label,
+                detail=" ".join(str(error).split()),
             ) from error
 
 
@@ -395,6 +404,14 @@ CAMERAS: Mapping[str, Entry] = MappingProxyType(
         "video": Entry("inspector.cameras.video:VideoCamera", "Video file"),
         "usb": Entry("inspector.cameras.usb:UsbCamera", "USB camera"),
         "rtsp": Entry("inspector.cameras.network.rtsp:StreamCamera", "Network stream (RTSP/HTTP)"),
+    }
+)
+
+# Where a part may be on record. Each `recorded(place, keys)` finds nothing in a place of another kind.
+RECORDS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "run": Entry("inspector.results.saving:recorded_in", "Records of a run"),
+        "archive": Entry("inspector.archive.contents:recorded_in", "Archive"),
     }
 )
 

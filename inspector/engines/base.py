@@ -70,14 +70,15 @@ def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", thr
     """Open `bundle` with the engine called `name`, in a worker process if the registry requires one.
 
     Every variant except the trained network and its ONNX graph must have passed the parity gate (`inspector export`). Raises
-    ConfigError (no such engine, package missing) or EngineError.
+    ConfigError (no such engine, package missing or damaged) or EngineError.
     """
     entry = engine_for(name, precision)
     check_active(bundle, name, precision)
     if entry.isolate:
         remote: Engine = ISOLATED.load()(bundle, engine=name, precision=precision, threads=threads)
         return remote
-    engine: Engine = entry.load()(bundle, precision=precision, threads=threads)
+    with entry.packages():
+        engine: Engine = entry.load()(bundle, precision=precision, threads=threads)
     return engine
 
 

@@ -72,6 +72,7 @@ class PartAssembler:
         self._any_live = any(cameras.values())
         self._open: dict[str, Part] = {}  # by joining key, oldest first
         self._numbers = itertools.count()
+        self._newest = -1  # number given last
         self._changed = Condition()
 
     def live(self, camera: str) -> bool:
@@ -109,6 +110,8 @@ class PartAssembler:
                 seen.furthest = max(seen.furthest, part.sequence)
                 if self._cameras.keys() <= part.captures.keys():
                     assembled.ready.append(self._close(part))
+            elif self._mode == "free":  # its part is not answered; the camera has gone past those that are
+                seen.furthest = self._newest
             seen.held_s = 0.0
             self._changed.notify_all()
         return assembled
@@ -213,7 +216,7 @@ class PartAssembler:
         return part
 
     def _new(self, name: str, now: float, *, triggered: bool = False) -> Part | None:
-        sequence = next(self._numbers)
+        self._newest = sequence = next(self._numbers)
         name = name or (str(sequence) if self._issue is None else self._issue())
         part = Part(name, sequence, now, triggered, self.deadline_s)
         return part if self._opened(part) else None

@@ -34,6 +34,7 @@ from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.program import Program, Runtime
 from inspector.recipes.recipe import Recipe
 from inspector.training.costs import core_count, gpu_names
+from inspector.tuning import self_test as engines_test
 from inspector.tuning.measure import PROOF, runtimes_of, with_runtimes
 from inspector.tuning.plan import Machine, Plan, Tuning, why
 
@@ -155,13 +156,16 @@ def decide(
 ) -> Decision:
     """Return the decision: the newest choice that is valid for this machine and passes its test, else the recipe's own engine.
 
+    An engine that failed the self-test of this machine is replaced by one that passed.
+
     `test_s`: None to test only the answers and not the speed.
     """
     recipe = program.recipe
     tunings = _tunings(program, root)
-    own = message("{variants}, as the recipe says; it was not tuned on this computer.", variants=program.variants)
+    instead = _stand_in(program, machine, root)
     if not tunings:
-        return Decision(own)
+        own = message("{variants}, as the recipe says; it was not tuned on this computer.", variants=program.variants)
+        return instead or Decision(own)
     machine = machine or this_processor()
     problem: Message | None = None
     for tuning, plan in tunings:
@@ -172,10 +176,30 @@ def decide(
             return Decision(_because(tuning, recipe), runtimes, min(plan.batch, recipe.max_batch), note)
         problem = problem or found
     assert problem is not None
+    if instead is not None:
+        return instead
     return Decision(
         message("{variants}, as the recipe says, because no tuned choice holds.", variants=program.variants),
         note=_instead(problem, program.variants),
     )
+
+
+def _stand_in(program: Program, machine: Machine | None, root: Path | None) -> Decision | None:
+    """Return the engine that judges for one that failed its self-test on this computer; None if the recipe's own may judge."""
+    own = {step.model.bundle: step.runtime for step in program.steps}
+    named = [one.engine for one in own.values()]
+    found = engines_test.stand_in(named, lambda: machine or this_processor(), root=root and root.parent)
+    if found is None:
+        return None
+    failed, passed = found
+    why = message("{engine}, because {failed} failed its self-test.", engine=passed.engine, failed=failed.engine)
+    note = message(
+        "{failed} failed its self-test on this computer, so {engine} judges instead. Install the program again.",
+        failed=ENGINES[failed.engine].label,
+        engine=ENGINES[passed.engine].label,
+    )
+    runtimes = {name: Runtime(passed.engine) if one.engine == failed.engine else one for name, one in own.items()}
+    return Decision(why, runtimes, note=note)
 
 
 def newest(program: Program, *, root: Path | None = None) -> dict[str, Runtime]:

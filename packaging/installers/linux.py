@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import html
 import json
 import os
 import re
 import shutil
+import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +76,15 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def values(release: Release, package: str = "inspector") -> dict[str, str]:
     """Return what the templates of `packaging/linux` leave open."""
     date = datetime.fromtimestamp(release.epoch, UTC).strftime("%Y-%m-%d")
-    return {"VERSION": release.version, "DEBIAN": release.debian, "HOME": HOME, "DATE": date, "PACKAGE": package}
+    news = "".join(f"<li>{html.escape(item)}</li>" for item in stage.changes(release))
+    return {
+        "VERSION": release.version,
+        "DEBIAN": release.debian,
+        "HOME": HOME,
+        "DATE": date,
+        "PACKAGE": package,
+        "CHANGES": f"<ul>{news}</ul>" if news else f"<p>Version {release.version}.</p>",
+    }
 
 
 def system_libraries(folder: Path) -> set[str]:
@@ -91,6 +101,23 @@ def tree(folder: Path, release: Release) -> Path:
     home = root / HOME[1:]
     home.mkdir(parents=True)
     shutil.copytree(folder, home / release.version, symlinks=True, copy_function=os.link)
+    desktop(root, release)
+    for size in (48, 128, 256):
+        icon = root / f"usr/share/icons/hicolor/{size}x{size}/apps/inspector.png"
+        icon.parent.mkdir(parents=True, exist_ok=True)
+        run(["rsvg-convert", "-w", str(size), "-h", str(size), SOURCE / "icon.svg", "-o", icon])
+    (root / "usr/bin/inspector").symlink_to(f"../lib/inspector/{release.version}/inspector")
+    manual = manual_page(folder, release)
+    for name in ("inspector", "inspector-previous"):
+        _gzip(root / f"usr/share/man/man1/{name}.1.gz", manual if name == "inspector" else b".so man1/inspector.1\n")
+    documentation(root, "inspector", release)
+    stage.settle(root, release)
+    (root / "usr/bin/inspector-previous").chmod(0o755)
+    return root
+
+
+def desktop(root: Path, release: Release) -> None:
+    """Write what the desktop, the service manager and the device manager are told."""
     filled = values(release)
     texts = {
         "usr/share/applications/inspector.desktop": "inspector.desktop",
@@ -106,18 +133,6 @@ def tree(folder: Path, release: Release) -> Path:
         path = root / target
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(fill((SOURCE / source).read_text("utf-8"), filled), "utf-8")
-    for size in (48, 128, 256):
-        icon = root / f"usr/share/icons/hicolor/{size}x{size}/apps/inspector.png"
-        icon.parent.mkdir(parents=True, exist_ok=True)
-        run(["rsvg-convert", "-w", str(size), "-h", str(size), SOURCE / "icon.svg", "-o", icon])
-    (root / "usr/bin/inspector").symlink_to(f"../lib/inspector/{release.version}/inspector")
-    manual = manual_page(folder, release)
-    for name in ("inspector", "inspector-previous"):
-        _gzip(root / f"usr/share/man/man1/{name}.1.gz", manual if name == "inspector" else b".so man1/inspector.1\n")
-    documentation(root, "inspector", release)
-    stage.settle(root, release)
-    (root / "usr/bin/inspector-previous").chmod(0o755)
-    return root
 
 
 def documentation(root: Path, package: str, release: Release) -> None:
@@ -125,9 +140,11 @@ def documentation(root: Path, package: str, release: Release) -> None:
     doc = root / "usr/share/doc" / package
     doc.mkdir(parents=True, exist_ok=True)
     date = datetime.fromtimestamp(release.epoch, UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
-    changes = (
-        f"{package} ({release.debian}) stable; urgency=medium\n\n  * Version {release.version}.\n\n -- {MAINTAINER}  {date}\n"
+    items = "".join(
+        textwrap.fill(item, 78, initial_indent="  * ", subsequent_indent="    ") + "\n"
+        for item in stage.changes(release) or [f"Version {release.version}."]
     )
+    changes = f"{package} ({release.debian}) stable; urgency=medium\n\n{items}\n -- {MAINTAINER}  {date}\n"
     _gzip(doc / "changelog.gz", changes.encode())
     third = f"{HOME}/{release.version}/{'licenses' if package == 'inspector' else 'training-licenses'}"
     (doc / "copyright").write_text(
@@ -169,9 +186,26 @@ def _gzip(path: Path, data: bytes) -> None:
     path.write_bytes(gzip.compress(data, 9, mtime=0))
 
 
-def deb(root: Path, release: Release, target: Path, *, package: str, depends: list[str], about: str, scripts: bool) -> Path:
-    """Write a Debian package of everything under `root`."""
-    control = root / "DEBIAN"
+def pack(root: Path, release: Release) -> Path:
+    """Write everything under `root` to a compressed archive: what a .deb holds, and a .run file unpacks.
+
+    The filter for machine code makes libraries a sixth smaller; dpkg and tar ask xz, which knows from the file what to undo.
+    """
+    archive = BUILD / "data.tar.xz"
+    level = ["-0"] if stage.FAST else ["--x86", "--lzma2=preset=6,dict=64MiB"]
+    run([*_tar(release), f"--use-compress-program=xz -T2 {' '.join(level)}", "-cf", archive, "-C", root, "."])
+    return archive
+
+
+def _tar(release: Release) -> list[str]:
+    return ["tar", "--sort=name", f"--mtime=@{release.epoch}", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
+
+
+def deb(
+    root: Path, data: Path, release: Release, target: Path, *, package: str, depends: list[str], about: str, scripts: bool
+) -> Path:
+    """Write a Debian package of everything under `root`, which `data` holds."""
+    control = BUILD / "control"
     shutil.rmtree(control, ignore_errors=True)
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     size = sum(path.stat().st_size for path in files) // 1024
@@ -193,16 +227,24 @@ def deb(root: Path, release: Release, target: Path, *, package: str, depends: li
     ]
     (control / "md5sums").write_text("".join(sums), "utf-8")
     for name in _TEMPLATES if scripts else ():
-        script = control / name
-        script.write_text(fill((SOURCE / name).read_text("utf-8"), values(release)), "utf-8")
-        script.chmod(0o755)
+        (control / name).write_text(fill((SOURCE / name).read_text("utf-8"), values(release)), "utf-8")
     for path in [control, *control.iterdir()]:
-        os.utime(path, (release.epoch, release.epoch))
-    file = target / f"{package}_{release.debian}_amd64.deb"
-    environment = {"SOURCE_DATE_EPOCH": str(release.epoch)}
-    how = ["-Zgzip", "-z1"] if stage.FAST else ["-Zxz", "-z6", "--threads-max=2"]
-    run(["dpkg-deb", "--root-owner-group", *how, "--build", root, file], env=environment)
+        path.chmod(0o755 if path.is_dir() or path.name in _TEMPLATES else 0o644)
+    inner = BUILD / "control.tar.xz"
+    run([*_tar(release), "-cJf", inner, "-C", control, "."])
     shutil.rmtree(control)
+    file = target / f"{package}_{release.debian}_amd64.deb"
+    with file.open("wb") as archive:  # the format is that of ar: deb(5)
+        archive.write(b"!<arch>\n")
+        for name, member in (("debian-binary", None), ("control.tar.xz", inner), ("data.tar.xz", data)):
+            size = 4 if member is None else member.stat().st_size
+            archive.write(f"{name:<16}{release.epoch:<12}{0:<6}{0:<6}{0o100644:<8o}{size:<10}`\n".encode("ascii"))
+            if member is None:
+                archive.write(b"2.0\n")
+            else:
+                with member.open("rb") as content:
+                    shutil.copyfileobj(content, archive)
+            archive.write(b"\n" * (size % 2))
     return file
 
 
@@ -222,7 +264,11 @@ def rpm(root: Path, release: Release, target: Path, *, package: str, depends: li
         "depends": depends,
         "mtime": datetime.fromtimestamp(release.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "contents": [{"src": f"{root}/", "dst": "/", "type": "tree"}],
-        "rpm": {"compression": "gzip:1" if stage.FAST else "xz", "group": "Applications/Engineering", "buildhost": "localhost"},
+        "rpm": {
+            "compression": "gzip:1" if stage.FAST else "zstd:9",
+            "group": "Applications/Engineering",
+            "buildhost": "localhost",
+        },
     }
     yaml = BUILD / f"{package}.nfpm.yaml"
     yaml.write_text(json.dumps(configuration, indent=1), "utf-8")
@@ -230,19 +276,15 @@ def rpm(root: Path, release: Release, target: Path, *, package: str, depends: li
     return file
 
 
-def run_file(folder: Path, release: Release, target: Path, *, name: str, body: str, glibc: str) -> Path:
-    """Write an installer for a PC without root: a shell script with the folder's files behind it."""
-    archive = BUILD / "payload.tar.xz"
-    tar = ["tar", "--sort=name", f"--mtime=@{release.epoch}", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
-    run([*tar, f"--use-compress-program=xz -{0 if stage.FAST else 6} -T2", "-cf", archive, "-C", folder, "."])
-    payload = archive.read_bytes()
-    archive.unlink()
+def run_file(root: Path, data: Path, release: Release, target: Path, *, name: str, body: str, glibc: str) -> Path:
+    """Write an installer for a PC without root: a shell script with `data`, the archive of `root`, behind it."""
+    payload = data.read_bytes()
     filled = {
         **values(release),
-        "BODY": fill((SOURCE / body).read_text("utf-8"), values(release)),
+        "BODY": fill((SOURCE / body).read_text("utf-8"), {**values(release), "UNINSTALL": _uninstall()}),
         "GLIBC": glibc,
         "SHA256": hashlib.sha256(payload).hexdigest(),
-        "NEEDED": str(int(stage.megabytes(folder) * 1.1e6 / 1024)),
+        "NEEDED": str(int(stage.megabytes(root) * 1.1e6 / 1024)),
     }
     text = (SOURCE / "header.sh").read_text("utf-8")
     # The header names its own length, in digits enough for any file.
@@ -254,15 +296,8 @@ def run_file(folder: Path, release: Release, target: Path, *, name: str, body: s
     return file
 
 
-def add_share(folder: Path, release: Release) -> None:
-    """Add what the .run file tells the desktop, and its way out."""
-    share = folder / "share"
-    share.mkdir(exist_ok=True)
-    for name in ("inspector.desktop", "inspector.service", "icon.svg", "uninstall.sh"):
-        (share / name).write_text(fill((SOURCE / name).read_text("utf-8"), values(release)), "utf-8")
-    (share / "uninstall.sh").chmod(0o755)
-    stage.settle(share, release)
-    os.utime(folder, (release.epoch, release.epoch))
+def _uninstall() -> str:
+    return (SOURCE / "uninstall.sh").read_text("utf-8").removesuffix("\n")
 
 
 ABOUT = """visual inspection station for manufacturing lines
@@ -273,48 +308,50 @@ ABOUT = """visual inspection station for manufacturing lines
 
 def packages(folder: Path, release: Release, target: Path, kinds: set[str]) -> list[Path]:
     """Write the packages of the program that `kinds` names ("deb", "rpm", "run") and return them."""
+    if not kinds & {"deb", "rpm", "run"}:
+        return []
     made = []
     libraries = system_libraries(folder)
     unknown = sorted(name for name in libraries if name not in _DEBIAN and not _OF_GLIBC.search(name))
     if unknown:
         raise BuildError("no Debian package is known for " + ", ".join(unknown))
     glibc = linux_stage.glibc(folder)
-    if kinds & {"deb", "rpm"}:
-        root = tree(folder, release)
+    root = tree(folder, release)
+    if kinds & {"deb", "run"}:
+        say("compressing the files for the .deb and the .run file")
+        data = pack(root, release)
         if "deb" in kinds:
-            say("writing the .deb")
             depends = [f"libc6 (>= {glibc})", *sorted({_DEBIAN[name] for name in libraries if name in _DEBIAN})]
-            made.append(deb(root, release, target, package="inspector", depends=depends, about=ABOUT, scripts=True))
-        if "rpm" in kinds:
-            say("writing the .rpm")
-            depends = [f"libc.so.6(GLIBC_{glibc})(64bit)", *sorted(f"{name}()(64bit)" for name in libraries if name in _DEBIAN)]
-            made.append(rpm(root, release, target, package="inspector", depends=depends, about=ABOUT.partition("\n")[0]))
-        shutil.rmtree(root)
-    if "run" in kinds:
-        say("writing the .run file")
-        add_share(folder, release)
-        made.append(run_file(folder, release, target, name="inspector", body="install-program.sh", glibc=glibc))
-        shutil.rmtree(folder / "share")
+            made.append(deb(root, data, release, target, package="inspector", depends=depends, about=ABOUT, scripts=True))
+        if "run" in kinds:
+            made.append(run_file(root, data, release, target, name="inspector", body="install-program.sh", glibc=glibc))
+        data.unlink()
+    if "rpm" in kinds:
+        say("writing the .rpm")
+        depends = [f"libc.so.6(GLIBC_{glibc})(64bit)", *sorted(f"{name}()(64bit)" for name in libraries if name in _DEBIAN)]
+        made.append(rpm(root, release, target, package="inspector", depends=depends, about=ABOUT.partition("\n")[0]))
+    shutil.rmtree(root)
     return made
 
 
-def training_packages(pack: Path, release: Release, target: Path, glibc: str) -> list[Path]:
+def training_packages(pack_folder: Path, release: Release, target: Path, glibc: str) -> list[Path]:
     """Write the training pack as .deb, .rpm and .run file."""
     root = BUILD / "linux-root"
     shutil.rmtree(root, ignore_errors=True)
     place = root / HOME[1:] / release.version
-    shutil.copytree(pack, place, symlinks=True, copy_function=os.link)
+    shutil.copytree(pack_folder, place, symlinks=True, copy_function=os.link)
     documentation(root, "inspector-training", release)
     stage.settle(root, release)
     about = """training for the visual inspection station
  What Inspector needs to train networks, to explain their answers and to
  export them: torch for the processor, and its companions."""
     say("writing the training pack")
+    data, name = pack(root, release), "inspector-training"
     depends = [f"inspector (= {release.debian})"]
-    made = [deb(root, release, target, package="inspector-training", depends=depends, about=about, scripts=False)]
-    short = about.partition("\n")[0]
+    made = [deb(root, data, release, target, package=name, depends=depends, about=about, scripts=False)]
+    made.append(run_file(root, data, release, target, name=name, body="install-training.sh", glibc=glibc))
+    data.unlink()
     depends = [f"inspector = {release.debian}"]
-    made.append(rpm(root, release, target, package="inspector-training", depends=depends, about=short))
+    made.append(rpm(root, release, target, package=name, depends=depends, about=about.partition("\n")[0]))
     shutil.rmtree(root)
-    made.append(run_file(pack, release, target, name="inspector-training", body="install-training.sh", glibc=glibc))
     return made

@@ -2,11 +2,12 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import inventory
 import rules
+import slim
 import stage
 from stage import BUILD, PACKAGING, BuildError, Release, run, say
 
@@ -48,14 +49,21 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     stage.install(site, wheel, platform=PLATFORM)
     inventory.collect_licenses(site, folder / "licenses")
     say(f"left out {rules.trim(site, rules.DROPPED)} files")
+    slim.replace_opengl(site)
     versions = add_python(folder)
-    strip(site)
+    mathematics, of_debian = debian(slim.LAPACK, folder / "licenses")
+    slim.replace_lapack(site, mathematics)
+    slim.trim_icu(site / "PySide6" / "Qt" / "lib")
+    slim.strip(site)
     launcher(folder)
     stage.compile_modules([folder / "inspector"], [folder / "python" / "stdlib", site])
+    for modules in (folder / "python" / "stdlib", site):
+        slim.drop_sources(modules)
     run([folder / "inspector", "-c", _IMPORTS])
     missing = sorted(unresolved(folder))
     if missing:
         raise BuildError("libraries that neither the folder nor the system has: " + ", ".join(missing))
+    versions |= of_debian
     inventory.write_sbom(folder, release, versions)
     stage.finish(folder, release, system="linux")
     return versions
@@ -69,20 +77,7 @@ def launcher(folder: Path) -> None:
 
 def add_python(folder: Path) -> dict[str, str]:
     """Unpack Debian's Python and its libraries into `python/`, and make them find each other there."""
-    debs = stage.CACHE / "debian"
-    debs.mkdir(parents=True, exist_ok=True)
-    names = [*_PYTHON, *_LIBRARIES]
-    run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names], cwd=debs)
-    unpacked = BUILD / "debian-root"
-    shutil.rmtree(unpacked, ignore_errors=True)
-    versions = {}
-    for name in names:
-        deb = max(debs.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime)
-        versions[name] = run(["dpkg-deb", "-f", deb, "Version"]).strip()
-        run(["dpkg-deb", "-x", deb, unpacked])
-        copyright_file = unpacked / "usr" / "share" / "doc" / name / "copyright"
-        if copyright_file.is_file():
-            shutil.copy(copyright_file, folder / "licenses" / f"{name}.txt")
+    unpacked, versions = debian((*_PYTHON, *_LIBRARIES), folder / "licenses")
     python = folder / "python"
     library = python / "lib"
     library.mkdir(parents=True)
@@ -103,19 +98,30 @@ def add_python(folder: Path) -> dict[str, str]:
     return versions
 
 
+def debian(names: Sequence[str], licenses: Path) -> tuple[Path, dict[str, str]]:
+    """Unpack packages of Debian, copy their licences, and return the folder and their versions."""
+    debs = stage.CACHE / "debian"
+    debs.mkdir(parents=True, exist_ok=True)
+    run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names], cwd=debs)
+    unpacked = BUILD / "debian-root"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    versions = {}
+    for name in names:
+        deb = max(debs.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime)
+        versions[name] = run(["dpkg-deb", "-f", deb, "Version"]).strip()
+        run(["dpkg-deb", "-x", deb, unpacked])
+        copyright_file = unpacked / "usr" / "share" / "doc" / name / "copyright"
+        if copyright_file.is_file():
+            shutil.copy(copyright_file, licenses / f"{name}.txt")
+    return unpacked, versions
+
+
 def _copy_stdlib(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source).as_posix()
         if path.is_file() and not _NOT_SHIPPED.search(name) and "/__pycache__/" not in f"/{name}":
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target / name)
-
-
-def strip(site: Path) -> None:
-    """Remove symbol tables that only debuggers read."""
-    for path in sorted(site.rglob("*.so*")):
-        if path.is_file() and not path.is_symlink() and path.parts[-2].startswith(("imagecodecs", "PIL", "pydantic_core")):
-            run(["strip", "--strip-unneeded", path])
 
 
 def needed(path: Path, tag: str = "NEEDED") -> list[str]:

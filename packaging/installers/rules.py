@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The Qt that the window uses, by the names of its files on Linux and Windows; everything else of Qt is left out.
-_QT_MODULES = "Core|Gui|Widgets|Svg|Test|OpenGL|OpenGLWidgets"
-_QT_LIBRARIES = f"({_QT_MODULES}|DBus|XcbQpa|WaylandClient|WlShellIntegration)"
+_QT_MODULES = "Core|Gui|Widgets|Svg|OpenGLWidgets"
+_QT_LIBRARIES = f"({_QT_MODULES}|OpenGL|DBus|XcbQpa|WaylandClient|WlShellIntegration)"
 _QT_PLUGINS = "|".join(
     (
         r"platforms/(libq(xcb|wayland|offscreen|minimal)\.so|q(windows|offscreen|minimal)\.dll)",
@@ -57,7 +57,8 @@ DROPPED = [
     (r"^openvino/libs/(lib)?(openvino_c\b|tbbmalloc_proxy|tbbbind)", "nothing links to it"),
     (r"^onnxruntime/capi/(libonnxruntime\.so|onnxruntime\.dll)", "the same code is in the Python module"),
     (r"^onnxruntime/(transformers|tools|quantization|datasets|backend)/", "tools for models"),
-    (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers"),
+    (r"^numpy/(distutils|doc|f2py|_pyinstaller)/", "for developers"),
+    (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
     (r"^pyqtgraph/(examples|opengl|jupyter|canvas|flowchart)/", "not used"),
     (r"^cv2/(data/haar|utils/|gapi/|mat_wrapper/LICENSE)", "not used"),
     (r"^pygments/lexers/(?!__init__|_mapping|python|special|text)", "colours of programming languages"),

@@ -73,6 +73,13 @@ class Release:
         return re.sub(r"\.?(a|b|rc)(\d+)", r"~\1\2", self.version).replace(".dev", "~~dev").replace(".post", "+post")
 
 
+def changes(release: Release) -> list[str]:
+    """Return what changed in this version, a sentence each, as the manual tells it; nothing for a version it does not name."""
+    text = (ROOT / "resources" / "manual" / "en" / "changes.md").read_text("utf-8")
+    section = re.search(rf"(?ms)^## {re.escape(release.version)}$(.*?)(?=^## |\Z)", text)
+    return [] if section is None else re.findall(r"(?m)^- (.+)$", section[1])
+
+
 def constraints() -> Path:
     """Write the exact versions of pyproject.toml as a file for uv and return it."""
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["constraint-dependencies"]
@@ -131,13 +138,18 @@ def install(site: Path, wheel_file: Path, *, platform: str, extras: Sequence[str
 
 
 def compile_modules(python: Sequence[str | Path], folders: Sequence[Path]) -> None:
-    """Compile every module. The bytecode is not compared with the source later: nobody but the installer writes there."""
+    """Compile every module. The bytecode is not compared with the source later: nobody but the installer writes there.
+
+    What this Python imports for the work must not compile itself (-B), with the path of this folder inside.
+    """
     for folder in folders:
         command = [
             *python,
+            "-B",
             "-m",
             "compileall",
             "-q",
+            "-f",
             "-j",
             "2",
             "--invalidation-mode",

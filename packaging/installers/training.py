@@ -13,6 +13,7 @@ import cpu_torch
 import inventory
 import linux_stage
 import rules
+import slim
 import stage
 from stage import BUILD, Release, say
 
@@ -37,7 +38,7 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
     if system == "linux":
         names = cpu_torch.replace_cuda(site, system=linux_stage.OF_THE_SYSTEM)
         say(f"made stand-ins for {', '.join(names)}")
-        linux_stage.strip(site)
+        slim.strip(site)
     stage.compile_modules(python, [site])
     inventory.write_sbom(pack, release, {}, part="training")
     (pack / inventory.SBOM).rename(pack / "training-sbom.cdx.json")

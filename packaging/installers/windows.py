@@ -9,6 +9,7 @@ from pathlib import Path
 import inventory
 import linux_stage
 import rules
+import slim
 import stage
 from stage import BUILD, PACKAGING, BuildError, Release, run, say
 
@@ -50,9 +51,11 @@ def build(folder: Path, wheel: Path, release: Release, python_zip: Path | None) 
     stage.install(site, wheel, platform=stage.WINDOWS)
     inventory.collect_licenses(site, folder / "licenses")
     say(f"left out {rules.trim(site, rules.DROPPED)} files")
+    slim.replace_opengl(site)
     add_python(folder, python_zip)
     launchers(folder, release)
     stage.compile_modules(bytecode_python(), [site])
+    slim.drop_sources(site)
     inventory.write_sbom(folder, release, {})
     stage.finish(folder, release, system="windows")
 

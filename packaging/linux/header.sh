@@ -44,10 +44,11 @@ prepare
 mkdir -p "$to" 2>/dev/null && [ -w "$to" ] || stop "$to cannot be written. Choose another folder: --to FOLDER."
 free="$(df -Pk "$to" | awk 'NR == 2 { print $4 }')"
 [ "$free" -ge @NEEDED@ ] || stop "there is too little space in $to: @NEEDED@ kB are needed and $free kB are free."
-new="$to/.new-$$"
-trap 'rm -rf "$new"' EXIT
+unpacked="$to/.new-$$"
+new="$unpacked@HOME@/@VERSION@"
+trap 'rm -rf "$unpacked"' EXIT
 trap 'exit 1' INT TERM HUP # not the same trap: the script would go on without what it has unpacked
-mkdir "$new"
-tail -c +@START@ "$0" | tar -xJf - -C "$new" || stop "unpacking failed; nothing was installed."
+mkdir "$unpacked"
+tail -c +@START@ "$0" | tar -xJf - -C "$unpacked" || stop "unpacking failed; nothing was installed."
 finish
 exit 0

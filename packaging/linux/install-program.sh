@@ -22,16 +22,20 @@ finish() {
         [ -z "$before" ] || [ "$before" = "$old" ] || [ "$before" = "@VERSION@" ] || rm -rf "${to:?}/$before"
     fi
     ln -sfn "@VERSION@" "$to/current"
-    cp "$to/@VERSION@/share/uninstall.sh" "$to/uninstall.sh"
+    cat >"$to/uninstall.sh" <<'END_OF_FILE'
+@UNINSTALL@
+END_OF_FILE
+    chmod +x "$to/uninstall.sh"
     mkdir -p "$HOME/.local/bin" "$base/applications" "$base/icons/hicolor/scalable/apps" "${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user"
     ln -sfn "$to/current/inspector" "$HOME/.local/bin/inspector"
     ln -sfn "$to/previous/inspector" "$HOME/.local/bin/inspector-previous"
-    cp "$to/current/share/icon.svg" "$base/icons/hicolor/scalable/apps/inspector.svg"
+    share="$unpacked/usr/share"
+    cp "$share/icons/hicolor/scalable/apps/inspector.svg" "$base/icons/hicolor/scalable/apps/"
     escaped="$(printf '%s' "$to" | sed 's/[\\"`$]/\\\\&/g; s/%/%%/g')"
-    sed -e '/^TryExec=/d' "$to/current/share/inspector.desktop" |
+    sed -e '/^TryExec=/d' "$share/applications/inspector.desktop" |
         TARGET="$escaped" awk '/^Exec=/ { print "Exec=\"" ENVIRON["TARGET"] "/current/inspector\""; next } { print }' >"$base/applications/inspector.desktop"
     TARGET="$(printf '%s' "$to" | sed 's/%/%%/g')" awk '/^ExecStart=/ { print "ExecStart=\"" ENVIRON["TARGET"] "/current/inspector\" gui --start"; next } { print }' \
-        "$to/current/share/inspector.service" >"${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/inspector.service"
+        "$unpacked/usr/lib/systemd/user/inspector.service" >"${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/inspector.service"
     echo "Inspector @VERSION@ is installed in $to."
     case ":$PATH:" in
     *":$HOME/.local/bin:"*) ;;

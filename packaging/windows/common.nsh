@@ -33,6 +33,15 @@ VIAddVersionKey "ProductVersion" "${VERSION}"
 VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !define MUI_ICON "${ICON}"
 
+!macro InitMultiUser ; MultiUser.nsh puts its own folder in the place of the one that /D names
+    Push $INSTDIR
+    !insertmacro MULTIUSER_INIT
+    Pop $0
+    ${If} $0 != ""
+        StrCpy $INSTDIR $0
+    ${EndIf}
+!macroend
+
 !macro Refuse TEXT CODE
     MessageBox MB_ICONSTOP "${TEXT}" /SD IDOK
     SetErrorLevel ${CODE}

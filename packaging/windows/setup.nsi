@@ -55,7 +55,7 @@ Function .onInit
         SetErrorLevel 2
         Quit
     ${EndIf}
-    !insertmacro MULTIUSER_INIT
+    !insertmacro InitMultiUser
 FunctionEnd
 
 Function un.onInit
@@ -63,8 +63,14 @@ Function un.onInit
     !insertmacro MULTIUSER_UNINIT
 FunctionEnd
 
+!macro MoveTraining FROM TO ; the training pack goes with the version that it belongs to
+    Rename "${FROM}\training" "${TO}\training"
+    Rename "${FROM}\training-licenses" "${TO}\training-licenses"
+    Rename "${FROM}\training-sbom.cdx.json" "${TO}\training-sbom.cdx.json"
+!macroend
+
 !macro TakeBack NEW ; remove the new files; where the same version was there before, it is back, with its training pack
-    Rename "${NEW}\training" "$INSTDIR\.old\training"
+    !insertmacro MoveTraining "${NEW}" "$INSTDIR\.old"
     RMDir /r "${NEW}"
     Rename "$INSTDIR\.old" "$INSTDIR\${VERSION}"
 !macroend
@@ -96,9 +102,7 @@ Section "Inspector" Station
             RMDir /r "$INSTDIR\.new"
             !insertmacro Refuse "$(Running)" 2
         ${EndIf}
-        ${If} ${FileExists} "$INSTDIR\.old\training\*" ; the same version again: its training pack stays
-            Rename "$INSTDIR\.old\training" "$INSTDIR\.new\training"
-        ${EndIf}
+        !insertmacro MoveTraining "$INSTDIR\.old" "$INSTDIR\.new" ; the same version again: its training pack stays
     ${EndIf}
     ClearErrors
     Rename "$INSTDIR\.new" "$INSTDIR\${VERSION}"

@@ -67,6 +67,36 @@ windows_training() {
     KMP_AFFINITY=disabled program -c 'import torch; print(torch.nn.Linear(2, 2)(torch.ones(1, 2)).sum().backward(), torch.__version__)'
 }
 
+windows_repair() { # the same version again: the training pack stays, with its licences and its list of contents
+    local pack="$INSTALLED/$VERSION"
+    mkdir -p "$pack/training/thing" "$pack/training-licenses"
+    echo kept >"$pack/training/thing/file"
+    echo kept >"$pack/training-licenses/thing.txt"
+    [ -e "$pack/training-sbom.cdx.json" ] || echo '{}' >"$pack/training-sbom.cdx.json"
+    in_wine "$DIST/inspector-$VERSION-setup.exe" /S /CurrentUser /NOTEST
+    need "the program is there" [ -e "$pack/inspector.exe" ]
+    for file in training/thing/file training-licenses/thing.txt training-sbom.cdx.json; do
+        need "$file is kept" [ -s "$pack/$file" ]
+    done
+    need "nothing is left half-way" [ ! -e "$INSTALLED/.old" -a ! -e "$INSTALLED/.new" ]
+}
+
+windows_refused() { # without the stand-ins the new files fail their self-test here: the version before is back, with its pack
+    local code=0
+    in_wine "$DIST/inspector-$VERSION-setup.exe" /S /CurrentUser || code=$?
+    need "the exit code says so: $code" [ "$code" = 3 ]
+    need "the version before is there" [ -e "$INSTALLED/$VERSION/inspector.exe" ]
+    need "its pack is there" [ -s "$INSTALLED/$VERSION/training/thing/file" -a -s "$INSTALLED/$VERSION/training-licenses/thing.txt" ]
+    need "nothing is left half-way" [ ! -e "$INSTALLED/.old" -a ! -e "$INSTALLED/.new" ]
+    code=0
+    in_wine "$DIST/inspector-$VERSION-setup.exe" /S /CurrentUser "/D=C:\\$(printf 'f%.0s' $(seq 200))" || code=$?
+    need "a path of 200 letters is refused: $code" [ "$code" = 2 ]
+    head -c 1000000 "$DIST/inspector-$VERSION-setup.exe" >"$OUT/half.exe"
+    code=0
+    in_wine "$OUT/half.exe" /S /CurrentUser || code=$?
+    need "half a setup program does nothing: $code" [ "$code" -ne 0 ]
+}
+
 windows_remove() {
     in_wine "$INSTALLED/uninstall.exe" /CurrentUser /S
     for _ in $(seq 60); do
@@ -87,5 +117,7 @@ windows() {
     if [ -e "$DIST/inspector-training-$VERSION-setup.exe" ]; then
         step "the training pack on Windows" windows_training
     fi
+    step "repair on Windows" windows_repair
+    step "what is refused on Windows" windows_refused
     step "uninstall" windows_remove
 }

@@ -24,7 +24,7 @@ LangString Failed ${LANG_JAPANESE} "学習パックは自己診断に失敗し�
 
 Function .onInit
     SetRegView 64
-    !insertmacro MULTIUSER_INIT
+    !insertmacro InitMultiUser
 FunctionEnd
 
 Section "Training"

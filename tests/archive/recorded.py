@@ -45,7 +45,7 @@ def record_run(
     for inspection in made:
         outputs.part_opened(inspection.sequence, inspection.part)
         outputs.put([inspection], wait=True)
-    outputs.close(status)
+    outputs.close(lambda: status)
     return made
 
 

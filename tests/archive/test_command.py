@@ -7,12 +7,11 @@ import json
 import shutil
 import subprocess
 import sys
-import time
-from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -32,17 +31,14 @@ from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.journal import Journal, journal_folders, open_journal
 from inspector.archive.recording.segment import JournalRecord
-from inspector.archive.store.query import FACETS, count, every, facets
-from inspector.archive.store.retention import RetentionPolicy, run_retention
+from inspector.archive.store.query import every
 from inspector.archive.store.rows import RowBatch
-from inspector.archive.store.verify import verify
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cli.main import cli, run
 from inspector.core.errors import StorageError
 from inspector.core.text import json_line
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
-from tests.archive.migrated import check_back_and_forward, check_first_revision
 from tests.archive.recorded import COUNT, record_run
 
 VERIFIER = Path(__file__).resolve().parents[2] / "packaging" / "verify_archive.py"
@@ -102,6 +98,35 @@ def test_query_show_export_and_report(kept: tuple[Path, list[Inspection]], tmp_p
     assert report["yield_"][1] < 17 / COUNT < report["yield_"][2]
     assert report["reasons"] == {"score bad": 6}
     assert "=P7" in out.read_text("utf-8")
+
+
+def test_a_report_says_the_same_on_a_page_in_a_table_and_on_paper(archive: Path, tmp_path: Path) -> None:
+    record_run(archive, "=ロット<b>", "部品{}", count=9)
+    _run(archive, "correct", "=P7", "--who", "Ann", "--verdict", "OK")
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("html", "csv", "pdf")}
+    for out in files.values():
+        (report,) = _json(archive, "report", "--out", out, "--day", f"{datetime.now():%Y-%m-%d}")
+    assert (report["parts"], report["reasons"], len(report["stops"])) == (COUNT + 9, {"score bad": 8}, 2)
+    assert report["stops"][1]["went_on"] is not None
+    assert report["stops"][0]["cause"] == "stopped"
+    page = files["html"].read_text("utf-8")
+    assert "=ロット&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "data:image/jpeg;base64," in page
+    rows = list(csv.reader(io.StringIO(files["csv"].read_text("utf-8-sig"))))
+    assert ["score bad", "8", "100.0%", "100.0%"] in rows
+    assert ["OK", "1"] in rows
+    assert any("'=ロット<b>" in row for row in rows)
+    pdf = files["pdf"].read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert b"/MediaBox [0 0 595.28 841.89]" in pdf
+    assert b"+NotoSansCJKJP" in pdf
+    assert b"/FontFile3" in pdf
+    if (qpdf := shutil.which("qpdf")) is not None:
+        subprocess.run([qpdf, "--check", files["pdf"]], check=True, capture_output=True)
+    with pytest.raises(click.BadParameter, match=r"ends with \.html, \.pdf, \.csv"):
+        _run(archive, "report", "--out", tmp_path / "report.doc")
+    assert _json(archive, "report", "--day", "2020-01-01")[0]["parts"] == 0
 
 
 def test_the_proof_is_the_same_with_and_without_this_program(archive: Path) -> None:
@@ -210,61 +235,6 @@ def test_corrected_parts_become_class_folders_at_native_depth(archive: Path, tmp
         _run(archive, "dataset", "--out", out)
 
 
-def test_the_tables_are_led_back_and_forward_with_what_is_in_them(archive: Path) -> None:
-    _run(archive, "correct", "=P0", "=P7", "=P14", "=P21", "=P3", "--who", "Ann", "--verdict", "OK")
-    assert _json(archive, "verify")[0]["problems"] == []
-    with opened_archive(archive) as opened:
-        check_back_and_forward(opened.database)
-        check_first_revision(opened.database)
-    with opened_archive(archive) as opened, opened.database.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(StorageError, match="has the schema 0999, this program knows 0002"), opened_archive(archive):
-        pass
-
-
-def test_an_archive_of_the_first_version_is_opened_as_it_is(archive: Path) -> None:
-    _run(archive, "take-back", "0001")
-    (counts,) = _json(archive, "query", "--counts", "verdict", "--class-name", "bad")
-    assert counts == {"inspections": 6, "counts": {"verdict": {"NG": 4, "REVIEW": 2}}}
-    assert _json(archive, "verify")[0]["problems"] == []
-    with pytest.raises(Exception, match="There is no schema 7"):
-        _run(archive, "take-back", "7")
-
-
-def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: Path) -> None:
-    _run(archive, "correct", "=P0", "=P1", "=P2", "--who", "Ann", "--verdict", "NG")
-    _run(archive, "correct", "=P2", "--who", "Ann", "--undo")
-    record_run(archive, "L2", "Q{}", count=9)
-    with opened_archive(archive) as opened:
-        times = sorted(row["creation_time"] for row in every(opened.database, Filters()))
-        middle = datetime.fromtimestamp(times[20] / 1e6, UTC)
-        for chosen in (
-            Filters(),
-            Filters(lot="L1", verdict="OK"),
-            Filters(corrected=True),
-            Filters(human_verdict="NG", corrected=True, shift="A"),
-            Filters(since=middle),
-            Filters(until=middle, class_name="bad"),
-            Filters(since=middle - timedelta(hours=5), until=middle + timedelta(hours=5), simulated=False),
-            Filters(margin_below=0.5, score_above=0.3, verdict="OK"),
-            Filters(quantity="score"),
-            Filters(bundle="no such"),
-        ):
-            rows = list(every(opened.database, chosen))
-            known = facets(opened.database, chosen)
-            assert count(opened.database, chosen) == len(rows)
-            for name in FACETS:
-                assert known[name] == Counter(row[name] or "" for row in rows), (name, chosen)
-        deleted = run_retention(opened, RetentionPolicy(record_days=1, image_bytes=1, free_bytes=0), now=time.time() + 9e6)
-        assert deleted.records
-        assert count(opened.database, Filters()) == len(list(every(opened.database, Filters()))) < len(times)
-        assert verify(opened.database, archive).sound
-        with opened.database.write() as connection:
-            connection.exec_driver_sql("UPDATE tally SET number = number + 1 WHERE verdict = 'OK'")
-    (proof,) = _json(archive, "verify", code=1)
-    assert [problem for problem in proof["problems"] if "counts" in problem]
-
-
 def test_of_several_corrections_the_newest_holds_whatever_journal_it_is_in(archive: Path, tmp_path: Path) -> None:
     key = StationKey(archive)
     (first,) = journal_folders(archive)
@@ -367,8 +337,6 @@ def test_a_station_deletes_only_its_own_images_of_a_database_that_others_feed_to
 
 
 def _every(opened: Any) -> list[dict[str, Any]]:
-    from inspector.archive.filters import Filters
-    from inspector.archive.store.query import every
 
     return [dict(row) for row in every(opened.database, Filters())]
 
@@ -380,7 +348,6 @@ def _kept(opened: Any, key: int) -> list[str]:
 
 
 def _rows(opened: Any, part: str) -> list[dict[str, Any]]:
-    from inspector.archive.filters import Filters
     from inspector.archive.store.query import page
 
     return [dict(row) for row in page(opened.database, Filters(part=part)).rows]
@@ -456,8 +423,9 @@ def test_a_report_lists_the_stops_of_its_own_runs_only(archive: Path) -> None:
     journal.submit(interrupted_content({}, {"opened": 0, **opened_content("Q0")}), settles=0)
     journal.submit(interrupted_run_content(1))
     journal.close()
-    assert [stop["lot"] for stop in _json(archive, "report")[0]["stops"]] == ["L9"]
-    assert not _json(archive, "report", "--lot", "L1")[0]["stops"]
+    stops = [(stop["lot"], stop["cause"]) for stop in _json(archive, "report")[0]["stops"]]
+    assert stops == [("L9", "The station ended without a word."), ("L1", "stopped")]
+    assert [stop["lot"] for stop in _json(archive, "report", "--lot", "L1")[0]["stops"]] == ["L1"]
 
 
 def test_days_that_no_policy_takes_are_one_sentence(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:

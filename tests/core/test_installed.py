@@ -1,5 +1,6 @@
 """An installed program knows itself by the record beside its launcher, and a source tree does not take itself for one."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,3 +63,27 @@ def test_the_training_pack_is_of_the_kind_that_was_installed(folder: str, system
 def test_a_damaged_record_is_no_installation(tmp_path: Path, record: str) -> None:
     (tmp_path / installed.RECORD).write_bytes(record.encode("latin-1"))
     assert read_installation(tmp_path) is None
+
+
+_START = """
+import subprocess
+import sys
+sys.executable, sys.argv = sys.argv[1], ["inspector", "--version"]
+sys.path.insert(0, sys.executable.rpartition("/")[0])
+from inspector.__main__ import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a name that Python loads as a library")
+def test_an_installed_program_with_a_damaged_library_says_so_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "click.abi3.so").write_bytes(b"\x7fELF")
+    for record in ("", _RECORD):
+        if record:
+            (tmp_path / installed.RECORD).write_text(record)
+        command = [sys.executable, "-P", "-c", _START, str(tmp_path / "inspector")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert ("Traceback" in done.stderr) == (not record)
+    assert done.stderr.startswith("inspector: a file of the program is missing or damaged (")
+    assert done.stderr.endswith("click.abi3.so: file too short). Install the program again.\n")

@@ -13,7 +13,9 @@ from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame, Verdict
 from inspector.imaging.preprocessing import Prepared
+from inspector.inspection.parts import FrameCapture, Part
 from inspector.inspection.status import StationState
+from inspector.station.part_assembler import PartAssembler
 from inspector.station.station import Station
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, opener, recipe_of, running, steady
 
@@ -156,3 +158,20 @@ def test_an_inspection_says_what_judged_it(behaviour: Behaviour, bundle: str) ->
     (other,) = recorder.inspections
     assert other.predictions[0].threshold == 0.7
     assert other.judged_by.recipe_digest != found.judged_by.recipe_digest
+
+
+def test_a_part_whose_frame_never_comes_is_given_up_also_when_no_more_parts_are_answered() -> None:
+    """A camera that was opened anew begins with its first part again; the other has gone past it and never delivers it."""
+    answered: list[str] = []
+
+    def opened(part: Part) -> bool:
+        answered.append(part.name)
+        return len(answered) <= 1
+
+    assembler = PartAssembler({"visible": False, "thermal": False}, mode="free", join_s=1.0, trigger_s=1.0, opened=opened)
+    assembler.add("visible", FrameCapture(None, part="P000000"))
+    assert assembler.expired() == []
+    assembler.add("thermal", FrameCapture(None, part="P000019"))
+    (part,) = assembler.expired()
+    assert [failure.text for failure in part.failures] == ["thermal gave no frame for this part in time."]
+    assert len(assembler) == 0

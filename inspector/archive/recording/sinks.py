@@ -4,17 +4,16 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from inspector.archive.contents import (
     RunContext,
     document_content,
     files_content,
     opened_content,
-    recorded_in,
     result_content,
     run_content,
     run_end_content,
@@ -25,7 +24,6 @@ from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeding import FeederThread
 from inspector.archive.recording.interrupted import finish_interrupted
 from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
-from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.message import message
 from inspector.core.types import Inspection, JudgedBy, Verdict
@@ -94,6 +92,7 @@ class JournalSink(Sink):
         self._durable = durable
         self._users = 0  # sinks that still write to the journal
         self._context = context or RunContext()
+        self._lot = self._context.lot  # of the newest part
         self._policy = KeepPolicy()
         self.settings = ArchiveModel()
         self._recipes: dict[str, ArchiveModel] = {}  # settings by the recipe's hash
@@ -117,12 +116,9 @@ class JournalSink(Sink):
         self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
         self.feeder = FeederThread(self.archive, self._url)
 
-    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        return recorded_in(place, keys) if place.is_dir() else set()
-
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:
-            self.journal.opened(sequence, opened_content(part))
+            self.journal.opened(sequence, opened_content(part, lot=self._lot))
 
     def part_forgotten(self, sequence: int) -> None:
         if self.journal is not None:
@@ -130,8 +126,7 @@ class JournalSink(Sink):
 
     def expect(self, inspections: Sequence[Inspection]) -> None:
         """Queue inspections, so that one commit makes them durable together."""
-        for inspection in inspections:
-            self._submit(inspection)
+        self._submit(inspections)
 
     def take(self, inspection: Inspection) -> None:
         """Wait until the inspection is on disk. Raises NotRecorded when it must not wait any longer."""
@@ -139,7 +134,7 @@ class JournalSink(Sink):
         if journal is None:
             raise StorageError("The journal is not open.")
         known = self.record_of(inspection)
-        sequence = self._submit(inspection) if known is None else known[0]
+        sequence = self._submit([inspection])[0] if known is None else known[0]
         now = time.monotonic()
         if not journal.wait(sequence, _until(inspection, journal, now)):
             raise self._unrecorded(inspection, sequence, journal)
@@ -173,22 +168,28 @@ class JournalSink(Sink):
         with self._lock:
             return self._known.get(_key(inspection))
 
-    def _submit(self, inspection: Inspection) -> int:
+    def _submit(self, inspections: Sequence[Inspection]) -> list[int]:
         journal = self.journal
         if journal is None:
             raise StorageError("The journal is not open.")
-        for digest, text in inspection.judged_by.documents.items():
-            if digest not in self._documents:
-                self._documents.add(digest)
-                journal.submit(document_content(digest, text))
-        self._follow(inspection.judged_by)
-        keeps = self._policy.keeps(inspection, self.settings)
-        sequence = journal.submit(result_content(inspection, keeps=keeps), settles=inspection.sequence)
+        records: list[tuple[dict[str, Any], int | None]] = []
+        keeps = []
+        for inspection in inspections:
+            for digest, text in inspection.judged_by.documents.items():
+                if digest not in self._documents:
+                    self._documents.add(digest)
+                    journal.submit(document_content(digest, text))
+            self._follow(inspection.judged_by)
+            self._lot = self._lot if inspection.lot is None else inspection.lot
+            keeps.append(self._policy.keeps(inspection, self.settings))
+            records.append((result_content(inspection, keeps=keeps[-1]), inspection.sequence))
+        sequences = journal.submit_all(records)
         with self._lock:
-            self._known[_key(inspection)] = sequence, keeps
+            for inspection, sequence, why in zip(inspections, sequences, keeps, strict=True):
+                self._known[_key(inspection)] = sequence, why
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return sequence
+        return sequences
 
     def _follow(self, judged_by: JudgedBy) -> None:
         """Take over what the recipe in force says of the archive: it may change while the line runs."""

@@ -118,7 +118,7 @@ def store_batch(connection: Connection, batch: RowBatch) -> None:
     for row in changes["station"]:
         connection.execute(update(JournalRow).where(JournalRow.id == row["key"]).values(station=row["station"]))
     for row in changes["run"]:
-        values = {"ended": row["ended"], "interrupted": row["interrupted"]}
+        values = {name: row[name] for name in ("ended", "interrupted", "cause")}
         connection.execute(update(RunRow).where(RunRow.id == row["key"]).values(values))
     for row in changes["told"]:
         connection.execute(update(ResultRow).where(ResultRow.id == row["key"]).values(told=row["told"]))

@@ -88,7 +88,10 @@ class RecordRow(Base):
 
 
 class RunRow(Base):
-    """A run of a station, from start to stop. `ended` None: it runs, or was interrupted and not yet finished."""
+    """A run of a station, from start to stop. `ended` None: it runs, or was interrupted and not yet finished.
+
+    `cause`: why it ended, "" if a person or the end of its source ended it.
+    """
 
     __tablename__ = "run"
     id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
@@ -101,6 +104,7 @@ class RunRow(Base):
     operator: Mapped[str] = mapped_column(Text, default="")
     lot: Mapped[str] = mapped_column(Text, default="")
     job_id: Mapped[str] = mapped_column(Text, default="")
+    cause: Mapped[str] = mapped_column(Text, server_default="")
 
 
 class ResultRow(Base):

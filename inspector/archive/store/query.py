@@ -225,6 +225,14 @@ def events(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
+def reasons_of(database: Database, filters: Filters, *, most: int = 20) -> dict[str, int]:
+    """Return why inspections were decided as they were, the most frequent reason first."""
+    number = func.count()
+    query = matching(select(ResultRow.reason, number), filters).group_by(ResultRow.reason).order_by(number.desc()).limit(most)
+    with database.read() as connection:
+        return dict(connection.execute(query).all())
+
+
 def runs(database: Database, filters: Filters, *, limit: int = 1000) -> list[Mapping[str, Any]]:
     """Return the runs that the inspections belong to, newest first."""
     known = matching(select(ResultRow.run_id), filters)

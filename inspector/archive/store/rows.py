@@ -70,8 +70,8 @@ class RowBatch:
         del key
         if self.run is not None:
             ended = microseconds(content["creation_time"])[0]
-            values = {"key": self.run["id"], "ended": ended, "interrupted": bool(content.get("interrupted"))}
-            self.updates["run"].append(values)
+            how = {"interrupted": bool(content.get("interrupted")), "cause": text_of(content.get("cause"))}
+            self.updates["run"].append({"key": self.run["id"], "ended": ended, **how})
             self.run = None
 
     def _result(self, key: int, content: Mapping[str, Any]) -> None:
@@ -201,7 +201,8 @@ def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> 
         "internal_recipe_id": recipe["hash"],
         "internal_configuration_id": " ".join(sorted(content.get("internal_configuration_id", {}).values())),
         **{name: run.get(name, "") for name in ("station", "line", "shift", "operator")},
-        **{name: text_of(identified.get(name)) or run.get(name, "") for name in ("job_id", "lot")},
+        "job_id": text_of(identified.get("job_id")) or run.get("job_id", ""),
+        "lot": text_of(identified.get("lot")) or text_of(content.get("lot", run.get("lot", ""))),
         "result_evaluation": content["result_evaluation"],
         "verdict": content["verdict"],
         "told": None,

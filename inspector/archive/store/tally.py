@@ -5,9 +5,10 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -37,7 +38,12 @@ _HUMAN: Final = func.coalesce(ResultRow.human_verdict, "")
 
 def category_of(row: Mapping[str, Any]) -> int:
     """Return the key of an inspection's category."""
-    text = json.dumps([bool(row[name]) if name == "is_simulated" else row[name] for name in CATEGORY])
+    return _key_of(tuple(bool(row[name]) if name == "is_simulated" else row[name] for name in CATEGORY))
+
+
+@lru_cache(4096)  # a line's parts are of few categories
+def _key_of(values: tuple[str | bool, ...]) -> int:
+    text = json.dumps(values)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
@@ -48,7 +54,7 @@ def count_inserted(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
     _add(connection, Counter((row["category_id"], row["verdict"], "", row["creation_time"] // HOUR_US) for row in rows))
 
 
-def count_corrected(connection: Connection, row: Row[Any], human_verdict: str | None) -> None:
+def count_corrected(connection: Connection, row: Any, human_verdict: str | None) -> None:  # noqa: ANN401 - a row
     """Count an inspection under another human verdict. `row`: as it was."""
     hour = row.creation_time // HOUR_US
     before, after = ((row.category_id, row.verdict, said or "", hour) for said in (row.human_verdict, human_verdict))
@@ -158,7 +164,8 @@ def _counted(connection: Connection, *meant: ColumnElement[bool]) -> Counter[tup
     """Count inspections one by one."""
     columns = ResultRow.category_id, ResultRow.verdict, _HUMAN
     if connection.dialect.name == "sqlite":  # which sorts what it groups: counting here is many times faster
-        return Counter(connection.execute(select(*columns).where(*meant)).cursor)  # type: ignore[arg-type]
+        rows: Any = connection.execute(select(*columns).where(*meant)).cursor
+        return Counter(rows)
     grouped = select(*columns, func.count()).where(*meant).group_by(*columns)
     return Counter({(row[0], row[1], row[2]): row[3] for row in connection.execute(grouped)})
 

@@ -43,6 +43,11 @@ class Columns:
     judgements: NDArray[np.void]
     of: NDArray[np.int64]
 
+    @classmethod
+    def of_results(cls, rows: Sequence[tuple[int, int, int]]) -> "Columns":
+        """Return rows of `result_columns` without judgements."""
+        return cls(np.array(rows, _RESULT), np.zeros(0, _JUDGEMENT), np.zeros(0, np.int64))
+
 
 # `human` -1: nobody said anything. Verdicts are severities.
 _RESULT: Final = np.dtype([("key", np.int64), ("machine", np.int8), ("human", np.int8)])
@@ -84,10 +89,15 @@ class WhatIf:
     false_rejects: tuple[Share, Share]
 
 
+def result_columns() -> tuple[Any, ...]:
+    """Return key, severity of the machine's verdict, and of the human one; -1 for none."""
+    return ResultRow.id, _severity(ResultRow.verdict), _severity(ResultRow.human_verdict)
+
+
 def load_columns(database: Database, filters: Filters) -> Columns:
     """Read the judgements of a selection. Raises StorageError."""
     judgement = JudgementRow
-    chosen = matching(select(ResultRow.id, _severity(ResultRow.verdict), _severity(ResultRow.human_verdict)), filters)
+    chosen = matching(select(*result_columns()), filters)
     columns = (
         judgement.result_id,
         judgement.rule,

@@ -116,7 +116,7 @@ def bench_journal(folder: Path, *, rounds: int = 5, records: int = 1600) -> Jour
                 alone.append((time.perf_counter() - began) * 1000)
             began = time.perf_counter()
             for _ in range(records // _BATCH):
-                sequences = [journal.submit(content) for _ in range(_BATCH)]
+                sequences = journal.submit_all([(content, None)] * _BATCH)
                 journal.wait(sequences[-1], time.monotonic() + 60)
             ours = records / (time.perf_counter() - began)
             payload = json_line(content)

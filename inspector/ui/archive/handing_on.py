@@ -13,7 +13,8 @@ from inspector.archive.archive import Archive
 from inspector.archive.dataset import write_boxes, write_labelled
 from inspector.archive.evidence import write_evidence
 from inspector.archive.filters import Filters
-from inspector.archive.report import report_html, report_of, table_rows
+from inspector.archive.report import report_of, table_rows
+from inspector.archive.reports.page import report_html
 from inspector.archive.store.query import count, every
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, InspectorError

@@ -20,11 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from inspector import __version__
-from inspector.core.installed import program_command
+from inspector.core.installed import installation, program_command
+from inspector.core.message import message
 from inspector.core.storage.paths import resources, user_config, user_data
 from inspector.runs.folder import runs_folder
 from inspector.ui.shell import theme
 from inspector.ui.shell.diagnostics.logfile import log_file
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.base import caption
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
@@ -102,6 +104,8 @@ class AboutView(Themed, QWidget):
             self.paths[name].setText(str(place))
             self.paths[name].setCursorPosition(0)
             self.folders[name].setEnabled(place.exists())
+        if not self.output.toPlainText():
+            self.output.setPlainText(_last_test())
 
     def _open(self, place: Path) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(place)))
@@ -136,10 +140,14 @@ class AboutView(Themed, QWidget):
         self.output.insertPlainText(text)
 
     def show_licences(self) -> None:
-        """Show the licence of this program, and that of every package it is made of."""
+        """Show the licence of this program, and of every package it is made of; where it was installed, in full."""
         lines = ["Inspector: Apache-2.0", "Noto Sans CJK: SIL Open Font License 1.1 (resources/fonts/OFL.txt)", ""]
         packages = sorted(importlib.metadata.distributions(), key=lambda one: one.name.casefold())
         lines += [f"{package.name} {package.version}: {_licence(package.metadata)}" for package in packages]
+        installed = installation()
+        for folder in () if installed is None else (installed.folder / "licenses", installed.folder / "training-licenses"):
+            texts = sorted(path for path in folder.rglob("*") if path.is_file())
+            lines += ["", *(f"{'=' * 8} {path.relative_to(folder)}\n{path.read_text('utf-8', 'replace')}" for path in texts)]
         self.output.setPlainText("\n".join(lines))
 
     def close_workers(self) -> None:
@@ -176,6 +184,17 @@ class AboutView(Themed, QWidget):
     def restyle(self) -> None:
         for button in self.folders.values():
             button.setIcon(theme.icon("open"))
+
+
+def _last_test() -> str:
+    """Return what the last self-test of the engines found; empty if there was none."""
+    from inspector.tuning.self_test import in_words, kept
+
+    test = kept()
+    if test is None:
+        return ""
+    when = message("Self-test of the engines on {when}", when=test.created.astimezone().strftime("%Y-%m-%d %H:%M"))
+    return "\n".join(translate(one) for one in (when, *in_words(test)))
 
 
 def _licence(meta: importlib.metadata.PackageMetadata) -> str:

@@ -12,7 +12,19 @@ from inspector.ui.shell.strings import current_language
 
 KEYS: Final = "keys"
 ABOUT: Final = "about"
-TEXTS: Final = ("start", "inspect", "not-inspected", "judge", "archive", "train", "limit", "recipe", "camera", "settings")
+TEXTS: Final = (
+    "start",
+    "inspect",
+    "not-inspected",
+    "judge",
+    "archive",
+    "train",
+    "limit",
+    "recipe",
+    "camera",
+    "settings",
+    "changes",
+)
 TOPICS: Final = (*TEXTS, KEYS, ABOUT)
 # The topic that F1 opens on a page.
 OF_PAGE: Final = MappingProxyType(

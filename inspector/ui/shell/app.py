@@ -20,6 +20,7 @@ from inspector.core.errors import InspectorError, StorageError
 from inspector.core.service import notify
 from inspector.ui.shell import theme
 from inspector.ui.shell.diagnostics.logfile import begin_log
+from inspector.ui.shell.diagnostics.start_test import StartTest, updated
 from inspector.ui.shell.diagnostics.watchdog import Watchdog
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
@@ -87,12 +88,17 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         if options.shot is not None:
             shooter = Shooter(window, options.shot)
         prepare(window, options)
+        if options.shot is None and moments is None:
+            _say_what_is_new(window, settings)
+            test.begin_later()
         if options.shot is None and options.open is None and moments is None and not settings.layout.toured:
             window.help.tour.open()
 
     log_handler = begin_log()
     stopper = Stopper(window, stop_at)
     Watchdog(window)
+    test = StartTest(window)
+    test.failed.connect(window.show_error)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
@@ -118,6 +124,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
     finally:
         gc.enable()
         sys.excepthook = previous
+        test.close()
         window.close_now()
         stopper.restore()
         if log_handler is not None:
@@ -125,6 +132,12 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
             log_handler.close()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
+
+
+def _say_what_is_new(window: MainWindow, settings: Settings) -> None:
+    news = updated(settings)
+    if news is not None:
+        window.inspect.banners.show_problem("update", *news, retryable=False)
 
 
 def _collect() -> None:

@@ -1,5 +1,7 @@
 """The first tables."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -18,7 +20,7 @@ def _key(name: str, kind: sa.types.TypeEngine[int] = _KEY) -> sa.Column[int]:
     return sa.Column(name, kind, primary_key=True, autoincrement=False)
 
 
-def _columns(kind: sa.types.TypeEngine[object], *names: str, null: bool = False) -> list[sa.Column[object]]:
+def _columns(kind: sa.types.TypeEngine[Any], *names: str, null: bool = False) -> list[sa.Column[Any]]:
     return [sa.Column(name, kind, nullable=null) for name in names]
 
 

@@ -86,10 +86,12 @@ def upgrade() -> None:
         op.add_column("result", sa.Column(name, _TEXT, nullable=False, server_default=""))
     op.add_column("result", sa.Column("score", sa.Float(53)))
     op.add_column("result", sa.Column("category_id", _BIG, nullable=False, server_default="0"))
+    op.add_column("run", sa.Column("cause", _TEXT, nullable=False, server_default=""))
     _NEW.create_all(connection)
     result = sa.Table("result", sa.MetaData(), autoload_with=connection)
     judgement = sa.Table("judgement", sa.MetaData(), autoload_with=connection)
     _fill_identified(connection, result)
+    _fill_causes(connection)
     _fill_judged(connection, result, judgement)
     _fill_counts(connection, result)
     for name, columns in _INDICES.items():
@@ -106,6 +108,7 @@ def downgrade() -> None:
     _NEW.drop_all(op.get_bind())
     for name in _COLUMNS:
         op.drop_column("result", name)
+    op.drop_column("run", "cause")
     for name, (table, columns) in INDICES_BEFORE.items():
         op.create_index(name, table, list(columns))
 
@@ -125,6 +128,16 @@ def _fill_identified(connection: sa.Connection, result: sa.Table) -> None:
             values = {name: str(said[name])[:500] for name in _IDENTIFIED if said.get(name)}
             if values:
                 connection.execute(result.update().where(result.c.id == row.id).values(values))
+
+
+def _fill_causes(connection: sa.Connection) -> None:
+    """Fill in why runs ended, which their last record says in words."""
+    record, run = (sa.Table(name, sa.MetaData(), autoload_with=connection) for name in ("record", "run"))
+    ends = sa.select(record.c.id, record.c.payload).where(record.c.kind == "run_ended")
+    for end in connection.execute(ends).all():
+        if cause := json.loads(end.payload).get("cause"):
+            begun = sa.select(sa.func.max(run.c.id)).where(run.c.id < end.id).scalar_subquery()
+            connection.execute(run.update().where(run.c.id == begun).values(cause=str(cause)[:500]))
 
 
 def _fill_judged(connection: sa.Connection, result: sa.Table, judgement: sa.Table) -> None:
