@@ -14,6 +14,7 @@ from inspector.ui.shell.strings import class_name, verdict_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _MOST_BUTTONS: Final = 4  # classes with a button of their own; the others are in a list
 _WIDEST: Final = theme.SPACING * 12  # of the text on such a button
@@ -96,7 +97,7 @@ class CorrectionBar(Themed, QFrame):
         `count`: how many parts are meant.
         """
         self.part.setText(part)
-        self.part.setToolTip(part)
+        self.part.setToolTip(plain_tip(part))
         self._machine, self._truth, self._classes, self._count = machine, truth, classes, count
         self._choose(False)
 
@@ -144,7 +145,7 @@ class CorrectionBar(Themed, QFrame):
         for place, (verdict, name) in enumerate(offered):
             words = class_name(name) if name else verdict_word(verdict)
             button = QPushButton(self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, _WIDEST))
-            button.setToolTip(words)
+            button.setToolTip(plain_tip(words))
             button.setObjectName(f"truth_{name or verdict.value}")
             button.setAccessibleName(self.tr("Truly {what}").format(what=words))
             button.setMinimumSize(theme.TOUCH * 2, theme.TOUCH)

@@ -31,6 +31,7 @@ from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 FACTS_WIDTH: Final = theme.SPACING * 46
 STEPS: Final = {"gallery": "unfold", "previous_ng": "previous-ng", "previous": "previous", "next": "next", "next_ng": "next-ng"}
@@ -149,7 +150,7 @@ class RecordView(Themed, QWidget):
         self.badge.set_verdict(inspection.verdict)
         self.word.setText(verdict_word(inspection.verdict))
         self.part.setText(inspection.part)
-        self.part.setToolTip(inspection.part)
+        self.part.setToolTip(plain_tip(inspection.part))
         self.when.setText(time_of(row))
         said = [translate(reason) for reason in inspection.reasons] or ([row["reason"]] if row["reason"] else [])
         problems = [translate(problem) for problem in read.problems]
