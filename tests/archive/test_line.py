@@ -300,7 +300,7 @@ def test_images_around_a_bad_part_are_kept_as_the_recipe_in_force_says(tmp_path:
     outputs.open(StationStatus(recipe=before))
     for number in (5, 6, 7, 8, 9):  # 7 is NG
         outputs.put([replace(made_inspection(number, part=f"P{number}"), judged_by=judged_by)], wait=True)
-    outputs.close(StationStatus())
+    outputs.close(StationStatus)
     with opened_archive(tmp_path / "archive") as opened:
         rows = every(opened.database, Filters())
         assert [row["part_id"] for row in rows if row["images"]] == ["P6", "P7", "P8"]
