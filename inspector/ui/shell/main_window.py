@@ -173,6 +173,7 @@ class MainWindow(Themed, QMainWindow):
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.inspect_wanted.connect(lambda _path: self.show_page("inspect"))
         page.review_wanted.connect(self.handover.review_with)
+        page.bridge.news.connect(self._tell_of_trainings, Qt.ConnectionType.QueuedConnection)  # after the page
         return page
 
     @cached_property
@@ -230,6 +231,12 @@ class MainWindow(Themed, QMainWindow):
         from inspector.ui.manual.helper import Helper
 
         return Helper(self)
+
+    def _tell_of_trainings(self) -> None:
+        """Tell what measures on this computer whether a training runs beside it."""
+        from inspector.training.state import RunState
+
+        self.inspect.tune.set_training(any(info.state is RunState.RUNNING for info in self.train.runs))
 
     def load(self, then: Callable[[], None]) -> None:
         """Schedule the imports that the pages need for the time after the first paint.

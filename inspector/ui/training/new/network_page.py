@@ -175,10 +175,10 @@ class NetworkPage(Themed, QWidget):
             right_box.addWidget(row)
         right_box.addStretch(1)
         advised = scrolled(left)
-        advised.setFixedWidth(theme.SPACING * 54)
+        advised.setMaximumWidth(theme.SPACING * 54)
         row_of_cards = plain(QHBoxLayout(), theme.SPACING * 2)
-        row_of_cards.addWidget(advised)
-        row_of_cards.addWidget(scrolled(right), 1)
+        row_of_cards.addWidget(advised, 2)
+        row_of_cards.addWidget(scrolled(right), 3)
         box = plain(QVBoxLayout(self), theme.SPACING * 2)
         box.addWidget(self.missing)
         box.addLayout(row_of_cards, 1)
@@ -298,6 +298,8 @@ class NetworkPage(Themed, QWidget):
             words = self._network_words(key)
             button.setText(words)
             button.setAccessibleName(words)
+            pretrained = self.tr("It can start from a network that knows pictures already.")
+            button.setToolTip(pretrained if NETWORKS[key].pretrained else "")
             with QSignalBlocker(button):
                 button.setChecked(key == network)
         self._fill_weights(network)
@@ -312,7 +314,7 @@ class NetworkPage(Themed, QWidget):
         if self._advice is not None and self._advice.settings.get("network") == key:
             words.append(self.tr("recommended"))
         if entry.pretrained:
-            words.append(self.tr("can start from a network that knows pictures already"))
+            words.append(self.tr("can start pretrained"))
         return "  ·  ".join(words)
 
     def _fill_weights(self, network: str) -> None:

@@ -135,7 +135,7 @@ class Chart(Themed, QWidget):
     def _remake(self, count: int) -> None:
         for item in (*self.curves, *self.dots):
             self.box.removeItem(item)
-        self.curves = [pg.PlotCurveItem(connect="finite") for _ in range(count)]
+        self.curves = [pg.PlotCurveItem() for _ in range(count)]
         self.dots = [pg.ScatterPlotItem(size=theme.SPACING - 2, pen=None) for _ in range(count)]
         for item in (*self.curves, *self.dots):
             self.box.addItem(item)
@@ -150,8 +150,10 @@ class Chart(Themed, QWidget):
             last = min(int(np.searchsorted(epochs, high)) + 1, len(epochs))
         for curve, dots, one in zip(self.curves, self.dots, self._series, strict=True):
             x, y = thinned(epochs[first:last], one.values[first:last])
+            known = np.isfinite(y)  # validation may leave epochs out
+            x, y = x[known], y[known]
             curve.setData(x, y)
-            few = np.isfinite(y) if len(x) <= _FEW else np.zeros(len(x), bool)
+            few = slice(None if len(x) <= _FEW else 0)
             dots.setData(x[few], y[few])
 
     def _tell(self) -> None:
