@@ -1,4 +1,4 @@
-"""A disk that is soon full, for tests of what is said then."""
+"""A disk that is soon full, and one that hangs, for tests of what happens then."""
 
 import contextlib
 import shutil
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from inspector.bench.faults.disks import FreezableDisk, freezable_disk
+from inspector.core.errors import StorageError
 
 
 @contextlib.contextmanager
@@ -27,3 +30,14 @@ def disk_of(folder: Path, size: str) -> Iterator[Path]:
         if held:
             subprocess.run(["umount", "-l", str(folder)], check=True)
     assert not held, f"a process holds a file of {folder}"
+
+
+@contextlib.contextmanager
+def disk_that_hangs(folder: Path) -> Iterator[FreezableDisk]:
+    """A disk at `folder`, which is made, that can be frozen. Skips where none may be."""
+    with contextlib.ExitStack() as stack:
+        try:
+            disk = stack.enter_context(freezable_disk(folder))
+        except StorageError as error:
+            pytest.skip(str(error))
+        yield disk

@@ -1,10 +1,12 @@
 """Who may import whom: the contracts hold, each of them bites, and what must stay light stays light."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,19 @@ def test_each_contract_bites(tmp_path: Path, module: str, line: str, contract: s
     assert result.returncode == 1, result.stdout
     assert f"{contract} BROKEN" in result.stdout
     assert module in result.stdout.partition("Broken contracts")[2]
+
+
+@needs_linter
+def test_no_imports_go_in_a_circle() -> None:
+    """Imports inside functions count as well; those for the type checker alone do not."""
+    code = (
+        "import grimp, json, sys; sys.path.insert(0, '')\n"
+        "graph = grimp.build_graph('inspector', cache_dir=None, exclude_type_checking_imports=True)\n"
+        "print(json.dumps({name: sorted(graph.find_modules_directly_imported_by(name)) for name in graph.modules}))"
+    )
+    imports: dict[str, list[str]] = json.loads(_python(code, cwd=ROOT).stdout)
+    assert "inspector.core.types" in imports["inspector.recipes.verdict"]
+    assert len(tuple(TopologicalSorter(imports).static_order())) == len(imports)
 
 
 def _loaded_by(code: str, *arguments: str) -> set[str]:

@@ -3,7 +3,7 @@
 import math
 import platform
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,13 +19,14 @@ from inspector.archive.recording.segments import JournalReader, first_of, segmen
 from inspector.cameras.ledger import RecordKey
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
-from inspector.core.types import Frame, Inspection, Judgement, Verdict
+from inspector.core.types import CodeReading, Frame, Inspection, Judgement, Verdict
 from inspector.inspection.status import StationStatus
 from inspector.results.records import by_bundle, prediction_facts, rule_facts, summary
 
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
 _SEARCHED = 3  # newest segments that are searched for a part
+_WRITTEN: Final = ("serial_number", "lot", "job_id", "material")  # what a code on the part may say
 _ROWS = 16  # rows of a frame that its brightness is taken from
 
 
@@ -59,8 +60,10 @@ def run_content(status: StationStatus, context: RunContext) -> dict[str, Any]:
 
 
 def run_end_content(status: StationStatus) -> dict[str, Any]:
-    """Return the record of a run's end."""
-    return {"kind": "run_ended", **_now(), **summary(status.stats)}
+    """Return the record of a run's end, with its cause if it failed."""
+    failure = status.failure
+    cause = {} if failure is None else {"cause": failure.problem.text}
+    return {"kind": "run_ended", **_now(), **summary(status.stats), **cause}
 
 
 def interrupted_run_content(count: int) -> dict[str, Any]:
@@ -110,9 +113,9 @@ def event_content(what: str, *, who: str = "", **values: object) -> dict[str, An
     return {"kind": "event", **_now(), "what": what, "who": who, **values}
 
 
-def opened_content(part: str) -> dict[str, Any]:
-    """Return the notice of a part that is under way."""
-    return {"part_id": part, **_now()}
+def opened_content(part: str, *, lot: str | None = None) -> dict[str, Any]:
+    """Return the notice of a part that is under way. `lot` None: that of its run."""
+    return {"part_id": part, **({} if lot is None else {"lot": lot}), **_now()}
 
 
 def interrupted_content(run: Mapping[str, Any], notice: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +129,7 @@ def interrupted_content(run: Mapping[str, Any], notice: Mapping[str, Any]) -> di
         "creation_time": notice.get("creation_time"),
         "monotonic": notice.get("monotonic"),
         "part_id": notice.get("part_id", ""),
+        "lot": notice.get("lot", run.get("lot", "")),
         "run_sequence": notice.get("opened"),
         "internal_recipe_id": {"id": run.get("recipe", ""), "version": 0, "hash": "", "hash_algorithm": "SHA-256"},
         "result_evaluation": EVALUATIONS[Verdict.NOT_INSPECTED],
@@ -148,6 +152,7 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "creation_time": _local(inspection.utc),
         "monotonic": time.monotonic(),
         "part_id": inspection.part,
+        **({} if inspection.lot is None else {"lot": inspection.lot}),
         "run_sequence": inspection.sequence,
         "internal_recipe_id": {
             "id": inspection.recipe,
@@ -164,10 +169,20 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
         "predictions": [prediction_facts(prediction) for prediction in inspection.predictions],
         "frames": [_frame(frame) for frame in inspection.frames.values()],
+        **_identified(inspection.codes),
         "source": inspection.source,
         "software": judged_by.software,
         "keeps": keeps,
     }
+
+
+def _identified(codes: Sequence[CodeReading]) -> dict[str, Any]:
+    """Return what is written on the part; nothing where no camera looks for a code."""
+    if not codes:
+        return {}
+    said = {name: next((text for code in codes if (text := getattr(code, name))), "") for name in _WRITTEN}
+    read = [{"camera": code.camera, "text": code.text, "symbology": code.symbology} for code in codes]
+    return {"codes": read, "identification": {name: text for name, text in said.items() if text}}
 
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
@@ -213,7 +228,7 @@ def recorded_in(folder: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
     """Return which of these parts are among the last records of a journal, which may be one that is open elsewhere."""
     wanted = {(key.sequence, datetime.fromisoformat(key.utc)): key for key in keys}
     found: set[RecordKey] = set()
-    newest = segment_files(folder)[-_SEARCHED:]
+    newest = segment_files(folder)[-_SEARCHED:] if folder.is_dir() else []
     with suppress(OSError):
         for item in JournalReader(folder, first_of(newest[0])).read() if newest else ():
             if isinstance(item, JournalRecord) and b"run_sequence" in item.payload:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -34,8 +34,18 @@ over the text "inspector seal JOURNAL SEQUENCE HASH". packaging/verify_archive.p
 """
 
 
-def write_evidence(archive: Archive, keys: Sequence[int], folder: Path, *, who: str = "") -> Path:
-    """Write the inspections to a new folder. Raises ConfigError if it exists or there is nothing, StorageError for the disk."""
+def write_evidence(
+    archive: Archive,
+    keys: Sequence[int],
+    folder: Path,
+    *,
+    who: str = "",
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Path:
+    """Write the inspections to a new folder. Raises ConfigError if it exists or there is nothing, StorageError for the disk.
+
+    What `progress` raises ends it; nothing is left then.
+    """
     if folder.exists():
         raise ConfigError("{folder} exists already.", remedy="Name a new folder.", folder=folder)
     if not keys:
@@ -44,14 +54,17 @@ def write_evidence(archive: Archive, keys: Sequence[int], folder: Path, *, who: 
     try:
         data.mkdir(parents=True)
         digests: set[str] = set()
-        for key in keys:
+        for done, key in enumerate(keys):
+            progress(done, len(keys))
             digests |= _write_inspection(archive, key, data)
         _write_documents(archive, digests, data / "documents")
         (data / "README.txt").write_text(_READ_ME, "utf-8")
         _seal_bag(folder, len(keys), who)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise refused(folder, error) from error
+        if isinstance(error, OSError):
+            raise refused(folder, error) from error
+        raise
     return folder
 
 

@@ -9,8 +9,9 @@ from typing import Any
 class Filters:
     """Which inspections are meant; None or "" for any. Times are UTC.
 
-    `bundle`: fingerprint of a bundle, or its beginning. `rule`: quantity and class of the rule that decided. `corrected`:
-    whether a person has said something of it. `simulated`: None for both.
+    `bundle`: fingerprint of a bundle, or its beginning. `rule`: quantity and class of the rule that decided. `score`: the value
+    nearest to its limit. `corrected`: whether a person has said something of it. `simulated`: None for both.
+    `text`: how a part's id or a lot begins. `keys`: only these inspections, () for any.
     """
 
     since: datetime | None = None
@@ -18,19 +19,27 @@ class Filters:
     verdict: str = ""
     human_verdict: str = ""
     part: str = ""
+    serial: str = ""
+    material: str = ""
     lot: str = ""
     recipe: str = ""
     bundle: str = ""
     rule: str = ""
+    class_name: str = ""
     shift: str = ""
     operator: str = ""
     station: str = ""
     quantity: str = ""
     margin_below: float | None = None
+    margin_above: float | None = None
+    score_below: float | None = None
+    score_above: float | None = None
     brightness_below: float | None = None
     brightness_above: float | None = None
+    text: str = ""
     corrected: bool | None = None
     simulated: bool | None = None
+    keys: tuple[int, ...] = ()
 
     def described(self) -> dict[str, Any]:
         """Return what was chosen, for reports and the audit trail."""
@@ -38,5 +47,5 @@ class Filters:
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in chosen.items()
-            if value is not None and value != ""
+            if value is not None and value not in ("", ())
         }

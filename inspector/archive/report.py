@@ -1,15 +1,13 @@
-"""A selection of inspections as a report (counts, yield with its interval, reasons, corrections) and as a table."""
+"""The figures of a selection of inspections, and the selection as a table."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from inspector import __version__
 from inspector.archive.archive import Archive
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import journal_of, result_id, sequence_of
-from inspector.archive.store.query import every, facet, journal_names, page, runs, shown_time
+from inspector.archive.store.query import every, facet, journal_names, page, reasons_of, runs, shown_time
 from inspector.core.verdict import Verdict
 from inspector.tasks.statistics.intervals import wilson
 
@@ -17,12 +15,16 @@ TABLE: Final = (
     "result_id",
     "creation_time",
     "part_id",
+    "serial_number",
+    "material",
     "lot",
     "verdict",
     "told",
     "human_verdict",
     "reason",
     "rule",
+    "class_name",
+    "score",
     "margin",
     "product_id",
     "recipe_version",
@@ -39,18 +41,17 @@ TABLE: Final = (
     "images",
 )
 _MOST: Final = 200  # inspections that a report lists
-_STYLE: Final = """
-body { font-family: system-ui, "Noto Sans CJK JP", sans-serif; margin: 32px; color: #1b1b1b; background: #fff; }
-table { border-collapse: collapse; margin-bottom: 24px; }
-td, th { padding: 6px 12px; text-align: left; vertical-align: top; border-top: 1px solid #ccc; }
-"""
+_SHOWN: Final = 6  # images
+_SEARCHED: Final = 50  # newest inspections in which an image is searched
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
     """The figures of a selection. `yield_`: share of OK among the inspected parts, and its 95 % interval.
 
-    `stops`: runs of these that ended without a word. `worst`: the inspections nearest to a limit.
+    `reasons`: rules that rejected, the most frequent first. `uninspected`: why parts got no verdict, likewise. `stops`: ends of
+    the runs, when the station went on (None: not yet), and why. `worst`: the inspections nearest to a limit. `shown`: for each
+    of the most frequent reasons the newest rejected inspection with an image.
     """
 
     chosen: Mapping[str, Any]
@@ -58,9 +59,11 @@ class ArchiveReport:
     verdicts: Mapping[str, int]
     yield_: tuple[float, float, float] | None
     reasons: Mapping[str, int]
+    uninspected: Mapping[str, int]
     corrections: Mapping[str, int]
     stops: Sequence[Mapping[str, Any]]
     worst: Sequence[Mapping[str, Any]]
+    shown: Sequence[Mapping[str, Any]]
 
 
 def table_rows(archive: Archive, filters: Filters) -> Iterator[Sequence[object]]:
@@ -96,37 +99,37 @@ def report_of(archive: Archive, filters: Filters) -> ArchiveReport:
         verdicts=verdicts,
         yield_=(good / inspected, *wilson(good, inspected)) if inspected else None,
         reasons=rejected,
+        uninspected=reasons_of(database, replace(filters, verdict=Verdict.NOT_INSPECTED)),
         corrections={name: count for name, count in facet(database, filters, "human_verdict").items() if name},
-        stops=[run for run in runs(database, filters) if run["interrupted"]],
+        stops=_stops(runs(database, filters)),
         worst=[facts_of(row, names) for row in worst],
+        shown=[facts_of(row, names) | {"id": row["id"]} for row in _shown(archive, filters, rejected)],
     )
 
 
-def report_html(report: ArchiveReport) -> str:
-    """Return the report as one HTML page that needs no other file. Every text from outside is escaped."""
-    chosen = ", ".join(f"{name}: {value}" for name, value in report.chosen.items()) or "all inspections"
-    found = report.yield_
-    share = "-" if found is None else f"{found[0]:.2%} (95 %: {found[1]:.2%} to {found[2]:.2%})"
-    columns = ("part_id", "creation_time", "verdict", "human_verdict", "reason")
-    listed = [[row[name] or "" for name in columns] for row in report.worst]
-    stopped = [[shown_time(run["creation_time"]), run["station"], run["lot"]] for run in report.stops]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Inspections</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Inspections</h1><p>{html.escape(chosen)}</p>"
-        + _html_table(["Parts", *report.verdicts, "Yield"], [[report.parts, *report.verdicts.values(), share]])
-        + _section("Reasons", ["Rule", "Parts"], list(report.reasons.items()))
-        + _section("Corrections", ["Truly", "Parts"], list(report.corrections.items()))
-        + _section("Runs that ended without a word", ["Started (UTC)", "Station", "Lot"], stopped)
-        + _section("Smallest margins", ["Part", "Time", "Verdict", "Truly", "Reason"], listed)
-        + f"<p>inspector {html.escape(__version__)}</p></body></html>\n"
-    )
+def pareto(counts: Mapping[str, int]) -> list[tuple[str, int, float, float]]:
+    """Return each value with its count, its share, and the share of it and all before it."""
+    total, before, rows = sum(counts.values()), 0, []
+    for name, number in counts.items():
+        before += number
+        rows.append((name, number, number / total, before / total))
+    return rows
 
 
-def _section(title: str, head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    return f"<h2>{html.escape(title)}</h2>{_html_table(head, rows)}" if rows else ""
+def _stops(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the ends of runs, newest first, each with the next start of the same station."""
+    stops = []
+    following: dict[str, int] = {}
+    for run in found:
+        if run["ended"] is not None:
+            cause = run["cause"] or ("The station ended without a word." if run["interrupted"] else "stopped")
+            where = {"station": run["station"], "lot": run["lot"], "started": run["creation_time"], "stopped": run["ended"]}
+            stops.append({**where, "went_on": following.get(run["station"]), "cause": cause})
+        following[run["station"]] = run["creation_time"]
+    return stops
 
 
-def _html_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    heads = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)
-    lines = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows)
-    return f"<table><tr>{heads}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+def _shown(archive: Archive, filters: Filters, rejected: Mapping[str, int]) -> Iterator[Mapping[str, Any]]:
+    for rule in list(rejected)[:_SHOWN]:
+        rows = page(archive.database, replace(filters, rule=rule), limit=_SEARCHED).rows
+        yield from [row for row in rows if row["images"]][:1]

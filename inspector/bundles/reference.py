@@ -23,6 +23,7 @@ from inspector.imaging.preprocessing import Prepared
 
 REFERENCE = "reference.safetensors"
 Arrays = Mapping[str, NDArray[Any]]
+_COMPRESSION = 3  # of 9, which takes 5 to 14 times as long and saves a tenth of the bytes
 _ENDS = ".ends"
 _MASK = "target.mask"
 _PLANES = (_MASK, "target.ignore")  # uint8 [N, planes, H, W], kept as PNG
@@ -102,7 +103,7 @@ def _unpack(arrays: Arrays, card: Card) -> Reference:
 
 def _pack(name: str, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     """Pack uint8 [N, H, W, C] as concatenated PNG files; return their bytes and the end offset of each file."""
-    files = [cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1] for image in images]
+    files = [cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION))[1] for image in images]
     ends = np.cumsum([len(file) for file in files], dtype=np.int64)
     return {name: np.concatenate(files).astype(np.uint8), name + _ENDS: ends}
 

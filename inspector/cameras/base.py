@@ -248,6 +248,12 @@ def parse_options(model: type[AnyOptions], name: str, options: Mapping[str, Opti
         ) from error
 
 
+def is_live(source: str) -> bool:
+    """Return whether the frames of a source do not wait. Raises ConfigError for an unknown kind."""
+    camera: type[Camera] = CAMERAS[kind_of(source)[0]].load()
+    return camera.live
+
+
 def kind_of(source: str) -> tuple[str, str]:
     """Split a source string into camera kind and address.
 

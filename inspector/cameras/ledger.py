@@ -13,11 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.types import FileState, Origin
 
+PATIENCE_S: Final = 2.0  # longest wait for the disk with a part that has no deadline
+GRACE_S: Final = 0.05  # the same with a part that is due now: the disk takes a millisecond
+CLOSING_S: Final = 5.0  # longest wait for the disk at the end
 _VERSION: Final = 1
 
 Entry = tuple[str, int]  # file and page
@@ -52,7 +55,10 @@ Recorded = Callable[[Path, Collection[RecordKey]], set[RecordKey]]
 
 
 class Ledger:
-    """An open ledger. Only one process can hold it. Every method may be called from any thread."""
+    """An open ledger. Only one process can hold it. Every method may be called from any thread.
+
+    A thread of its own writes what it is given. Who gave it waits for a limited time: a disk that hangs holds nobody up.
+    """
 
     def __init__(self, file: Path, folder: Path, recorded: Recorded) -> None:
         """Open or create the ledger of `folder` and clear up what an interrupted process left.
@@ -63,9 +69,15 @@ class Ledger:
         self.file = file
         self._folder = folder
         self._recorded = recorded
-        self._lock = threading.Lock()
+        self._disk = threading.Lock()  # held while the file is read or written, for as long as that takes
+        self._changed = threading.Condition()  # guards the fields below; never held while the disk is waited for
         self._claimed: dict[Entry, Origin] = {}  # judged parts whose entry is not written yet
-        self._waiting: list[_Statement] = []  # statements that a full disk has refused
+        self._waiting: list[_Statement] = []  # statements that are not written yet
+        self._given = self._written = 0  # number of statements so far
+        self._asked = self._answered = 0  # number of calls that want everything written, and of those that were attempted
+        self._error: sqlite3.Error | None = None  # of the last attempt
+        self._since: float | None = None  # monotonic seconds when the attempt under way began
+        self._closing = False
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(file, timeout=0.5, isolation_level=None, check_same_thread=False)
@@ -85,31 +97,31 @@ class Ledger:
             raise self._refused(error) from error
         except sqlite3.Error as error:
             self._base.close()
-            raise StorageError(
-                "The list of inspected files of {folder} is damaged ({detail}).",
-                remedy="Delete {file}. Files that are in the folder then are inspected again.",
-                folder=folder,
-                file=file,
-                detail=error,
-            ) from error
+            raise self._damaged(error) from error
+        self._writer = threading.Thread(target=self._write_all, name="ledger-writer", daemon=True)
+        self._writer.start()
 
     def known(self) -> dict[str, KnownFile]:
-        """Return what has been judged, including parts whose record is under way."""
-        with self._lock:
-            rows = self._base.execute("SELECT path, page, pages, state, digest, at FROM pages").fetchall()
+        """Return what has been judged, including parts whose record is under way. Raises StorageError."""
+        with self._changed:
             claimed = list(self._claimed.values())
         known: dict[str, KnownFile] = {}
-        for path, page, pages, state, digest, at in rows:
-            _add(known, _name(path), page, KnownFile(FileState.parse(state), digest, pages, at=at))
+        try:
+            for path, page, pages, state, digest, at in self._read("SELECT path, page, pages, state, digest, at FROM pages"):
+                _add(known, _name(path), int(page), KnownFile(FileState.parse(state), _bytes(digest), int(pages), at=float(at)))
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise self._damaged(error) from error
         for origin in claimed:
             _add(known, origin.path, origin.page, KnownFile(origin.state, origin.digest, origin.pages))
         return known
 
     @property
     def fresh(self) -> bool:
-        """Whether the folder has never been watched before with this ledger."""
-        with self._lock:
-            return self._base.execute("SELECT 1 FROM facts WHERE name = 'watched'").fetchone() is None
+        """Whether the folder has never been watched before with this ledger. Raises StorageError."""
+        try:
+            return not self._read("SELECT 1 FROM facts WHERE name = 'watched'")
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
 
     def began(self, files: Mapping[str, FileState]) -> None:
         """Note that the folder is watched from now on. `files`: present files that are not to be inspected."""
@@ -119,18 +131,21 @@ class Ledger:
 
     def claim(self, origin: Origin) -> None:
         """Note in memory that a part has its verdict. Never waits for the disk."""
-        with self._lock:
+        with self._changed:
             self._claimed[origin.path, origin.page] = origin
 
-    def begin(self, origin: Origin, key: RecordKey) -> None:
-        """Write that the record of a part is about to be written. Raises StorageError; the entry is then written later."""
-        begun = json.dumps([key.place, key.sequence, key.utc])
-        self._write(_entry(origin, begun))
+    def begin(self, origin: Origin, key: RecordKey, *, due: float | None = None) -> None:
+        """Write that the record of a part is about to be written. Raises StorageError; the entry is then written later.
 
-    def done(self, origin: Origin) -> None:
-        """Write that a part is judged and recorded. Raises StorageError; the entry is then written later."""
-        self._write(_entry(origin, None))
-        with self._lock:
+        `due`: when the part must be told (monotonic seconds); a disk that hangs is not waited for any longer.
+        """
+        begun = json.dumps([key.place, key.sequence, key.utc])
+        self._write(_entry(origin, begun), patience_s=self._patience_s(due))
+
+    def done(self, origin: Origin, *, due: float | None = None) -> None:
+        """Write that a part is judged and recorded. Raises StorageError: it is written later. `due`: see `begin`."""
+        self._write(_entry(origin, None), patience_s=self._patience_s(due))
+        with self._changed:
             if self._claimed.get((origin.path, origin.page)) is origin:
                 del self._claimed[origin.path, origin.page]
 
@@ -143,12 +158,16 @@ class Ledger:
         self._note([("DELETE FROM pages WHERE path = ? AND begun IS NULL", (_blob(path),)) for path in paths])
 
     def close(self) -> None:
-        """Write what waits and close the file. Raises StorageError."""
-        try:
-            self._write([])
-        finally:
-            with self._lock:
-                self._base.close()
+        """Write what waits and close the file. Raises StorageError. A disk that hangs is left behind after a few seconds."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._writer.join(CLOSING_S)
+        with self._changed:
+            if self._writer.is_alive():
+                raise self._hangs(CLOSING_S)
+            if self._waiting and self._error is not None:
+                raise self._refused(self._error)
 
     def __enter__(self) -> Self:
         return self
@@ -174,7 +193,10 @@ class Ledger:
     def _resolve(self) -> None:
         """Settle the entries that a killed process left begun: keep those with a record, drop the others."""
         rows = self._base.execute("SELECT path, page, begun FROM pages WHERE begun IS NOT NULL").fetchall()
-        keys = {(path, page): RecordKey(*json.loads(begun)) for path, page, begun in rows}
+        try:
+            keys = {(path, page): RecordKey(*json.loads(begun)) for path, page, begun in rows}
+        except (ValueError, TypeError) as error:
+            raise sqlite3.DatabaseError(str(error)) from error
         written: dict[str, set[RecordKey]] = {}
         for place in {key.place for key in keys.values()} - {""}:
             written[place] = self._recorded(Path(place), {key for key in keys.values() if key.place == place})
@@ -186,31 +208,96 @@ class Ledger:
                 self._base.execute("DELETE FROM pages WHERE path = ? AND page = ?", (path, page))
         self._base.execute("COMMIT")
 
+    def _read(self, sql: str) -> list[tuple[Any, ...]]:
+        with self._disk:
+            return self._base.execute(sql).fetchall()
+
     def _note(self, statements: list[_Statement]) -> None:
         """Write something that may come later; the next part reports what hinders it."""
         with suppress(StorageError):
             self._write(statements)
 
-    def _write(self, statements: list[_Statement]) -> None:
-        with self._lock:
+    def _patience_s(self, due: float | None) -> float:
+        """Return how long to wait for the disk with a part that is due then. One that hangs already is not waited for."""
+        since, now = self._since, time.monotonic()
+        if since is not None and now - since > PATIENCE_S:
+            return 0.0
+        return PATIENCE_S if due is None else min(PATIENCE_S, max(due - now, GRACE_S))
+
+    def _write(self, statements: list[_Statement], *, patience_s: float | None = None) -> None:
+        """Have statements written, after those that wait. Raises StorageError; they are then written later."""
+        with self._changed:
             self._waiting += statements
-            if not self._waiting:
+            self._given += len(statements)
+            self._asked += 1
+            last, mine, began = self._given, self._asked, time.monotonic()
+            self._changed.notify_all()
+            answered = self._changed.wait_for(lambda: self._closing or self._answered >= mine, patience_s)
+            if self._written >= last:
                 return
-            try:
+            if not answered or self._error is None:
+                raise self._hangs(time.monotonic() - (began if self._since is None else self._since))
+            raise self._refused(self._error) from self._error
+
+    def _write_all(self) -> None:
+        """Write what was given, until the ledger is closed. Runs on the writer's thread."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._asked > self._answered or self._closing)
+                asked, waiting, closing = self._asked, list(self._waiting), self._closing
+                self._since = time.monotonic()
+            error = self._commit(waiting)
+            with self._changed:
+                if error is None:
+                    del self._waiting[: len(waiting)]
+                    self._written += len(waiting)
+                self._answered, self._error, self._since = asked, error, None
+                self._changed.notify_all()
+            if closing:
+                break
+        with self._disk:
+            self._base.close()
+
+    def _commit(self, statements: list[_Statement]) -> sqlite3.Error | None:
+        """Write statements, all of them or none; return why they could not be written."""
+        if not statements:
+            return None
+        try:
+            with self._disk:
                 self._base.execute("BEGIN")
                 try:
-                    for sql, values in self._waiting:
+                    for sql, values in statements:
                         self._base.execute(sql, values)
                     self._base.execute("COMMIT")
                 except BaseException:
                     if self._base.in_transaction:
                         self._base.execute("ROLLBACK")
                     raise
-            except sqlite3.Error as error:
-                raise self._refused(error) from error
-            self._waiting.clear()
+        except sqlite3.Error as error:
+            return error
+        return None
+
+    def _hangs(self, seconds: float) -> StorageError:
+        return StorageError(
+            "The list of inspected files of {folder} has not been written to {file} for {seconds:.1f} s.",
+            remedy="Check the disk, or what else it is written to.",
+            folder=self._folder,
+            file=self.file,
+            seconds=seconds,
+        )
+
+    def _damaged(self, error: Exception) -> StorageError:
+        return StorageError(
+            "The list of inspected files of {folder} is damaged ({detail}).",
+            remedy="Delete {file}. Files that are in the folder then are inspected again.",
+            folder=self._folder,
+            file=self.file,
+            detail=error,
+        )
 
     def _refused(self, error: Exception) -> StorageError:
+        if type(error) is sqlite3.DatabaseError:  # its subclasses are no damage
+            return self._damaged(error)
         return StorageError(
             "The list of inspected files of {folder} cannot be kept in {file} ({detail}).",
             remedy="Free some space on that disk, and check that this user may write there.",
@@ -243,5 +330,11 @@ def _blob(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def _name(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")
+def _name(path: object) -> str:
+    return _bytes(path).decode("utf-8", "surrogateescape")
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"bytes expected, not {type(value).__name__}")
+    return value

@@ -1,9 +1,10 @@
 """`inspector explain`: a heat map of where a bundle looks in an image."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import assert_never, get_args
+from typing import assert_never, cast, get_args
 
 import click
 import cv2
@@ -19,6 +20,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap, check_inside
+from inspector.imaging.colormaps import PALETTES, Palette, Table, indices
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import prepare, view, whole
 from inspector.tasks.base import Task, card_threshold, task_of
@@ -27,14 +29,24 @@ from inspector.workers.messages import CamMethod
 
 _OUTPUTS = ("maximum", "mean", "minimum")
 Shown = NDArray[np.uint8]
-PALETTES = {"turbo": cv2.COLORMAP_TURBO, "viridis": cv2.COLORMAP_VIRIDIS, "inferno": cv2.COLORMAP_INFERNO}
 _REGION = Numbers("x,y,width,height", 4, Region)
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG file to write.")
+@click.argument("image", type=click.Path(path_type=Path), metavar="IMAGE|FOLDER")
+@click.option(
+    "--model",
+    "models",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the bundle; a report may have several.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="PNG file to write, of one image.")
+@click.option("--report", "report_to", type=click.Path(path_type=Path), help="Folder to write a report on labelled images to.")
+@click.option(
+    "--most", type=click.IntRange(2), default=60, show_default=True, help="Images of the folder that a report looks at."
+)
 @click.option("--layer", help="Layer of the network; its default if left out.")
 @click.option("--class", "class_name", help="Class to explain; by default the one the network names.")
 @click.option("--box", "box_number", type=click.IntRange(1), help="Box to explain, as predict numbers them from 1: best first.")
@@ -44,13 +56,15 @@ _REGION = Numbers("x,y,width,height", 4, Region)
     "--method", type=click.Choice(get_args(CamMethod)), help="layercam for detection, else gradcam; eigencam asks for no class."
 )
 @click.option("--part", type=_REGION, help="Where the part is: says how much of the heat lies there.")
-@click.option("--palette", type=click.Choice(list(PALETTES)), default="turbo", show_default=True)
+@click.option("--palette", type=click.Choice(list(PALETTES)), default="rainbow", show_default=True)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the heat over the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def explain(
     image: Path,
-    model: Path,
-    out: Path,
+    models: tuple[Path, ...],
+    out: Path | None,
+    report_to: Path | None,
+    most: int,
     layer: str | None,
     class_name: str | None,
     box_number: int | None,
@@ -61,11 +75,43 @@ def explain(
     palette: str,
     opacity: float,
     as_json: bool,
-) -> None:
-    """Show where in IMAGE a bundle looks when it decides: a heat map laid over the image."""
+) -> int:
+    """Show where in IMAGE a bundle looks when it decides: a heat map laid over the image.
+
+    With --report: how far each bundle looks at the part and its defects in the labelled images of FOLDER, side by side with
+    earlier reports in the same place, what to do about it, and the command that does it. Exit code 1: some could not be read.
+    """
+    if (out is None) == (report_to is None) or image.is_dir() != (report_to is not None):
+        raise click.UsageError("Give an image and --out, or a folder and --report.")
+    opened = [Bundle.open(model) for model in models]
+    if report_to is not None:
+        from inspector.cli.support.trust import report
+
+        return report(image, opened, report_to, method=method, part=part, most=most, as_json=as_json)
+    if len(opened) > 1:
+        raise click.UsageError("One image is explained for one --model.")
+    asked = _Asked(layer, class_name, box_number, output, region, method, part)
+    return _explain_one(image, opened[0], cast(Path, out), asked, palette, opacity, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be explained of one image."""
+
+    layer: str | None
+    class_name: str | None
+    box_number: int | None
+    output: str | None
+    region: Region | None
+    method: CamMethod | None
+    part: Region | None
+
+
+def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette: str, opacity: float, *, as_json: bool) -> int:
     if out.suffix.lower() != ".png":
         stop_with(f"{out} is not the name of a PNG file. Give one that ends in .png.", 2)
-    bundle = Bundle.open(model)
+    layer, class_name, box_number = asked.layer, asked.class_name, asked.box_number
+    output, region, method, part = asked.output, asked.region, asked.method, asked.part
     index = _class_index(bundle.card, class_name)
     read = read_image(image)
     for note in read.notes:
@@ -91,7 +137,7 @@ def explain(
         )
     finally:
         explainer.close()
-    shown = overlay(frame.pixels, heat, PALETTES[palette], opacity)
+    shown = overlay(frame.pixels, heat, PALETTES[cast("Palette", palette)], opacity)
     _draw(shown, prediction, bundle.card, heat.class_name)
     ok, data = cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
     if not ok:
@@ -100,6 +146,7 @@ def explain(
     at_part = None if part is None else share_in(heat, part)
     what = explained(heat, bundle.card, output=output, boxed=box is not None, method=method)
     _tell(heat, bundle.card, what, inside_share(heat, prediction, bundle.card), at_part, out, as_json)
+    return 0
 
 
 def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, method: CamMethod | None) -> str:
@@ -116,14 +163,14 @@ def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, met
     return text.format(name=heat.class_name, target=heat.target)
 
 
-def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
+def overlay(pixels: Pixels, heat: HeatMap, palette: Table, opacity: float) -> Shown:
     """Return the frame as 8-bit RGB with the heat map over its region.
 
     Stronger heat is more opaque; `opacity` is that of the hottest pixel.
     """
     shown = displayable(pixels)
     region, values = heat.region, _in_frame(heat)
-    colours = cv2.cvtColor(cv2.applyColorMap(np.rint(values * 255).astype(np.uint8), palette), cv2.COLOR_BGR2RGB)
+    colours = palette[indices(values, 0.0, 1.0)]
     patch = shown[region.y : region.bottom, region.x : region.right]
     weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
     patch[...] = np.rint(patch * (1 - weight) + colours * weight).astype(np.uint8)

@@ -13,7 +13,7 @@ import click
 from inspector.cli.main import stop_with
 from inspector.cli.support.signals import stop_requests
 
-_PAGES = ("inspect", "review", "train", "recipes", "settings")
+_PAGES = ("inspect", "review", "archive", "train", "recipes", "settings")
 
 
 class _Size(click.ParamType[tuple[int, int]]):

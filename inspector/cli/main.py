@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "explain": "inspector.cli.explain:explain",
         "thermal": "inspector.cli.thermal:thermal",
         "data": "inspector.cli.learning.data:data",
+        "register": "inspector.cli.register:command",
         "doctor": "inspector.cli.doctor:doctor",
         "bundle": "inspector.cli.bundles.bundle:bundle",
         "archive": "inspector.cli.archives.archive:archive",

@@ -19,8 +19,9 @@ from inspector.inspection.run_request import resolve_recipe
 from inspector.inspection.status import CameraState, StationStatus
 from inspector.results.saving import PictureSink, RecordSink, RunFolder
 from inspector.results.sink import Sink
-from inspector.station.part_ids import PartIds
+from inspector.station.part_ids import PartIds, station_folder
 from inspector.station.station import RECIPE, Station
+from inspector.station.tally import Tallies, Tally, TallyFile, TallySink, lot_name
 
 _POLL = 0.1  # seconds
 
@@ -43,7 +44,8 @@ _POLL = 0.1  # seconds
 @click.option(
     "--archive/--no-archive", default=True, show_default=True, help="Record every part in the archive before it is told."
 )
-@click.option("--lot", default="", help="Lot of the parts, for the archive.")
+@click.option("--lot", help="Lot of the parts; another one than before begins the counters anew.  [default: as before]")
+@click.option("--count-anew", is_flag=True, help="Begin the counters of the shift or lot at 0.")
 @click.option("--order", default="", help="Work order, for the archive.")
 @click.option("--shift", default="", help="Name of the shift, for the archive.")
 @click.option("--line", default="", help="Name of the line, for the archive.")
@@ -60,6 +62,8 @@ def run(
     out: Path | None,
     archive: bool,
     as_json: bool,
+    lot: str | None,
+    count_anew: bool,
     **context: str,
 ) -> int:
     """Inspect until the source ends, --limit parts are through, or Ctrl-C.
@@ -84,17 +88,21 @@ def run(
     pictures = None if folder is None else PictureSink(folder)
     printer = PrintingSink(as_json=as_json)
     saving: list[Sink] = [] if folder is None or pictures is None else [RecordSink(folder), pictures]
-    archiving = archive_sinks(RunContext(**context)) if archive else []
+    tallies = Tallies(station_folder())
+    counters = tallies.of(simulated=resolved.recipe.is_simulated)
+    _begin_counting(counters, lot, anew=count_anew)
+    archiving = archive_sinks(RunContext(lot=counters.tally.lot, **context)) if archive else []
     console = _Console()
     station = Station(
         resolved.recipe,
         base=resolved.base,
-        sinks=[*archiving, *saving, printer],
+        sinks=[*archiving, *saving, TallySink(tallies, lambda: resolved.recipe), printer],
         listeners=[console.hear],
         engine=engine,
         precision=precision,
         limit=limit,
         ids=PartIds(),
+        lot=lambda inspection: tallies.of_part(inspection, resolved.recipe).tally.lot,
     )
     with stop_signals() as interrupted:
         station.start()
@@ -107,12 +115,34 @@ def run(
     status = station.status
     if status.failure is not None:
         raise status.failure
+    if not printer.closed:
+        say(_counts(counters.tally), err=True)
     lost = None if folder is None else folder.losses
     if lost is not None:
         say(f"inspector: {lost}", err=True)
     elif pictures is not None and pictures.report is not None:
         say(f"Report: {pictures.report}", err=True)
     return 1 if lost is not None or printer.failed or status.faults or status.lost else 0
+
+
+def _begin_counting(counters: TallyFile, lot: str | None, *, anew: bool) -> None:
+    """Begin to count at 0 if this is another lot, or if asked for. `lot` None: as before."""
+    name = counters.tally.lot if lot is None else lot_name(lot)
+    if anew or name != counters.tally.lot:
+        try:
+            counters.reset(name)
+        except OSError as error:
+            say(f"inspector: the counters cannot be kept ({error.strerror or error})", err=True)
+
+
+def _counts(tally: Tally) -> str:
+    """Return the counters of the shift or lot as a line."""
+    what = f"Lot {tally.lot}" if tally.lot else "Shift or lot"
+    share = "" if tally.yield_share is None else f", yield {tally.yield_share * 100:.1f} %"
+    return (
+        f"{what} since {tally.since.astimezone():%Y-%m-%d %H:%M}: {tally.parts} parts, {tally.ok} OK, {tally.ng} NG, "
+        f"{tally.review} REVIEW, {tally.not_inspected} NOT_INSPECTED{share}"
+    )
 
 
 class _Console:

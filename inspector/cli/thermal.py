@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 import click
 import cv2
@@ -15,10 +15,14 @@ from inspector.cli.support.tools import Emissivity, Numbers, Pair, polygon
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.spreadsheet import table_text
-from inspector.core.types import KELVIN_AT_0_C, Floats
-from inspector.imaging.colormaps import PALETTES, Palette, indices
+from inspector.core.types import Floats
+from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, indices, sign, temperature
+from inspector.imaging.colormaps import difference as in_unit_difference
+from inspector.imaging.colormaps import kelvin as to_kelvin
 from inspector.imaging.files import Image, image_files, page_count, page_name, read_page, read_pages, read_radiometry
-from inspector.imaging.image import Reading, Scene, TemperatureUnit
+from inspector.imaging.image import Reading, Scene
+from inspector.imaging.image import TemperatureUnit as FileUnit
+from inspector.imaging.measuring import PlacedTool, adjusted
 from inspector.imaging.thermography import (
     Ellipse,
     Line,
@@ -37,7 +41,6 @@ from inspector.imaging.thermography import (
 )
 from inspector.imaging.visible import Picture
 
-_Unit = Literal["C", "K", "F"]
 _PLACES = ("coldest_x", "coldest_y", "hottest_x", "hottest_y")
 _COLUMNS = ("file", "tool", "unit", "minimum", "maximum", "mean", "std", *_PLACES, "pixels")
 _MARK = (0, 255, 255)
@@ -53,7 +56,7 @@ class _More(TypedDict):
     distance: float | None
     humidity: float | None
     air: float | None
-    values: TemperatureUnit | None
+    values: FileUnit | None
     scale: float | None
     offset: float | None
     delta: float | None
@@ -68,7 +71,7 @@ class _Job:
     tools: tuple[Tool, ...]
     how: Reading
     patches: tuple[tuple[Rectangle, float], ...]
-    unit: _Unit
+    unit: TemperatureUnit
     above: float | None
     below: float | None
     delta: float | None
@@ -133,7 +136,7 @@ def thermal(
     """
     if as_csv and as_json:
         raise click.UsageError("Give either --csv or --json.")
-    in_unit = cast("_Unit", unit)
+    in_unit = cast("TemperatureUnit", unit)
     # A difference is in kelvin, whatever the unit of temperatures is.
     limits = (above, below) if difference is not None else (_in_kelvin(above, in_unit), _in_kelvin(below, in_unit))
     job = _job((*spots, *lines, *boxes, *ellipses, *polygons), in_unit, limits, more)
@@ -154,7 +157,7 @@ def thermal(
     return 2 if failed else 0
 
 
-def _job(tools: tuple[Tool, ...], unit: _Unit, limits: tuple[float | None, float | None], more: _More) -> _Job:
+def _job(tools: tuple[Tool, ...], unit: TemperatureUnit, limits: tuple[float | None, float | None], more: _More) -> _Job:
     humidity = more["humidity"]
     scene = Scene(
         emissivity=more["emissivity"],
@@ -215,10 +218,7 @@ def _temperatures(image: Image | ConfigError, file: Path, index: int, job: _Job,
         measured = read_radiometry(file, index)
         if measured is None:
             raise ConfigError("{file} does not hold a camera's raw values, so its emissivity cannot be changed.", file=file)
-        for rectangle, emissivity in job.patches:
-            measure_tool(kelvin, rectangle)  # refuses one beyond the image
-            here = np.s_[rectangle.y : rectangle.y + rectangle.height, rectangle.x : rectangle.x + rectangle.width]
-            kelvin[here] = replace(measured, raw=measured.raw[here]).kelvin(replace(job.how.scene, emissivity=emissivity))[0]
+        kelvin, _ = adjusted(measured, job.how.scene, [PlacedTool(*patch) for patch in job.patches])
     return kelvin
 
 
@@ -236,7 +236,7 @@ class _Lines:
         self._csv = as_csv
         self._json = as_json
         self._difference = difference
-        self._unit = "K" if difference else job.unit
+        self._unit: TemperatureUnit = "K" if difference else job.unit
         self._notes: list[str] = []
         self._tracker = SpotTracker(reach=2.0 * job.radius)
         if as_csv:
@@ -343,13 +343,13 @@ class _Lines:
             say(f"  isotherm: {share:.2%} of the image")
 
     def _sign(self) -> str:
-        return "K" if self._unit == "K" else f"°{self._unit}"
+        return sign(self._unit)
 
     def _number(self, value: float) -> float | None:
         """Return a temperature, or a difference of temperatures, in the unit asked for; None without one."""
         if not np.isfinite(value):
             return None
-        return round(value if self._difference else _from_kelvin(value, self._job.unit), 3)
+        return round(value if self._difference else temperature(value, self._job.unit), 3)
 
     def _text(self, value: float) -> str:
         number = self._number(value)
@@ -358,7 +358,7 @@ class _Lines:
     def _spread(self, value: float) -> float | None:
         if not np.isfinite(value):
             return None
-        return round(value * 9 / 5 if self._unit == "F" else value, 3)
+        return round(in_unit_difference(value, self._unit), 3)
 
 
 def _picture(kelvin: Floats, job: _Job, palette: Palette, span: tuple[float, float] | None, *, difference: bool) -> bytes:
@@ -368,11 +368,11 @@ def _picture(kelvin: Floats, job: _Job, palette: Palette, span: tuple[float, flo
         raise ConfigError("There is no temperature to show.")
     low, high = (float(alive.min()), float(alive.max()))
     if span is not None:
-        low, high = span if difference else (_kelvin(span[0], job.unit), _kelvin(span[1], job.unit))
+        low, high = span if difference else (to_kelvin(span[0], job.unit), to_kelvin(span[1], job.unit))
     shown = np.ascontiguousarray(PALETTES[palette][indices(kelvin, low, max(high, low + 1e-3))][:, :, ::-1])
     for tool in job.tools:
         value = measure_tool(kelvin, tool).maximum
-        text = "-" if not np.isfinite(value) else f"{value if difference else _from_kelvin(value, job.unit):.1f}"
+        text = "-" if not np.isfinite(value) else f"{value if difference else temperature(value, job.unit):.1f}"
         _outline(shown, tool, text)
     if job.delta is not None:
         for local in local_spots(kelvin, delta=job.delta, radius=job.radius, min_area=job.min_area):
@@ -404,16 +404,5 @@ def _outline(shown: Picture, tool: Tool, text: str) -> None:
     cv2.putText(shown, text, (at[0] + 3, max(10, at[1] - 3)), cv2.FONT_HERSHEY_SIMPLEX, 0.35, _MARK, 1, cv2.LINE_AA)
 
 
-def _in_kelvin(value: float | None, unit: _Unit) -> float | None:
-    return None if value is None else _kelvin(value, unit)
-
-
-def _kelvin(value: float, unit: _Unit) -> float:
-    """Convert a temperature from the unit of the command line to kelvin."""
-    celsius = {"K": value - KELVIN_AT_0_C, "C": value, "F": (value - 32) * 5 / 9}[unit]
-    return celsius + KELVIN_AT_0_C
-
-
-def _from_kelvin(value: float, unit: _Unit) -> float:
-    celsius = value - KELVIN_AT_0_C
-    return {"K": value, "C": celsius, "F": celsius * 9 / 5 + 32}[unit]
+def _in_kelvin(value: float | None, unit: TemperatureUnit) -> float | None:
+    return None if value is None else to_kelvin(value, unit)

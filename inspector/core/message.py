@@ -31,6 +31,10 @@ class Message:
     def __str__(self) -> str:
         return self.text
 
+    def __reduce__(self) -> tuple[type["Message"], tuple[str, dict[str, object]]]:
+        """Let it, and errors that hold it, go to another process: the view of its values cannot."""
+        return Message, (self.template, dict(self.values))
+
 
 def message(template: str, **values: object) -> Message:
     """Build a Message; `message("{name} is late", name="line 2")`."""

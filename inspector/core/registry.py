@@ -407,6 +407,14 @@ CAMERAS: Mapping[str, Entry] = MappingProxyType(
     }
 )
 
+# Where a part may be on record. Each `recorded(place, keys)` finds nothing in a place of another kind.
+RECORDS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "run": Entry("inspector.results.saving:recorded_in", "Records of a run"),
+        "archive": Entry("inspector.archive.contents:recorded_in", "Archive"),
+    }
+)
+
 TABS: Mapping[str, Entry] = MappingProxyType(
     {
         "picture": Entry("inspector.ui.tabs.picture:PictureTab", "Picture"),

@@ -26,12 +26,15 @@ def one_line(text: str) -> str:
     return _UNSAFE.sub(_escaped, _BYTES.sub(_decoded, text))
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # made once: it costs as much as a short line
+
+
 def json_line(value: object) -> bytes:
     """Return one line of UTF-8 JSON with its newline, for any texts and numbers. NaN and infinity become null."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(value)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(_finite(value))
     if text.isascii() and "\x7f" not in text:  # as most are: every other control code of ASCII is escaped in JSON
         return text.encode() + b"\n"
     text = _BYTES.sub(lambda match: _decoded(match).replace("\\", "\\\\"), text)

@@ -316,6 +316,25 @@ class JudgedBy:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeReading:
+    """What a code on the part says, read from one camera's frame; `problem`: why it says nothing.
+
+    `text`: as it is written. `symbology`: kind of the code. `ms`: time spent reading. `serial_number`, `lot`, `job_id` (order)
+    and `material`: as GS1 names them, "" where it does not say.
+    """
+
+    camera: str
+    text: str = ""
+    symbology: str = ""
+    serial_number: str = ""
+    lot: str = ""
+    job_id: str = ""
+    material: str = ""
+    problem: Message | None = None
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FileState:
     """The properties of a file by which a change of its content is noticed. `changed_ns` is the time of change of any of them
     (on Windows: of the file's creation)."""
@@ -360,7 +379,8 @@ class Inspection:
 
     `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `latency_ms`:
     from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from. `due`:
-    monotonic seconds by which the line must know the verdict, None for no deadline.
+    monotonic seconds by which the line must know the verdict, None for no deadline. `lot`: its name, "" if it has none;
+    None where parts are not counted by lot. `codes`: what is written on the part.
     """
 
     part: str
@@ -379,6 +399,8 @@ class Inspection:
     judged_by: JudgedBy = JudgedBy()
     origins: tuple[Origin, ...] = ()
     due: float | None = None
+    lot: str | None = None
+    codes: tuple[CodeReading, ...] = ()
 
     @property
     def is_simulated(self) -> bool:
@@ -387,8 +409,8 @@ class Inspection:
 
     @property
     def notes(self) -> tuple[Message, ...]:
-        """Remarks on how the part's frames were read, each once."""
+        """Remarks on how the part's frames and codes were read, each once."""
         notes: list[Message] = []
         for frame in self.frames.values():
             notes += [note for note in frame.notes if note not in notes]
-        return tuple(notes)
+        return (*notes, *(code.problem for code in self.codes if code.problem is not None))

@@ -33,7 +33,8 @@ def parse_json(data: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
         value = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_number)
     except RecursionError:
         raise ValueError(f"lists or objects are nested more than {DEEPEST} deep") from None
-    _check_depth(value)
+    if text.count("{") + text.count("[") > DEEPEST:  # a text with fewer, as most are, cannot be too deep
+        _check_depth(value)
     return value
 
 

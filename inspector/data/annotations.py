@@ -4,10 +4,11 @@
     ... with masks          ... and a .png of the same stem                       all but thermal
     images and masks        FOLDER/images/*, masks/*.png, classes.txt             all but thermal
     Pascal VOC              FOLDER/JPEGImages/*, Annotations/*.xml, or alike      detection; classification
-    COCO                    a .json with images, annotations and categories       detection; segmentation; classification
+    COCO, COCO panoptic     a .json with images, annotations and categories       detection; segmentation; classification
     YOLO                    images/*, labels/*.txt, data.yaml                     the same
+    KITTI, DOTA, DeepPCB    a .txt with a line for each object of an image        the same
     labelme, Supervisely    a .json of the same stem for each image               the same
-    CVAT, Label Studio, Datumaro, VIA, VoTT, Create ML: one file for all images   the same
+    CVAT, Label Studio, Datumaro, VIA, VoTT, Create ML, FiftyOne: one file for all  the same
     MVTec AD                train/good, test/<defect>, ground_truth/<defect>      all but thermal
     DAGM                    Train/*.PNG, Train/Label/*_label.PNG                  all but thermal
     tables                  a .csv with path, label, or with path, class and box  classification; detection
@@ -31,10 +32,20 @@ from inspector.core.types import LabelKind, TaskName
 from inspector.data.formats import table
 from inspector.data.formats.benchmarks import dagm, mvtec
 from inspector.data.formats.build import build
-from inspector.data.formats.layouts import class_folders, coco, mask_folders, object_table, thermal, voc, yolo
+from inspector.data.formats.layouts import (
+    class_folders,
+    coco,
+    mask_folders,
+    object_lines,
+    object_table,
+    panoptic,
+    thermal,
+    voc,
+    yolo,
+)
 from inspector.data.formats.record import Claim, Listing, Tick
-from inspector.data.formats.scan import Folder
-from inspector.data.formats.tools import createml, cvat, datumaro, label_studio, labelme, supervisely, via, vott
+from inspector.data.formats.scan import Folder, without_suffix
+from inspector.data.formats.tools import createml, cvat, datumaro, fiftyone, label_studio, labelme, supervisely, via, vott
 from inspector.data.samples import Dataset
 
 
@@ -57,8 +68,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "mvtec": mvtec,
         "dagm": dagm,
         "coco": coco,
+        "panoptic": panoptic,
         "yolo": yolo,
         "voc": voc,
+        "lines": object_lines,
         "labelme": labelme,
         "supervisely": supervisely,
         "cvat": cvat,
@@ -67,6 +80,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "via": via,
         "vott": vott,
         "createml": createml,
+        "fiftyone": fiftyone,
         "masks": mask_folders,
         "objects": object_table,
         "table": table,
@@ -170,6 +184,10 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
     listing = LAYOUTS[found[0].name].read(folder, tick)
     listing.finish(folder, backgrounds=backgrounds)
+    if found[0].name in ("folders", "masks") and (left := unread_files(folder)):
+        listing.problems.insert(
+            0, message("Its {files} files are in no layout that is understood; they are not used.", files=left)
+        )
     # Folders that could be classes are no label files, of which somebody expects that they are used; masks may still be.
     others = [one for one in found[1:] if one.name not in ("folders", "thermal", "masks")]
     listing.problems[:0] = [
@@ -186,6 +204,19 @@ def seen_files(folder: Folder) -> str:
     """Return the files that may hold labels, counted by kind: "12 .xml, 3 .json"; "" if there are none."""
     counts = Counter({suffix: len(folder.with_suffix(suffix)) for suffix in _LABEL_FILES})
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common() if count)
+
+
+def unread_files(folder: Folder) -> str:
+    """Return the files that look like the labels of single images, counted by kind; "" if there are none.
+
+    These are named as an image, so that they were hardly put there for another purpose; a single .txt may be a list.
+    """
+    stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
+    counts = {
+        suffix: sum(without_suffix(name).rpartition("/")[2] in stems for name in folder.with_suffix(suffix))
+        for suffix in (".xml", ".json", ".txt")
+    }
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.items() if count > (suffix == ".txt"))
 
 
 def dataset_of(

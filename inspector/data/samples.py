@@ -37,7 +37,7 @@ class MaskFile:
 
     `value` None: its pixels are 0, k+1 for the class with index k, or IGNORE. Otherwise it is black and white, and pixels of at
     least `white` mean `value`. `colours`: RGB of the values 1, 2, ..., for a mask in colours. `merged`: every class counts as
-    the first class. `ignores`: some of its pixels are IGNORE.
+    the first class. `ignores`: some of its pixels are IGNORE. `others`: further masks of the same image, one for each defect.
     """
 
     path: Path
@@ -46,20 +46,21 @@ class MaskFile:
     white: int = HALF
     colours: tuple[tuple[int, int, int], ...] = ()
     ignores: bool = False
+    others: tuple[Path, ...] = ()
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         """Return uint8 [H, W]: 0 background, k+1 class k, IGNORE.
 
         Raises ConfigError, also if the mask has another size than its image.
         """
-        pixels = read_mask_of(self.path, height, width, self.colours)
+        pixels = read_mask_of(self.path, height, width, self.colours, self.others)
         classes = pixels if self.value is None else np.where(pixels >= self.white, np.uint8(self.value), np.uint8(0))
         return _one_class(classes) if self.merged else classes
 
     def fingerprint(self) -> bytes:
         """Return a fingerprint of the mask. Raises ConfigError if the file is missing."""
         with _there(self.path):
-            return self.path.read_bytes()
+            return b"".join(path.read_bytes() for path in (self.path, *self.others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +244,22 @@ def read_mask(path: Path, colours: Sequence[tuple[int, int, int]] = ()) -> NDArr
         return pixels
     if colours and (values := _values_of(pixels, colours)) is not None:
         return values
-    if int((pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)).max(initial=0)) > _GREY:
+    if int((pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)).max(initial=0)) > _tolerated(path, pixels):
         raise ConfigError(
             "The mask {file} is in colours, which name no class.",
             remedy="Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.",
             file=path,
         )
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _tolerated(path: Path, pixels: NDArray[np.uint8]) -> int:
+    """Return by how many levels the colours of a grey pixel may differ: only a lossy format changes them.
+
+    In others a few colours that are nearly grey are numbers, such as those of segments in COCO panoptic.
+    """
+    few = len(np.unique(pixels.reshape(-1, 3), axis=0)) <= _MOST_COLOURS
+    return 0 if few and path.suffix.lower() not in (".jpg", ".jpeg", ".jpe", ".jfif", ".webp") else _GREY
 
 
 def is_mask(path: Path) -> bool:
@@ -270,18 +280,39 @@ def _mask_pixels(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ValueError(f"{opened.width} x {opened.height} px, more than {MAX_PIXELS // 1_000_000} million in all")
+            step = _STEPS.get(_stored_as(opened), 1)
             image = ImageOps.exif_transpose(opened)
-            if image.mode in ("I;16", "I"):
-                narrow: NDArray[np.uint8] = np.clip(np.asarray(image), 0, 255).astype(np.uint8)
-                return narrow
+            if image.mode in ("I;16", "I;16B", "I"):
+                return _narrow(np.asarray(image))
             if image.mode in ("L", "P", "1"):
-                return np.asarray(image.convert("L") if image.mode == "1" else image, np.uint8)
+                grey = np.asarray(image.convert("L") if image.mode == "1" else image, np.uint8)
+                return grey // step if step > 1 and ((grey > 0) & (grey < IGNORE)).any() else grey
             rgba = np.asarray(image.convert("RGBA"))
     except DAMAGE as error:
         raise ConfigError(
             "The mask {file} cannot be read ({detail}).", remedy="Save it again as an 8-bit PNG.", file=path, detail=error
         ) from error
     return np.where(rgba[..., 3:] >= HALF, rgba[..., :3], np.uint8(0))
+
+
+_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads grey levels of 2 and 4 bits to 8, by these factors
+
+
+def _stored_as(image: Image.Image) -> str:
+    """Return Pillow's name for the stored form of an opened image's pixels; "" if it has none."""
+    tiles = getattr(image, "tile", ())
+    about = tiles[0][3] if tiles else ""
+    return about if isinstance(about, str) else str(about[0]) if isinstance(about, tuple) and about else ""
+
+
+def _narrow(values: NDArray[np.uint16] | NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return the values of a mask of 16 bits: classes up to 255, or black and white. Raises ValueError for others."""
+    highest = int(values.max(initial=0))
+    if highest > IGNORE and highest != 65535:
+        raise ValueError(f"it has values up to {highest}, which are no classes")
+    if highest > IGNORE and ((values > IGNORE) & (values < highest)).any():
+        raise ValueError("it has many shades of 16 bits, which are no classes")
+    return np.minimum(np.maximum(values, 0), IGNORE).astype(np.uint8)
 
 
 _VOID = (224, 224, 192)  # the colour of the value 255 in Pascal VOC's palette
@@ -300,8 +331,13 @@ def _values_of(pixels: NDArray[np.uint8], colours: Sequence[tuple[int, int, int]
     return values if bool(found.all()) else None
 
 
-def read_mask_of(path: Path, height: int, width: int, colours: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
-    """Return the mask of an image of this size, as `read_mask` does. Raises ConfigError, also if the mask has another size."""
+def read_mask_of(
+    path: Path, height: int, width: int, colours: Sequence[tuple[int, int, int]] = (), others: Sequence[Path] = ()
+) -> NDArray[np.uint8]:
+    """Return the mask of an image of this size, as `read_mask` does, and what `others` draw beside it.
+
+    Raises ConfigError, also if a mask has another size.
+    """
     pixels = read_mask(path, colours)
     if pixels.shape != (height, width):
         raise ConfigError(
@@ -313,6 +349,8 @@ def read_mask_of(path: Path, height: int, width: int, colours: Sequence[tuple[in
             width=width,
             height=height,
         )
+    for other in others:
+        pixels = np.maximum(pixels, read_mask_of(other, height, width, colours))
     return pixels
 
 

@@ -97,6 +97,10 @@ class Survey:
     complete: bool = True
 
 
+class UnlabelledError(ConfigError):
+    """A folder has images, and nothing says what they show."""
+
+
 class _GivenUp(Exception):
     """The survey was cancelled."""
 
@@ -303,11 +307,12 @@ def _nothing_labelled(
             file=place.files[min(tables)],
         )
     seen = seen_files(place)
-    return ConfigError(
+    kind = ConfigError if seen else UnlabelledError
+    return kind(
         "{folder} has {count} images, but nothing says what they show."
         if not seen
         else "{folder} has {count} images, but its {files} files are in no layout that is understood.",
-        remedy="Put the images of each class into a folder of their own, or add labels in a layout that is understood.",
+        remedy="Sort them into classes in the window, put those of each class into a folder of their own, or add label files.",
         folder=place.root,
         count=len(place.images),
         files=seen,

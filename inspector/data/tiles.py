@@ -63,8 +63,8 @@ def choose_tiles(region: Region, boxes: Sequence[Box], tiling: Tiling, rng: np.r
         if len(chosen) == _MOST:
             break
         if not any(_covers(tile, box) for tile in chosen):
-            x = _start(box[0], box[2], tiling.size, region.width, rng)
-            chosen.append(Region(x, _start(box[1], box[3], tiling.size, region.height, rng), tiling.size, tiling.size))
+            x = place(box[0], box[2], tiling.size, region.width, rng)
+            chosen.append(Region(x, place(box[1], box[3], tiling.size, region.height, rng), tiling.size, tiling.size))
     good = [tile for tile in tiling.tiles(region) if not any(_touches(tile, box) for box in boxes)]
     wanted = max(1, len(chosen) // 2) if boxes else _GOOD
     return chosen + [good[index] for index in rng.permutation(len(good))[:wanted].tolist()]
@@ -82,8 +82,8 @@ def _objects(sample: Sample) -> tuple[tuple[int, int], list[Box]]:
     return (width, height), [] if boxes is None else [(box[0], box[1], box[2], box[3]) for box in boxes.xyxy.tolist()]
 
 
-def _start(low: float, high: float, size: int, length: int, rng: np.random.Generator) -> int:
-    """Return where a tile begins that shows low..high, or, if that is longer than the tile, a part of it."""
+def place(low: float, high: float, size: int, length: int, rng: np.random.Generator) -> int:
+    """Return where a tile of this size begins, in 0..`length`, that shows low..high, or, if that is longer, a part of it."""
     first, last = int(np.ceil(high)) - size, int(low)
     if first > last:
         first, last = last, first

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from inspector.core.types import KELVIN_AT_0_C
 
-Palette = Literal["iron", "rainbow", "grey", "inferno"]
-TemperatureUnit = Literal["C", "K"]
+Palette = Literal["iron", "rainbow", "grey", "inferno", "viridis"]
+TemperatureUnit = Literal["C", "K", "F"]
 Table = NDArray[np.uint8]
 
 # The palette "iron" as (position, red, green, blue); its brightness rises monotonically.
@@ -48,13 +48,15 @@ def _frozen(table: Table) -> Table:
     return table
 
 
-# rainbow is Turbo (A. Mikhailov, 2019), which has no false bands; inferno is by S. van der Walt and N. Smith (2015).
+# rainbow is Turbo (A. Mikhailov, 2019), which has no false bands; inferno and viridis are by S. van der Walt and N. Smith
+# (2015).
 PALETTES: Mapping[Palette, Table] = MappingProxyType(
     {
         "iron": _frozen(_from_stops(_IRON)),
         "rainbow": _frozen(_from_opencv(cv2.COLORMAP_TURBO)),
         "grey": _frozen(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)),
         "inferno": _frozen(_from_opencv(cv2.COLORMAP_INFERNO)),
+        "viridis": _frozen(_from_opencv(cv2.COLORMAP_VIRIDIS)),
     }
 )
 
@@ -62,9 +64,24 @@ PALETTES: Mapping[Palette, Table] = MappingProxyType(
 def indices(values: NDArray[np.generic], low: float, high: float) -> Table:
     """Map values of any dtype to palette indices 0..255: `low` becomes 0, `high` 255; values beyond are clipped, NaN is 0."""
     span = high - low if high > low else 1.0
-    scaled = (values.astype(np.float32, copy=False) - np.float32(low)) * np.float32(255.0 / span)
-    levels: Table = np.rint(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0)).astype(np.uint8)
+    scaled = values.astype(np.float32, copy=False) - np.float32(low)
+    scaled *= np.float32(255.0 / span)
+    np.fmax(scaled, 0.0, out=scaled)  # also turns NaN to 0
+    np.fmin(scaled, 255.0, out=scaled)
+    levels: Table = np.rint(scaled, out=scaled).astype(np.uint8)
     return levels
+
+
+def equalised(values: NDArray[np.generic], low: float, high: float) -> Table:
+    """Return the palette indices uint8 [256] of 256 equal steps from `low` to `high`, so that each colour is as frequent as the
+    others among `values`; NaN counts nowhere.
+    """
+    alive = values[np.isfinite(values)]
+    counts = np.bincount(indices(alive, low, high).ravel(), minlength=256).astype(np.float64)
+    total = counts.sum()
+    if not total:
+        return np.arange(256, dtype=np.uint8)
+    return np.asarray(np.rint(255.0 * (np.cumsum(counts) - counts / 2) / total), np.uint8)
 
 
 def packed(table: Table, alpha: NDArray[np.uint8] | None = None) -> NDArray[np.uint32]:
@@ -78,17 +95,31 @@ def packed(table: Table, alpha: NDArray[np.uint8] | None = None) -> NDArray[np.u
 
 def temperature(kelvin: float, unit: TemperatureUnit) -> float:
     """Convert kelvin to the given unit."""
+    if unit == "F":
+        return (kelvin - KELVIN_AT_0_C) * 9 / 5 + 32
     return kelvin - KELVIN_AT_0_C if unit == "C" else kelvin
 
 
 def kelvin(value: float, unit: TemperatureUnit) -> float:
     """Return the inverse of `temperature`."""
+    if unit == "F":
+        return (value - 32) * 5 / 9 + KELVIN_AT_0_C
     return value + KELVIN_AT_0_C if unit == "C" else value
+
+
+def difference(kelvin: float, unit: TemperatureUnit) -> float:
+    """Convert a difference of temperatures in kelvin to the given unit."""
+    return kelvin * 9 / 5 if unit == "F" else kelvin
+
+
+def sign(unit: TemperatureUnit) -> str:
+    """Return the sign of a unit: "°C", "K" or "°F"."""
+    return "K" if unit == "K" else f"°{unit}"
 
 
 def temperature_text(value: float, unit: TemperatureUnit) -> str:
     """Return kelvin as text in the given unit, with one decimal."""
-    return f"{temperature(value, unit):.1f} {'°C' if unit == 'C' else 'K'}"
+    return f"{temperature(value, unit):.1f} {sign(unit)}"
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

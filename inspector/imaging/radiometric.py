@@ -23,6 +23,7 @@ fraction and c the air in Celsius. Solved here for the object. How true the temp
 import io
 import struct
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,17 @@ class Radiometry:
             raise _damaged(self.file, error) if not own else _impossible(self.file, error) from error
         return _noted(self.file, kelvin) if own else without_dead(self.file, kelvin)
 
+    def kelvin_at(self, rows: NDArray[np.intp], columns: NDArray[np.intp], scene: Scene) -> Floats:
+        """Return the temperatures float32 [N] of these pixels under a scene of their own, NaN where there is none.
+
+        Raises ConfigError for a scene that no camera can look through.
+        """
+        try:
+            kelvin = temperatures(self.raw[rows, columns], _applied(scene, self.calibration), tolerated=1.0)
+        except ValueError as error:
+            raise _impossible(self.file, error) from error
+        return _noted(self.file, kelvin)[0]
+
 
 # Byte offsets in the camera record, in the order of Calibration.
 _OFFSETS = (0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x3C, 0x58, 0x5C, 0x60, 0x70, 0x74, 0x78, 0x7C, 0x80, 0x308, 0x30C)
@@ -149,7 +161,19 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated
 
     Raises ValueError if that is so for more than this share of the pixels (constants that do not fit).
     """
-    c = calibration
+    kelvin: Floats = _table(calibration)[raw]
+    alive = kelvin > 0.0  # False for NaN
+    if np.count_nonzero(~alive) > max(1, tolerated * alive.size):
+        raise ValueError("some pixels have no temperature under the stored calibration")
+    kelvin[~alive] = np.nan
+    return kelvin
+
+
+@lru_cache(maxsize=32)
+def _table(c: Calibration) -> Floats:
+    """Return the temperature of each of the 65,536 possible values, which is both the fastest and the exact way: the frames of
+    a recording share it. Raises ValueError.
+    """
     tau = transmission(c)
     if not (0.0 < c.emissivity <= 1.0 and 0.0 < tau <= 1.5 and 0.0 < c.window_transmission <= 1.0 and c.r1 > 0 and c.r2 > 0):
         raise ValueError("the stored calibration is not plausible")
@@ -164,17 +188,12 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated
         + (1.0 - w) * tau * signal(c.window)
         + (1.0 - tau) * signal(c.air)
     )
-    # 65,536 possible values: a table is both the fastest and the exact way.
     values = np.arange(65536, dtype=np.float64)
     body = (values - others) / (c.emissivity * tau * w * tau)
     with np.errstate(invalid="ignore", divide="ignore"):
-        table = c.b / np.log(c.r1 / (c.r2 * (body + c.o)) + c.f)
-    kelvin: Floats = table.astype(np.float32)[raw]
-    alive = kelvin > 0.0  # False for NaN
-    if np.count_nonzero(~alive) > max(1, tolerated * alive.size):
-        raise ValueError("some pixels have no temperature under the stored calibration")
-    kelvin[~alive] = np.nan
-    return kelvin
+        table: Floats = (c.b / np.log(c.r1 / (c.r2 * (body + c.o)) + c.f)).astype(np.float32)
+    table.setflags(write=False)
+    return table
 
 
 def transmission(c: Calibration) -> float:

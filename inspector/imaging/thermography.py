@@ -6,6 +6,7 @@ Temperatures are float32 [H, W] in kelvin; pixels without one are NaN and count 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import assert_never
 
 import cv2
@@ -103,22 +104,34 @@ class SpotEvent:
 
 def measure_tool(kelvin: Floats, tool: Tool) -> ToolValues:
     """Return the temperatures under a tool. Raises ConfigError if the tool reaches beyond the image."""
-    rows, columns = pixels_of(tool, kelvin.shape)
-    values = kelvin[rows, columns].astype(np.float64)
+    places = _places(tool, (kelvin.shape[0], kelvin.shape[1]))
+    values = kelvin.ravel().take(places)
     alive = np.isfinite(values)
     if not alive.any():
         return ToolValues(math.nan, math.nan, math.nan, math.nan, None, None, 0)
-    rows, columns, values = rows[alive], columns[alive], values[alive]
+    if not alive.all():
+        places, values = places[alive], values[alive]
     low, high = int(values.argmin()), int(values.argmax())
+    (low_y, low_x), (high_y, high_x) = (divmod(int(places[at]), kelvin.shape[1]) for at in (low, high))
+    exact = values.astype(np.float64)
     return ToolValues(
         float(values[low]),
         float(values[high]),
-        float(values.mean()),
-        float(values.std()),
-        (int(columns[low]), int(rows[low])),
-        (int(columns[high]), int(rows[high])),
+        float(exact.mean()),
+        float(exact.std()),
+        (low_x, low_y),
+        (high_x, high_y),
         len(values),
     )
+
+
+@lru_cache(maxsize=32)
+def _places(tool: Tool, shape: tuple[int, int]) -> NDArray[np.intp]:
+    """Return the pixels under a tool as places in the flat image, for the frames of a recording or line. Raises ConfigError."""
+    rows, columns = pixels_of(tool, shape)
+    places = np.asarray(rows * shape[1] + columns, np.intp)
+    places.setflags(write=False)
+    return places
 
 
 def profile(kelvin: Floats, line: Line) -> Floats:

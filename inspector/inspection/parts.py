@@ -7,7 +7,8 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection, Origin, Prediction
+from inspector.core.types import CodeReading, Frame, Inspection, Origin, Prediction
+from inspector.inspection.codes import read_code
 from inspector.inspection.program import Program
 from inspector.inspection.quality import check_quality
 from inspector.recipes.verdict import judge, learn
@@ -19,7 +20,7 @@ SETTLE = "settle"  # timing of a watched file: from its arrival until it was rea
 class FrameCapture:
     """The capture of one camera for a part: a frame, a problem, or both. `part`: the part id, if the source knows it.
 
-    `origin`: the watched file that it was read from.
+    `origin`: the watched file that it was read from. `code`: what is written on the part.
     """
 
     frame: Frame | None
@@ -28,6 +29,7 @@ class FrameCapture:
     live: bool = False
     part: str = ""
     origin: Origin | None = None
+    code: CodeReading | None = None
 
 
 class Life(Enum):
@@ -129,6 +131,9 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     grab = part.grab_ms()
     if grab is not None:
         result.spent("grab", grab / 1000)
+    codes = tuple(capture.code for capture in part.captures.values() if capture.code is not None)
+    if codes:
+        result.spent("code", sum(code.ms for code in codes) / 1000)
     timings: Mapping[str, float] = MappingProxyType(dict(result.timings_ms))
     return Inspection(
         part=part.name,
@@ -146,6 +151,7 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
         judged_by=program.judged_by,
         origins=origins,
         due=due,
+        codes=codes,
     )
 
 
@@ -172,8 +178,9 @@ def capture_of(
     live: bool = False,
     origin: Origin | None = None,
 ) -> FrameCapture:
-    """Return a capture with the frame and its quality problem, if any. `problem`: an already known problem."""
-    gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
-    if problem is None and gate is not None:
-        problem = check_quality(frame, gate, levels=program.levels(camera))
-    return FrameCapture(frame, problem, frame.source, live, frame.part, origin)
+    """Return a capture with the frame, its quality problem, and the code in it, if any. `problem`: an already known problem."""
+    model = program.recipe.cameras.get(camera)
+    if problem is None and model is not None:
+        problem = check_quality(frame, model.gate, levels=program.levels(camera))
+    code = None if model is None or model.code is None else read_code(frame, model.code)
+    return FrameCapture(frame, problem, frame.source, live, frame.part, origin, code)

@@ -108,6 +108,28 @@ class FrozenWatch:
         )
 
 
+class SizeWatch:
+    """Detects frames of another size than the recipe was set up with, which would be judged at the wrong places and scale."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, int] | None = None
+
+    def observe(self, frame: Frame, expected: tuple[int, int] | None, *, live: bool) -> Message | None:
+        """Return the problem of a frame, if any. `expected`: width and height; None: those of a live camera's first frame."""
+        size = (frame.width, frame.height)
+        if expected is None and live:
+            expected = self._first = self._first or size
+        if expected is None or size == expected:
+            return None
+        return message(
+            "The frames of {camera} are {width} x {height} pixels, and were {before}: set it back, or set up its recipe again.",
+            camera=frame.camera,
+            width=frame.width,
+            height=frame.height,
+            before=f"{expected[0]} x {expected[1]}",
+        )
+
+
 def _sample(pixels: Pixels) -> Pixels:
     """Return evenly spaced whole rows: copying rows is ten times as fast as copying single pixels."""
     return pixels[:: max(1, math.ceil(pixels.shape[0] * pixels.shape[1] / _SAMPLE))]

@@ -16,9 +16,11 @@ from pathlib import Path
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.message import message
 from inspector.core.text import LineWriter
-from inspector.runs.folder import CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
+from inspector.runs.folder import ALIVE, CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
 from inspector.workers.jobs import Job, read_job
 from inspector.workers.messages import (
+    BEAT_S,
+    Alive,
     Artifact,
     Command,
     Done,
@@ -57,6 +59,7 @@ class Journal:
         try:
             (folder / WORKER_LOG).unlink(missing_ok=True)  # left by an earlier process
             self._reserve.write_bytes(b"\0" * _RESERVED)
+            (folder / ALIVE).touch()
             file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             self._lines = LineWriter(partial(os.write, file))
             control = folder / CONTROL
@@ -69,10 +72,16 @@ class Journal:
         if last:
             with suppress(OSError):  # a folder that is no longer writable may still accept a line in an open file
                 self._reserve.unlink(missing_ok=True)
+                (self.folder / ALIVE).unlink(missing_ok=True)
         try:
             self._lines.write(line)
         except OSError as error:
             raise unwritable(self.folder, error) from error
+
+    def beat(self) -> None:
+        """Leave a sign of life."""
+        with suppress(OSError):
+            os.utime(self.folder / ALIVE)
 
     def take_stderr(self) -> None:
         """Redirect this process's stderr into worker.log."""
@@ -128,6 +137,8 @@ class Channel:
         job = read_job(line)
         self._serving = job.serving
         threading.Thread(target=self._listen, args=(rest,), name="parent", daemon=True).start()
+        if not job.serving:
+            threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         return job
 
     def keep(self, journal: Journal) -> None:
@@ -250,6 +261,21 @@ class Channel:
                     self._journal.write(self.end().packet().line(), last=True)
         finally:
             os._exit(1)  # even if the run folder is gone or its disk full
+
+    def _beat(self) -> None:
+        """Show signs of life, to the parent and in the run folder, until the last message."""
+        line = Alive().line()
+        while True:
+            time.sleep(BEAT_S)
+            with self._lock:
+                if self._finished:
+                    return
+                if self._journal is not None:
+                    self._journal.beat()
+                if self._detached:
+                    continue
+                with suppress(OSError):  # the parent has gone, which `_listen` notices as well
+                    os.write(self._out, line)
 
     def _watch(self, journal: Journal) -> None:
         while not self._finished:

@@ -55,45 +55,36 @@ def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
     graph.eval()
     watch = _Watch(layer)
     try:
-        with torch.enable_grad():
+        with torch.no_grad():  # the watch turns gradients on behind the layer: nothing before it, and no weight, needs one
             target, class_index = _target(graph, graph.raw(frames), question)
-            target.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
     finally:
         watch.remove()
-        graph.zero_grad(set_to_none=True)
-    activation, gradient = watch.taken(name)
+    activation, gradient = watch.taken(name, target)
     method = question.method or task_of(graph.card.task).cam
     heat = _heat(activation, gradient, method, (graph.card.input.height, graph.card.input.width))
     return Answer(heat, name, class_index, float(target.detach()))
 
 
 class _Watch:
-    """Captures a layer's output and its gradient.
-
-    The hook is on the output tensor, not on the module: a module hook sees the wrong tensor, or raises, if an in-place
-    operation follows.
-    """
+    """Captures a layer's output, from which on gradients are recorded, and the gradient of a number there."""
 
     def __init__(self, layer: nn.Module) -> None:
         self._activation: Tensor | None = None
-        self._gradient: Tensor | None = None
         self._handle = layer.register_forward_hook(self._forward)
 
     def _forward(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        if not output.requires_grad:
-            output = output.detach().requires_grad_()
-        self._activation = output.detach().clone()
-        output.register_hook(self._backward)  # type: ignore[no-untyped-call]  # torch has no annotation
-        return output.clone()  # the next layer may write into its input; the captured tensor stays intact
+        torch.set_grad_enabled(True)
+        self._activation = output.detach().requires_grad_()
+        return self._activation.clone()  # the next layer may write into its input; the captured tensor stays intact
 
-    def _backward(self, gradient: Tensor) -> None:
-        self._gradient = gradient.detach()
-
-    def taken(self, name: str) -> tuple[Tensor, Tensor]:
-        """Return (activation, gradient), each [C, h, w]."""
-        if self._activation is None or self._gradient is None or self._activation.ndim != 4:
+    def taken(self, name: str, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (activation, gradient of `target`), each [C, h, w]."""
+        activation, gradient = self._activation, None
+        if activation is not None and activation.ndim == 4 and target.requires_grad:
+            (gradient,) = torch.autograd.grad(target, activation, allow_unused=True)
+        if activation is None or gradient is None:
             raise ConfigError("The layer {layer} has no map that could be explained.", layer=name)
-        return self._activation[0], self._gradient[0]
+        return activation.detach()[0], gradient[0]
 
     def remove(self) -> None:
         self._handle.remove()

@@ -1,11 +1,13 @@
 """Where a network without gradients looked: pieces of the frame are covered in turn (Zeiler and Fergus, ECCV 2014)."""
 
+from typing import assert_never
+
 import cv2
 import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.types import Boxes, Floats, Masks, Prediction, Scores
+from inspector.core.types import Boxes, Floats, Masks, Prediction, Scores, Temperatures
 from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Infer
 from inspector.tasks.base import task_of
@@ -35,18 +37,18 @@ def occlusion(infer: Infer, card: Card, frame: Prepared, question: ExplainReques
     count, box = len(card.classes), question.box
     if question.class_index is not None and not 0 <= question.class_index < count:
         raise ConfigError("There is no class number {index}; there are {count}.", index=question.class_index, count=count)
-    whole = _answers(infer, card, frame[None])[0]
+    whole = answers_of(infer, card, frame[None])[0]
     if box is not None and not isinstance(whole.answer, Boxes):
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
     kind = _predicted(whole, card) if question.class_index is None else question.class_index
-    target = _number(whole, kind, box)
+    target = explained_number(whole, kind, box)
     starts = [(y, x) for y in range(_GRID - _COVERED + 1) for x in range(_GRID - _COVERED + 1)]
     fallen, times = np.zeros((_GRID, _GRID), np.float32), np.zeros((_GRID, _GRID), np.float32)
     for begin in range(0, len(starts), card.max_batch):
         piece = starts[begin : begin + card.max_batch]
-        for place, answer in zip(piece, _answers(infer, card, np.stack([_without(frame, *at) for at in piece])), strict=True):
+        for place, answer in zip(piece, answers_of(infer, card, np.stack([_without(frame, *at) for at in piece])), strict=True):
             window = tuple(slice(at, at + _COVERED) for at in place)
-            fallen[window] += max(0.0, target - _number(answer, kind, box))
+            fallen[window] += max(0.0, target - explained_number(answer, kind, box))
             times[window] += 1
     heat = np.asarray(
         cv2.resize(fallen / times, (card.input.width, card.input.height), interpolation=cv2.INTER_LINEAR), np.float32
@@ -64,7 +66,8 @@ def _without(frame: Prepared, y: int, x: int) -> Prepared:
     return covered
 
 
-def _answers(infer: Infer, card: Card, frames: Prepared) -> list[Prediction]:
+def answers_of(infer: Infer, card: Card, frames: Prepared) -> list[Prediction]:
+    """Return the answer for each input [N, height, width, C], whose pixels count as the frame's."""
     pictures = [input_frame(frame, card.input, row) for row, frame in enumerate(frames)]
     return task_of(card.task).decode(infer(frames), card, [input_view(card.input)] * len(frames), pictures)
 
@@ -82,7 +85,8 @@ def _predicted(prediction: Prediction, card: Card) -> int:
             raise TypeError(f"{card.name} answers with {type(prediction.answer).__name__}")
 
 
-def _number(prediction: Prediction, kind: int, box: tuple[float, float, float, float] | None) -> float:
+def explained_number(prediction: Prediction, kind: int, box: tuple[float, float, float, float] | None) -> float:
+    """Return the number that an explanation of class `kind` is about; see `occlusion`. Of temperatures it is the highest."""
     match prediction.answer:
         case Scores(values):
             return float(values[kind])
@@ -94,5 +98,7 @@ def _number(prediction: Prediction, kind: int, box: tuple[float, float, float, f
                 return float(boxes.scores[wanted].sum())
             alike = box_iou(boxes.xyxy, np.asarray([box], np.float32))[:, 0] >= _ALIKE
             return float(boxes.scores[wanted & alike].max(initial=0.0))
-        case _:
-            raise TypeError(f"{prediction.bundle} answers with {type(prediction.answer).__name__}")
+        case Temperatures(maximum=maximum):
+            return maximum
+        case answer:
+            assert_never(answer)

@@ -7,11 +7,7 @@ import faulthandler
 import logging
 import os
 import signal
-import sys
 import traceback
-from pathlib import Path
-
-import psutil
 
 from inspector import __version__
 from inspector.core.errors import InspectorError, JobError, StorageError
@@ -21,11 +17,9 @@ from inspector.ml.channel import Cancelled, Channel
 from inspector.workers.jobs import Job
 from inspector.workers.messages import VERSION, Done, Failed, Hello
 from inspector.workers.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
+from inspector.workers.priority import be_nice
 
 log = logging.getLogger(__name__)
-
-LOW_PRIORITY = 10  # niceness of training
-_GROUP = Path("/proc/self/autogroup")
 
 
 def run() -> int:
@@ -40,7 +34,7 @@ def run() -> int:
         except JobError as error:
             return _tell(diagnose(error), channel)
         if job.low_priority:
-            _be_nice()
+            be_nice()
         channel.send(hello())
         return _tell(_do(job, channel), channel)
     except Cancelled:
@@ -96,26 +90,3 @@ def diagnose(error: BaseException) -> Outcome:
         kind=StorageError if cause is Cause.DISK else JobError,
         cause=cause,
     )
-
-
-def _be_nice() -> None:
-    """Lower this process's priority: training shares the processor with a running inspection."""
-    try:
-        if sys.platform == "win32":
-            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            process = psutil.Process()
-            process.nice(max(process.nice(), LOW_PRIORITY))
-            _be_nice_as_a_group()
-    except (psutil.Error, OSError):
-        log.debug("the priority stays as it is", exc_info=True)
-
-
-def _be_nice_as_a_group() -> None:
-    """Set the niceness of this process's autogroup. Raises OSError.
-
-    Linux with automatic groups, as on most desktops, first shares the processor between sessions: niceness counts only within a
-    session, and a worker has its own. The group has its own niceness (sched(7), "The autogroup feature").
-    """
-    if sys.platform == "linux" and os.getsid(0) == os.getpid() and _GROUP.exists():
-        _GROUP.write_text(str(LOW_PRIORITY), "ascii")

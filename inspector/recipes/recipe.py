@@ -17,6 +17,7 @@ from inspector.recipes.quantities import QUANTITIES, When
 SILENCE_S = 2.0
 SIMULATED = "simulated"  # the kind of source whose frames are rendered
 _LARGEST_SIDE = 1_000_000  # pixels
+Side = Annotated[int, Field(gt=0, le=_LARGEST_SIDE)]
 
 
 def _known_quantity(name: str) -> str:
@@ -72,6 +73,13 @@ class Gate(_Model):
     )
 
 
+class CodeModel(_Model):
+    """The DataMatrix or QR code on the part, whose GS1 content gives serial number, lot, order and material."""
+
+    region: RegionModel = Field(description="where the code is in every frame, with some space around it")
+    symbologies: tuple[Literal["DataMatrix", "QRCode"], ...] = Field(("DataMatrix", "QRCode"), min_length=1)
+
+
 class CameraModel(_Model):
     """One camera of the station."""
 
@@ -80,7 +88,11 @@ class CameraModel(_Model):
     mm_per_px: Annotated[float | None, FormField("Pixel size", unit="mm")] = Field(
         None, gt=0, description="size of one pixel at the part, in mm"
     )
+    frame_size: tuple[Side, Side] | None = Field(
+        None, description="width and height that it was set up with, in pixels; frames of another size are not inspected"
+    )
     gate: Gate = Gate()
+    code: CodeModel | None = Field(None, description="the code on the part; none if left out")
 
 
 class InspectModel(_Model):

@@ -21,6 +21,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "source": inspection.source,
         "sequence": inspection.sequence,
         "part": inspection.part,
+        "lot": inspection.lot or "",
         "verdict": inspection.verdict.value,
         "reasons": [reason.text for reason in inspection.reasons],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],

@@ -150,9 +150,6 @@ class RecordSink(Sink):
     def take(self, inspection: Inspection) -> None:
         self._folder.record(inspection)
 
-    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        return recorded_in(place, keys) if place.name == RESULTS else set()
-
     def close(self, status: StationStatus) -> None:
         self._folder.finish_records(status.stats)
 

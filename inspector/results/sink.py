@@ -4,11 +4,10 @@ The station gives each a thread and an edge.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
@@ -28,7 +27,7 @@ class Sink(ABC):
     `name`: name of its thread, and location of its Faults. `stage`: stage that its time per part is counted for, "" for none.
     `records`: other sinks receive an inspection only after this one has written it. `drop`: behaviour when it is slower than
     the line: a display skips inspections, a record makes the line wait. `size`: most inspections that may wait for it. `place`:
-    where its records lie, in which `recorded` looks up a part after its process was killed.
+    where its records lie; a part is looked up there after its process was killed (registry's RECORDS).
     """
 
     name: ClassVar[str]
@@ -56,11 +55,6 @@ class Sink(ABC):
 
         A sink that records raises NotRecorded for an inspection that must not wait for it any longer.
         """
-
-    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        """Return which of these parts have a record in `place`, the place of an earlier process."""
-        del place, keys
-        return set()
 
     def close(self, status: StationStatus) -> None:  # noqa: B027 - as above
         """Finish, after all inspections were taken. `status`: the station's final status. Raises InspectorError for a loss."""

@@ -52,6 +52,7 @@ REPORT_HTML = "report.html"
 REPORT_IMAGES = "report"
 BUNDLE = "bundle"
 NOTHING_LEARNT = "learnt_nothing"  # true in the card's training and in `done` if the bundle is no better than chance
+ALIVE = ".alive"  # its time of modification is the last sign of life of the process that trains
 RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
 
 
@@ -226,7 +227,7 @@ def _clear(folder: Path) -> None:
 
 def tidy(folder: Path) -> None:
     """Remove unfinished files of a killed process. Raises OSError."""
-    for path in (folder / RESERVE, *folder.glob(".*.part")):
+    for path in (folder / RESERVE, folder / ALIVE, *folder.glob(".*.part")):
         path.unlink(missing_ok=True)
 
 

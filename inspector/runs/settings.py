@@ -18,6 +18,8 @@ _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "bat
 # Trainings of a learning curve: on these shares of the training images, repeated this many times.
 CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
 CURVE_REPEATS = 2
+LARGEST_COVER = 0.9  # share of the input that may be covered
+Area = tuple[float, float, float, float]  # left, top, width, height as shares of the input
 
 GROUPS = ("data", "network", "learning", "images", "quality", "machine")  # sections of the form
 Augmentations = Literal["none", "standard", "surface", "part", "window", "strong"]
@@ -153,6 +155,19 @@ class TrainSettings(FiniteModel):
         description="how training images are varied; surface: any direction; part: it lies always alike; window: light only; "
         "strong: few images",
     )
+    piece: Annotated[int, FormField("Piece", "images", "px")] = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="detection, segmentation: a step learns from squares of this side of the input, most of them around an "
+        "object, which is faster; 0: from all of it",
+    )
+    cover: Annotated[str, FormField("Covered", "images", "%")] = Field(
+        "",
+        max_length=200,
+        description="left,top,width,height of an area of the input that training images show covered, so that nothing is "
+        "learnt from it; several are joined by +; not for temperatures",
+    )
 
     # Quality
     score: Annotated[float, FormField("Threshold", "quality")] = Field(
@@ -207,6 +222,7 @@ class TrainSettings(FiniteModel):
             self.tiling()
         if self.levels is not None and not self.levels[0] < self.levels[1]:
             raise ValueError("Levels are two numbers, the lower one first.")
+        areas_of(self.cover)
         return self
 
     def tiling(self) -> Tiling | None:
@@ -233,6 +249,22 @@ def train_settings(values: Mapping[str, object]) -> TrainSettings:
             remedy="Correct them and start again.",
             detail=describe_validation(error),
         ) from error
+
+
+def areas_of(text: str) -> tuple[Area, ...]:
+    """Parse "0,0,20,20+80,0,20,20", in percent of the input, as (left, top, width, height) from 0 to 1. Raises ValueError."""
+    areas: list[Area] = []
+    for piece in text.split("+") if text.strip() else ():
+        try:
+            left, top, width, height = (float(word) / 100 for word in piece.split(","))
+        except ValueError:
+            raise ValueError(f"{piece!r} is not left,top,width,height in percent.") from None
+        if not (left >= 0 and top >= 0 and width > 0 and height > 0 and left + width <= 1.0001 and top + height <= 1.0001):
+            raise ValueError(f"The covered area {piece!r} does not lie inside the input.")
+        areas.append((left, top, width, height))
+    if sum(width * height for _, _, width, height in areas) > LARGEST_COVER:
+        raise ValueError("The covered areas leave less than a tenth of the input.")
+    return tuple(areas)
 
 
 def parse_size(text: str) -> tuple[int, int]:

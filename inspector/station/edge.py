@@ -39,6 +39,7 @@ class Edge(Generic[T]):
         self._drops = 0
         self._out = 0  # taken and not settled
         self._closed = False
+        self._stuck = False
         lock = Lock()
         self._room = Condition(lock)  # waited for by producers
         self._filled = Condition(lock)  # waited for by consumers
@@ -48,27 +49,31 @@ class Edge(Generic[T]):
         """Add an item. Returns the dropped items: none, the oldest, or `item` itself if it was refused.
 
         `timeout` in seconds, for `drop="never"`: how long to wait for room; None: until there is room or the edge is closed.
-        `over`: accept the item at once even without room, if it must not be lost and the producer must not wait.
+        `over`: accept the item at once even without room, if it must not be lost and the producer must not wait; not while the
+        consumer hangs.
         """
         with self._room:
             lost = self._add(item, timeout, over)
             self._wake()
             return lost
 
-    def put_all(self, items: Sequence[T], *, over: bool = False) -> None:
-        """Add items like `put` without a timeout, but wake the consumer once for all of them."""
+    def put_all(self, items: Sequence[T], *, timeout: float | None = None, over: bool = False) -> int:
+        """Add items like `put`, but wake the consumer once for all of them. Returns how many items were dropped."""
         with self._room:
+            before = self._drops
             for item in items:
-                self._add(item, None, over)
+                self._add(item, timeout, over)
             self._wake()
+            return self._drops - before
 
     def _add(self, item: T, timeout: float | None, over: bool) -> tuple[T, ...]:
         """Add an item with the lock held; see `put`. The consumer is woken only where this waits for it."""
         weight = self._weigh(item)
-        room = over or self.drop == "oldest" or self._closed or self._fits(weight)
+        room = self.drop == "oldest" or self._closed or self._fits(weight) or (over and not self._stuck)
         if not room:
             self._wake()
-            if not self._room.wait_for(lambda: self._closed or self._fits(weight), timeout):
+            self._room.wait_for(lambda: self._closed or self._stuck or self._fits(weight), timeout)
+            if not self._closed and not self._fits(weight):
                 self._drops += 1
                 return (item,)
         if self._closed:
@@ -102,6 +107,12 @@ class Edge(Generic[T]):
             self._out += len(taken)
             self._room.notify_all()
             return taken
+
+    def stick(self, stuck: bool) -> None:
+        """Say whether the consumer hangs. Then nobody waits for room, and a full edge with `drop="never"` refuses items."""
+        with self._room:
+            self._stuck = stuck
+            self._room.notify_all()
 
     def settle(self, count: int) -> None:
         """Mark this number of taken items as finished, for `idle`."""

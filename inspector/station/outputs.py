@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 CAPACITY = 256 * 1024 * 1024  # most bytes of waiting frames
 NAMED_S = 4.0  # time in seconds per inspection after which a sink is named
 PATIENCE = 10.0  # longest time before a sink counts as hanging, so that nothing waits for it any more
+_REMEDY = "Check the disk, or what else it is written to."
 _TAKEN = 16  # most inspections that a sink's thread takes at once
 
 Report = Callable[[str, Message | None, Message | None], None]
@@ -91,8 +92,11 @@ class Outputs:
             for lane in self._ledger_first if watched else self._first:
                 lane.put(together, wait)
 
-    def close(self, status: StationStatus) -> None:
-        """Let every sink take its waiting items, then close it. A sink that hangs is abandoned and reported."""
+    def close(self, status: Callable[[], StationStatus]) -> None:
+        """Let every sink take its waiting items, then close it. A sink that hangs is abandoned and reported.
+
+        `status` is asked when a sink has taken everything: what the last parts are told may differ from what was judged.
+        """
         for lane in self._lanes:
             lane.close(status)
 
@@ -124,10 +128,12 @@ class _Lane:
         self._edge: Edge[Inspection] = Edge(sink.size, drop=sink.drop, capacity=CAPACITY, weigh=weight_of)
         self._pulse = Pulse()
         self._problem: Message | None = None
+        self._remedy: Message | None = None
         self._hung = False
         self._named = False
-        self._early: Exception | None = None  # why the ledger could not be written before the last record
-        self._status: StationStatus | None = None
+        self._said = 0  # number of lost parts that was reported
+        self._left = False  # the thread hangs, and is not waited for any more
+        self._status: Callable[[], StationStatus] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -135,12 +141,25 @@ class _Lane:
         self._thread.start()
 
     def put(self, inspections: Sequence[Inspection], wait: bool) -> None:
-        self._edge.put_all(inspections, over=not wait)
+        """Queue inspections. A sink that records is waited for; another loses what it has no room for before it is due."""
+        dues = [] if self.sink.records else [inspection.due for inspection in inspections if inspection.due is not None]
+        timeout = max(0.0, min(dues) - time.monotonic()) if dues else None
+        self._edge.put_all(inspections, timeout=timeout, over=not wait)
+        if not self._named:
+            self._say_lost()
+
+    def _say_lost(self) -> None:
+        """Report parts that the sink should have received and had no room for, unless that is said already."""
+        count = 0 if self.sink.drop == "oldest" else self._edge.drops
+        if count > self._said:
+            self._said = count
+            problem = message("{count} parts have not reached {what}, which is too slow.", count=count, what=self.sink.name)
+            self._note(problem, message(_REMEDY))
 
     def edge_stats(self) -> StageStats:
         return StageStats(depth=len(self._edge), drops=self._edge.drops)
 
-    def close(self, status: StationStatus) -> None:
+    def close(self, status: Callable[[], StationStatus]) -> None:
         self._status = status
         self._edge.close()
         thread = self._thread
@@ -150,10 +169,10 @@ class _Lane:
             for lane in (self, *self._then):
                 lane.look(now)
             if self._hung:
+                self._left = True
                 return
-            for lane in self._then:
-                if lane._hung:  # a lane that hangs would make this one wait for room forever
-                    lane._edge.close()
+        self._said = 0
+        self._say_lost()  # the last word
 
     @property
     def idle(self) -> bool:
@@ -162,16 +181,20 @@ class _Lane:
     def look(self, now: float) -> None:
         doing = self._pulse.doing
         silent = 0.0 if doing is None else now - doing.since
-        self._hung = silent > PATIENCE
+        hung = silent > PATIENCE
+        if hung != self._hung:
+            self._hung = hung
+            self._edge.stick(hung and not self.sink.records)
         named = silent > min(NAMED_S, PATIENCE)
         if named == self._named:
             return
         self._named = named
         if doing is None or not self._named:
-            self._report(self.sink.name, self._problem, None)
+            self._report(self.sink.name, self._problem, self._remedy)
+            self._say_lost()
             return
         problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=doing.what, seconds=silent)
-        self._report(self.sink.name, problem, message("Check the disk, or what else it is written to."))
+        self._report(self.sink.name, problem, message(_REMEDY))
 
     def finish(self, status: StationStatus) -> None:
         """Close the sink."""
@@ -185,25 +208,27 @@ class _Lane:
 
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
-            for inspection in inspections:
-                self._prepare(inspection)
-            self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
-            for inspection in inspections:
+            early = [self._prepare(inspection) for inspection in inspections]
+            with self._pulse.during(self.sink.name, PATIENCE):
+                self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
+            for inspection, failed in zip(inspections, early, strict=True):
+                if self._left and not self.sink.records:
+                    continue  # the station has stopped meanwhile: nothing is told any more
                 with self._pulse.during(self.sink.name, PATIENCE):
-                    taken = self._take(inspection)
+                    taken = self._take(inspection, failed)
                 for lane in self._then:
                     lane.put([taken], wait=True)
             self._edge.settle(len(inspections))
         if self._status is not None:
             with self._pulse.during(self.sink.name, PATIENCE):
-                self.finish(self._status)
+                self.finish(self._status())
 
-    def _take(self, inspection: Inspection) -> Inspection:
-        """Give the sink an inspection; return what the lanes after it receive."""
+    def _take(self, inspection: Inspection, early: Exception | None) -> Inspection:
+        """Give the sink an inspection; return what the lanes after it receive. `early`: why the ledger could not be written."""
         began, after = time.monotonic(), self.after
         error = self._do(lambda: self.sink.take(inspection))
         late = None if after is None or error is not None else self._do(lambda: after(inspection))
-        if error is None and late is None and self._early is None:
+        if error is None and late is None and early is None:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
@@ -212,11 +237,13 @@ class _Lane:
         self._counters.told(inspection.verdict, error.instead.verdict)
         return error.instead
 
-    def _prepare(self, inspection: Inspection) -> None:
-        """Write the ledger before the sink can begin with the record."""
-        if self.before is not None:
-            before = self.before
-            self._early = self._do(lambda: before(inspection))
+    def _prepare(self, inspection: Inspection) -> Exception | None:
+        """Write the ledger before the sink can begin with the record; return why that failed."""
+        before = self.before
+        if before is None:
+            return None
+        with self._pulse.during(self.sink.name, PATIENCE):
+            return self._do(lambda: before(inspection))
 
     def _do(self, work: Callable[[], None]) -> Exception | None:
         """Let the sink work; report and return its error."""
@@ -233,7 +260,7 @@ class _Lane:
 
     def _note(self, problem: Message | None, remedy: Message | None) -> None:
         if problem != self._problem:
-            self._problem = problem
+            self._problem, self._remedy = problem, remedy
             self._report(self.sink.name, problem, remedy)
 
 

@@ -11,7 +11,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection, Origin
 from inspector.inspection.parts import FrameCapture, Life, Part, PartResult, capture_of
 from inspector.inspection.program import Program
-from inspector.inspection.quality import FrozenWatch
+from inspector.inspection.quality import FrozenWatch, SizeWatch
 from inspector.inspection.status import CameraStatus, Mode, StageStats
 from inspector.station.camera_runner import CameraRunner, hangs
 from inspector.station.counters import Counters
@@ -75,6 +75,7 @@ class Pipeline:
             max(2, recipe.max_batch), drop="never" if waits else "oldest", capacity=CAPACITY, weigh=Part.weight
         )
         self._watches = {name: FrozenWatch() for name in cameras}
+        self._sizes = {name: SizeWatch() for name in cameras}
         self._runners = [self._runner(camera) for camera in cameras.values()]
         self._stopping = threading.Event()
         self._supervisor = Supervisor(self, owner.report)
@@ -238,8 +239,11 @@ class Pipeline:
         program, name = self.program, frame.camera
         self._counters.frame(name)
         live = self._assembler.live(name)
-        frozen = self._watches[name].observe(frame, program.recipe.cameras[name].gate) if live else None
-        self._admit(name, capture_of(frame, name, program, problem=frozen, live=live, origin=origin))
+        model = program.recipe.cameras[name]
+        problem = self._sizes[name].observe(frame, model.frame_size, live=live)
+        if live:
+            problem = self._watches[name].observe(frame, model.gate) or problem
+        self._admit(name, capture_of(frame, name, program, problem=problem, live=live, origin=origin))
 
     def _unreadable(self, camera: str, part: str, error: InspectorError, origin: Origin | None) -> None:
         """Handle a part without a frame, on its camera's thread."""

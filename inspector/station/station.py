@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from inspector.bundles.acceptance import admit
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.types import Inspection, Precision
 from inspector.inspection.program import Program, load_program
 from inspector.inspection.status import CameraStatus, Fault, Judging, Mode, StationState, StationStatus, Stats
@@ -19,7 +20,7 @@ from inspector.results.sink import Sink
 from inspector.station.counters import Counters
 from inspector.station.inspection_thread import InspectionThread
 from inspector.station.ledgers import Ledgers, LedgerSink
-from inspector.station.outputs import Outputs
+from inspector.station.outputs import NAMED_S, Outputs
 from inspector.station.part_ids import PartIds
 from inspector.station.pipeline import STOP_SECONDS, Pipeline
 from inspector.tuning.store import Decision, decide
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 Listener = Callable[[StationStatus], None]
 OpenCamera = Callable[[str, str, dict[str, str | int | float | bool]], Camera]
 RECIPE = "recipe"  # location of faults of the recipe, its bundles or sources
+START = "start"  # location of a fault while the station starts
 
 
 class Station:
@@ -50,11 +52,12 @@ class Station:
         cameras: OpenCamera = open_camera,
         limit: int | None = None,
         ids: PartIds | None = None,
+        lot: Callable[[Inspection], str] | None = None,
     ) -> None:
         """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera.
 
         `limit`: most parts to judge; then the sources count as ended. `ids`: names the parts that have no id of their own; by
-        default they are numbered from 0 in each run.
+        default they are numbered from 0 in each run. `lot` returns the name of the lot that a part belongs to.
         """
         self._given = recipe
         self._base = base
@@ -65,6 +68,7 @@ class Station:
         self._open_camera = cameras
         self._limit = limit
         self._ids = ids
+        self._lot = lot
         self._commands = threading.RLock()  # one command at a time
         self._telling = threading.RLock()  # one status at a time
         self._status = StationStatus(mode=recipe.mode, recipe=recipe)
@@ -89,7 +93,7 @@ class Station:
             if self._status.state is not StationState.STOPPED:
                 return
             self._counters = Counters()
-            self._ledgers = Ledgers(self._sinks)
+            self._ledgers = Ledgers()
             self._outputs = Outputs(self._sinks, self._counters, self.report, self._ledgers)
             self._ended.clear()
             mode = mode or self._given.mode
@@ -126,13 +130,17 @@ class Station:
         twice.
         """
         with self._commands:
-            if not self._status.running:
-                return
-            self._attempt += 1
-            pipeline, self._pipeline = self._pipeline, None
             threads, self._threads = self._threads, []
-            starter = self._starter
-            self._publish(replace(self._status, state=StationState.STOPPING))
+            running = self._status.running
+            if running:
+                self._attempt += 1
+                pipeline, self._pipeline = self._pipeline, None
+                starter = self._starter
+                self._publish(replace(self._status, state=StationState.STOPPING))
+        if not running:
+            for thread in threads:  # of a start that was refused: a process that ends while an engine is closed is aborted
+                thread.join(STOP_SECONDS)
+            return
         if starter is not None and starter is not threading.current_thread():
             starter.join(STOP_SECONDS)
         if pipeline is not None:
@@ -170,6 +178,8 @@ class Station:
 
     def judged(self, inspections: Sequence[Inspection], wait: bool) -> None:
         """Count verdicts and deliver them to the sinks."""
+        if self._lot is not None:
+            inspections = [replace(inspection, lot=self._lot(inspection)) for inspection in inspections]
         for inspection in inspections:
             self._counters.part(inspection)
         if self._outputs is not None:
@@ -211,7 +221,7 @@ class Station:
         outputs = self._outputs
         self._counters.end()
         if outputs is not None:
-            outputs.close(self.status)
+            outputs.close(lambda: self.status)
         try:
             self._ledgers.close()
         except InspectorError as error:
@@ -230,9 +240,10 @@ class Station:
 
     def _load(self, attempt: "_Attempt") -> None:
         try:
-            program = load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision)
-            for bundle in {step.bundle.folder: step.bundle for step in program.steps}.values():
-                admit(bundle)
+            with self._named_if_slow():
+                program = load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision)
+                for bundle in {step.bundle.folder: step.bundle for step in program.steps}.values():
+                    admit(bundle)
             program = self._decided(program)
             with self._commands:
                 if attempt.number != self._attempt:
@@ -243,14 +254,41 @@ class Station:
                 if pipeline is not None and _same_sources(pipeline, program, attempt.mode) and pipeline.adopt(program):
                     self._runs(attempt, program)
                     return
-                if pipeline is None or not _same_sources(pipeline, program, attempt.mode):
+            if pipeline is None or not _same_sources(pipeline, program, attempt.mode):
+                # Without the lock, so that the station can be stopped while the disk of a ledger does not answer.
+                with self._named_if_slow():
+                    if self._ids is not None:
+                        self._ids.prepare()
                     pipeline = self._new_pipeline(attempt, program)
-                self._hire(program, pipeline, attempt)
+            with self._commands:
+                if attempt.number == self._attempt:
+                    self._hire(program, pipeline, attempt)
         except InspectorError as error:
             self._refuse(attempt, error)
         except Exception as error:
             log.exception("The recipe cannot be loaded")
             self._refuse(attempt, InspectorError("Internal error while loading the recipe: {detail}", detail=error))
+
+    @contextmanager
+    def _named_if_slow(self) -> Iterator[None]:
+        """Report a step of the start that does not end in time: nothing is supervised yet."""
+        named = threading.Event()
+
+        def name() -> None:
+            named.set()
+            problem = message("The start has waited for a disk or a share for {seconds:.0f} s.", seconds=NAMED_S)
+            self.report(START, problem, message("Check the disk, and the network to its share."))
+
+        timer = threading.Timer(NAMED_S, name)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            if named.is_set():
+                self.report(START, None, None)
 
     def _new_pipeline(self, attempt: "_Attempt", program: Program) -> Pipeline:
         models = {name: attempt.recipe.cameras[name] for name in sorted(program.cameras())}
@@ -295,7 +333,8 @@ class Station:
             old.stop()  # before the new one opens the same cameras
         if starting and outputs is not None:
             try:
-                outputs.open(replace(self.status, recipe=thread.program.recipe))
+                with self._named_if_slow():
+                    outputs.open(replace(self.status, recipe=thread.program.recipe))
             except InspectorError as error:
                 self._outputs = None
                 self._refuse(attempt, error)
@@ -306,7 +345,7 @@ class Station:
                 self._pipeline = pipeline
         if late:
             if starting and outputs is not None:
-                outputs.close(self.status)
+                outputs.close(lambda: self.status)
             return
         with self._commands:
             self._ended.clear()

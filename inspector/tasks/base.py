@@ -42,8 +42,9 @@ class Sizing:
     may be enlarged. `object_px`: side in pixels that small objects should span in the input (`data.sizes`); for a detector two
     cells of its finest grid (8 px each); an edge or a class needs fewer. `thin_px`: width in pixels that cracks and scratches
     should keep. `seen`: images shown in all epochs together. `epochs`: smallest and largest number. `batch_of_many`: batch size
-    for many images, 0: as for few. `rates`, `rates_of_many`: learning rates of a pretrained network. `larger`: whether a larger
-    input is worth offering.
+    for many images, 0: the usual one; `batch_of_few`: for few. `piece`: side of the pieces of a large input that are learnt, 0:
+    none. `rates`: how a pretrained network learns; `rates_of_many`, `rates_of_few`: the same, or what differs. `larger`:
+    whether a larger input is worth offering.
     """
 
     usual: int
@@ -54,8 +55,11 @@ class Sizing:
     thin_px: float = 2.5
     enlarged: float = 1.0
     batch_of_many: int = 0
+    batch_of_few: int = 8
+    piece: int = 0
     rates: Mapping[str, float] = field(default_factory=lambda: {"lr": 1e-3, "backbone_rate": 0.5})
     rates_of_many: Mapping[str, float] = field(default_factory=dict)
+    rates_of_few: Mapping[str, float] = field(default_factory=dict)
     larger: bool = True
 
 

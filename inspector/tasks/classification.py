@@ -36,6 +36,7 @@ class Classification(Task):
         batch_of_many=32,
         rates={"lr": 5e-4},
         rates_of_many={"lr": 1e-3, "backbone_rate": 0.3},
+        rates_of_few={"freeze_epochs": 3, "backbone_rate": 0.3},
     )
 
     def outputs(self, card: Card) -> int:

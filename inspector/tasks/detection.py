@@ -44,7 +44,9 @@ class Detection(Task):
     explained: ClassVar[str] = "boxes of class {name} (scores add up to {target:.2f})"
     tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "ap50"
-    sizing: ClassVar[Sizing] = Sizing(usual=320, object_px=16, seen=25_000, enlarged=1.6)
+    sizing: ClassVar[Sizing] = Sizing(
+        usual=320, object_px=16, seen=25_000, enlarged=1.6, batch_of_few=4, piece=320, rates_of_few={"lr": 2e-3}
+    )
 
     def outputs(self, card: Card) -> int:
         """Return the channels of the network's own output.

@@ -36,7 +36,8 @@ class Advice:
     """Recommended settings.
 
     `settings`: values of `TrainSettings`. `reasons`: one sentence per reason. `problems`: obstacles, each with its remedy.
-    `minutes` of training and `ms` of computing time per part are estimates for this machine.
+    `minutes` of training, `processor_minutes` of all cores together (0 if a graphics card computes), and `ms` of computing time
+    per part are estimates for this machine.
     """
 
     settings: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Advice:
     minutes: float
     ms: float
     alternatives: tuple[Alternative, ...] = ()
+    processor_minutes: float = 0.0
 
     @property
     def reason(self) -> Message:

@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ _PLAIN = 0.25  # without any of them
 _MOST_CORES = 16  # more cores hardly shorten the steps of a small batch
 _BUSY = 0.25  # share of the cores from which other programs are worth mentioning
 _LEAST_FREE = 0.25  # share of the cores that a training gets beside any number of others
+_LOOK_S = 0.5  # shortest time over which the load is measured
 _FORWARD = 1 / 3  # of a step: going forward only, as validation does
 _START_S = 30.0  # torch is loaded, the network is exported and measured
 TILES = 3  # tiles of an image that are learnt, about
@@ -109,11 +111,13 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
     values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
     values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
     cost = cost_of(str(values["network"]))
-    pixels = int(values["width"]) * int(values["height"])
+    width, height, piece = int(values["width"]), int(values["height"]), int(values.get("piece", 0))
+    pixels = width * height
+    learnt = min(piece, width) * min(piece, height) if piece else pixels
     val, test = float(values["val"]), float(values["test"])
     still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
     images *= TILES if values.get("tile") else 1
-    step, judged = cost.step_ms(pixels, still=still), cost.step_ms(pixels) * _FORWARD
+    step, judged = cost.step_ms(learnt, still=still), cost.step_ms(pixels) * _FORWARD
     epoch_s = images * ((1 - val - test) * step + val * judged) / 1000 / hardware.training_speed
     trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
     learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))
@@ -132,6 +136,12 @@ def busy_sentence(before: Load, after: Load, *, cores: int) -> Message | None:
         cores=cores,
         times=cores / max(cores - used, _LEAST_FREE * cores),
     )
+
+
+def busy_since(before: Load) -> Message | None:
+    """Return `busy_sentence` for the time since `before` on this machine. Waits until there is enough of it to measure."""
+    time.sleep(max(0.0, _LOOK_S - (time.monotonic() - before.clock)))
+    return busy_sentence(before, Load.now(), cores=core_count())
 
 
 @functools.cache

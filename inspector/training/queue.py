@@ -17,7 +17,9 @@ from inspector.training.state import (
     Follower,
     RunInfo,
     RunState,
+    SignsOfLife,
     command_run,
+    end_frozen,
     end_run,
     kill_run,
     queue_again,
@@ -72,6 +74,7 @@ class TrainingQueue:
         self._told: dict[Path, tuple[RunState, Outcome | None]] = {}
         self._cancelled: dict[Path, float] = {}
         self._leader = FileLock(folder / _LEADER, thread_local=False)
+        self._signs = SignsOfLife()
         self._wake = threading.Event()
         self._closing = False
         self._refresh()
@@ -186,6 +189,7 @@ class TrainingQueue:
                 self._refresh()
                 self._collect()
                 self._end_cancelled()
+                self._end_silent()
                 self._start_next()
                 self._tell()
             except InspectorError as error:
@@ -246,6 +250,14 @@ class TrainingQueue:
             for folder in list(self._cancelled):
                 if folder not in self._infos or self._infos[folder].state not in LIVE:
                     del self._cancelled[folder]
+
+    def _end_silent(self) -> None:
+        """End runs of other windows, or of none, whose process is frozen. Those of this window are watched by their job."""
+        with self._lock:
+            others = [info for info in self._infos.values() if info.state in LIVE and self._runs[info.folder].job is None]
+        for info, seconds in self._signs.silent(others):
+            end_frozen(info, seconds)
+            self._look_at(info.folder)
 
     def _start_next(self) -> None:
         """Start the run that has waited longest, if no run is live and no other window starts runs."""

@@ -6,13 +6,16 @@
    cracks and scratches, keep their width (`Sizing.thin_px`), but no larger than the images. A detector finds more with a finer
    grid over the same pixels, so images are enlarged for it up to 640 px (rolled steel of 200 px: mAP50 0.68 at 224 px, 0.72 at
    320). With a processor more than 640 px are recommended only if enough epochs fit into the time. Where the input would show
-   too little of what the images show, they are learnt and inspected in tiles, if the takt allows it.
+   too little of what the images show, they are learnt and inspected in tiles, if the takt allows it. Of an input that is
+   much larger than its objects, pieces are learnt, most of them around an object. Classes whose defects have no known size get
+   a larger input than usual where that costs a few minutes only.
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
    a sentence says so.
 4. Kind of data: images of surfaces, which have no up and down (`data.pose`), are mirrored and rotated, and stretched to the
    input. With exactly two classes, a score is the mean over four mirrored views if the takt allows it.
-5. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
-   cross-validation in five folds where the time allows it: folds measure, and the epochs that they cost would be missed.
+5. Few images (fewer than 150, or than 20 of a class): smaller batches; stronger augmentation, unless small or thin objects
+   would vanish in images that are shrunk; for classes a backbone that learns later and more slowly; cross-validation in five
+   folds where half of the time allows it: folds measure, and the epochs that they cost would be missed.
 6. Rare classes: if the most frequent class has at least three times as many images as the rarest, rare classes are weighted
    more. Kinds of defects on a surface with fewer than 40 images are learnt as one class.
 7. Learning: the average of the last weights is kept. In a pretrained network the first stages are frozen: they see edges and
@@ -47,7 +50,9 @@ from inspector.training.sizing import (
     Input,
     Tiled,
     choose_input,
+    choose_piece,
     choose_tiles,
+    survives,
     within_takt,
 )
 
@@ -56,6 +61,9 @@ _FEW_TO_TELL_APART = 40  # images of a kind of defect
 _ONE_CLASS = "defect"
 _IMBALANCED, _VERY_IMBALANCED = 3, 25
 _LONGEST_MIN = 60.0
+_SHARE_OF_FOLDS = 0.5  # of the time given: folds measure, and the network is no better for them
+_WEAKEST = 0.6  # to which strong augmentation shrinks
+_QUICK_MIN = 6.0
 _VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
 _RISK = 0.05  # that a proof does not hold
 
@@ -76,14 +84,22 @@ def recommend(
     pretrained = hardware.weights and NETWORKS[network].pretrained
     longest_min = time_s / 60 if time_s else _LONGEST_MIN
 
-    def affordable(size: Input) -> bool:
+    def minutes_with(size: Input, epochs: int) -> float:
         values = {"task": task, "network": network, "width": size.width, "height": size.height, "pretrained": pretrained}
         values |= learning(task, network, offered.total, pretrained=pretrained)
-        values["epochs"] = task_of(task).sizing.epochs[0]
-        return estimate_minutes(values, offered.total, hardware) <= longest_min
+        values |= {"epochs": epochs, "piece": choose_piece(offered, size)}
+        return estimate_minutes(values, offered.total, hardware)
+
+    def affordable(size: Input) -> bool:
+        return minutes_with(size, task_of(task).sizing.epochs[0]) <= longest_min
+
+    def quick(size: Input) -> bool:
+        return minutes_with(size, _wanted_epochs({}, offered)) <= min(_QUICK_MIN, longest_min)
 
     seen: list[Message] = []
-    chosen = choose_input(survey, offered, hardware, seen, stretch=surface, affordable=affordable, freely=time_s is None)
+    chosen = choose_input(
+        survey, offered, hardware, seen, stretch=surface, affordable=affordable, quick=quick, freely=time_s is None
+    )
     tiled = _in_tiles(survey, offered, chosen, network, hardware, reasons, takt_s=takt_s)
     reasons[:0] = seen if tiled is None else []
     if tiled is not None:
@@ -104,8 +120,13 @@ def recommend(
     }
     if tiled is not None:
         settings |= {"tile": tiled.tiling.size, "tile_overlap": tiled.tiling.overlap}
+    settings |= _in_pieces(offered, chosen, reasons)
     settings |= _for_the_data(
-        offered, reasons, pretrained=pretrained, folds=_folds_fit(settings, offered, hardware, longest_min)
+        offered,
+        reasons,
+        pretrained=pretrained,
+        folds=_folds_fit(settings, offered, hardware, longest_min),
+        strongly=survives(_WEAKEST, offered, chosen),
     )
     settings["epochs"] = _epochs({**settings, "task": task}, offered, hardware, reasons, problems, time_s=time_s)
     if time_s:
@@ -116,7 +137,8 @@ def recommend(
         reasons.append(message("It is trained on the graphics card {name}.", name=hardware.gpu))
     reasons.append(_proof(offered))
     minutes = estimate_minutes(settings, offered.total, hardware)
-    advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms)
+    busy = 0.0 if hardware.gpu else minutes * hardware.cores
+    advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms, processor_minutes=busy)
     return replace(advice, alternatives=alternatives(advice, offered, hardware))
 
 
@@ -154,6 +176,22 @@ def _in_tiles(
         )
     )
     return tiled
+
+
+def _in_pieces(offered: TaskSurvey, chosen: Input, reasons: list[Message]) -> dict[str, Any]:
+    """Return the setting of the pieces that are learnt, if any (rule 2)."""
+    piece = choose_piece(offered, chosen)
+    if not piece:
+        return {}
+    reasons.append(
+        message(
+            "It learns from pieces of {piece} px, most of them around an object: a step takes {share:.0f} % of the time that "
+            "the whole input would take.",
+            piece=piece,
+            share=100 * min(piece, chosen.width) * min(piece, chosen.height) / (chosen.width * chosen.height),
+        )
+    )
+    return {"piece": piece}
 
 
 def _ms(settings: Mapping[str, Any], hardware: Hardware) -> float:
@@ -195,7 +233,7 @@ def _is_surface(survey: Survey, task: TaskName) -> bool:
 def _batch(task: TaskName, images: int) -> int:
     usual = int(cast(int, TASKS[task].defaults.get("batch", 16)))
     if images < _FEW:
-        return min(8, usual)
+        return min(task_of(task).sizing.batch_of_few, usual)
     return (task_of(task).sizing.batch_of_many or usual) if images >= MANY else usual
 
 
@@ -262,40 +300,29 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
 def _folds_fit(settings: Mapping[str, Any], offered: TaskSurvey, hardware: Hardware, longest_min: float) -> bool:
     """Return whether a cross-validation with all epochs that are wanted fits into the time."""
     values = {**settings, "task": offered.task, "folds": _FOLDS, "epochs": _wanted_epochs(settings, offered)}
-    return estimate_minutes(values, offered.total, hardware) <= longest_min
+    return estimate_minutes(values, offered.total, hardware) <= _SHARE_OF_FOLDS * longest_min
 
 
-def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool, folds: bool) -> dict[str, Any]:
+def _for_the_data(
+    offered: TaskSurvey, reasons: list[Message], *, pretrained: bool, folds: bool, strongly: bool
+) -> dict[str, Any]:
     """Return augmentation, folds, rates and weights according to the number of images per class (rules 5 and 6).
 
-    `folds`: there is time for a cross-validation.
+    `folds`: there is time for a cross-validation. `strongly`: objects are still seen after strong augmentation.
     """
     counts = [count for count in offered.images.values() if count]
     rarest = min(counts, default=0)
     folds = folds and rarest >= _FOLDS
     settings: dict[str, Any] = {}
+    labelled = TASKS[offered.task].labels == "label"
     if task_of(offered.task).varied and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):
-        settings["augment"] = "strong"
+        if strongly:
+            settings["augment"] = "strong"
         if folds:
             settings["folds"] = _FOLDS
-        if pretrained:
-            settings |= {"freeze_epochs": 3, "backbone_rate": 0.3}
-        reasons.append(
-            message(
-                "Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.",
-                count=offered.total,
-                rarest=rarest,
-                folds=_FOLDS,
-            )
-            if folds
-            else message(
-                "Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only "
-                "roughly.",
-                count=offered.total,
-                rarest=rarest,
-            )
-        )
-    labelled = TASKS[offered.task].labels == "label"
+        if pretrained and (labelled or offered.total < _FEW):
+            settings |= task_of(offered.task).sizing.rates_of_few
+        reasons.append(_few_sentence(offered.total, rarest, folds=folds, strongly=strongly))
     if labelled:
         settings["balance"] = "none"
     if labelled and offered.imbalance >= _IMBALANCED:
@@ -308,6 +335,31 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
             )
         )
     return settings
+
+
+def _few_sentence(count: int, rarest: int, *, folds: bool, strongly: bool) -> Message:
+    values = {"count": count, "rarest": rarest, "folds": _FOLDS}
+    if not strongly and folds:
+        return message(
+            "Few images ({count}, {rarest} of the rarest class): they are measured in {folds} folds, and not varied strongly, "
+            "because small or thin objects would vanish.",
+            **values,
+        )
+    if not strongly:
+        return message(
+            "Few images ({count}, {rarest} of the rarest class): what it can do is known only roughly; they are not varied "
+            "strongly, because small or thin objects would vanish.",
+            **values,
+        )
+    if folds:
+        return message(
+            "Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.",
+            **values,
+        )
+    return message(
+        "Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only roughly.",
+        **values,
+    )
 
 
 def _epochs(

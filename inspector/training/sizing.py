@@ -19,12 +19,15 @@ LARGEST = SIDES[-1]
 USUAL_LARGEST = 640  # with a processor; a larger input must be worth its time
 MANY = 1000  # images
 SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
+_LARGEST_UNASKED = 384  # px, for classes whose defects have no known size
 _HARD = 0.4  # part of the span wanted for an object below which few are found
 _VANISHING = 1.5  # pixels: thinner lines are lost
 _TILE = 512  # side of the input of a tile: of smaller ones more is spent on overlaps
-_ENOUGH = 0.75  # of the resolution wanted; with less, tiles are recommended
+_ENOUGH = 0.9  # of the resolution wanted; with less, tiles are recommended
 _LEAST_OVERLAP = 0.125  # of a tile
 _WHOLE = 1.25  # overlap over the size of large objects
+_WORTH = 1.5  # pixels of the input over those of a piece, from which pieces are learnt
+_IN_A_PIECE = 0.5  # of a piece's side, which large objects may fill
 _GRID = 32  # the networks halve the input five times
 _SAME_SHAPE = 1.03
 _ALMOST_SQUARE = 1.25
@@ -62,20 +65,23 @@ def choose_input(
     *,
     stretch: bool,
     affordable: Callable[[Input], bool],
+    quick: Callable[[Input], bool],
     freely: bool,
 ) -> Input:
     """Return the input for these sizes of images and objects (rule 2).
 
     `stretch`: the images' aspect ratios may be ignored. `affordable`: whether enough epochs with an input take no longer than
-    allowed; it limits inputs larger than USUAL_LARGEST, and unless `freely` all that are larger than usual.
+    allowed; it limits inputs larger than USUAL_LARGEST, and unless `freely` all that are larger than usual. `quick`: whether
+    all epochs with an input take only a few minutes.
     """
     sizing = task_of(offered.task).sizing
     widest = round(_longer_side(survey) or sizing.usual)
     most = max(SMALLEST, min(ladder(sizing.enlarged * widest), USUAL_LARGEST), ladder(widest))
     usual = min((sizing.usual_of_many or sizing.usual) if offered.total >= MANY else sizing.usual, most)
-    objects = next((one.sizes for one in (offered, *survey.tasks.values()) if one.sizes), None)
     sizes = list(survey.sizes)
+    objects = next((one.sizes for one in (offered, *survey.tasks.values()) if one.sizes), None)
     if objects is None:
+        usual = _unknown(usual, most, sizes, stretch=stretch, quick=quick) if TASKS[offered.task].labels == "label" else usual
         reasons.append(message("An input of {side} px suits images of {widest} px.", side=usual, widest=widest))
         return _shape(sizes, usual, stretch=stretch)
     # A larger grid finds small objects better, but an enlarged image shows no thinner lines.
@@ -89,6 +95,12 @@ def choose_input(
     reasons.append(_seen(span, sizing, side, widest, small=every))
     reasons += _thin(objects, sizing, side, widest)
     return _shape(sizes, side, stretch=stretch)
+
+
+def _unknown(usual: int, most: int, sizes: Sequence[tuple[int, int]], *, stretch: bool, quick: Callable[[Input], bool]) -> int:
+    """Return the side for defects of unknown size: they may be small, so it is larger than usual where that costs little."""
+    larger = (side for side in reversed(SIDES) if usual < side <= min(most, _LARGEST_UNASKED))
+    return next((side for side in larger if quick(_shape(sizes, side, stretch=stretch))), usual)
 
 
 def _longer_side(survey: Survey) -> float:
@@ -123,6 +135,31 @@ def choose_tiles(survey: Survey, offered: TaskSurvey, chosen: Input) -> Tiled | 
     overlap = int(min(max(_WHOLE * objects.largest * usual if boxes else 0.0, _LEAST_OVERLAP * size), size / 2))
     tiling, (width, height) = Tiling(size=size, overlap=overlap), max(survey.sizes, key=lambda one: survey.sizes[one])
     return Tiled(tiling, Input(_TILE, _TILE), len(tiling.tiles(Region(0, 0, width, height))))
+
+
+def choose_piece(offered: TaskSurvey, chosen: Input) -> int:
+    """Return the side of the pieces of the input that are learnt; 0: the whole input (rule 2).
+
+    A piece must be much smaller than the input, and boxes must be whole in one; of masks, pieces are enough.
+    """
+    piece, objects = task_of(offered.task).sizing.piece, offered.sizes
+    if not piece or objects is None or chosen.width * chosen.height < _WORTH * piece**2:
+        return 0
+    if TASKS[offered.task].labels == "boxes" and objects.largest * chosen.side > _IN_A_PIECE * piece:
+        return 0
+    return piece
+
+
+def survives(factor: float, offered: TaskSurvey, chosen: Input) -> bool:
+    """Return whether small and thin objects are still as large as wanted in an input that is shrunk to `factor`.
+
+    True for classes of whole images.
+    """
+    sizing, objects = task_of(offered.task).sizing, offered.sizes
+    if objects is None or TASKS[offered.task].labels == "label":
+        return True
+    thin = objects.width is None or factor * objects.width * chosen.side >= sizing.thin_px
+    return thin and factor * objects.span * chosen.side >= sizing.object_px
 
 
 def _seen(span: float, sizing: Sizing, side: int, widest: int, *, small: bool) -> Message:

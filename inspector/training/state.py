@@ -1,8 +1,9 @@
 """The state of a training run, read from its folder, whichever process trains."""
 
 import logging
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import psutil
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import Message, message
 from inspector.runs.folder import (
+    ALIVE,
     CONTROL,
     MESSAGES,
     RUN,
@@ -30,6 +32,7 @@ from inspector.runs.folder import (
 )
 from inspector.workers.jobs import Trained
 from inspector.workers.messages import (
+    SILENT_S,
     Artifact,
     Command,
     Done,
@@ -42,7 +45,7 @@ from inspector.workers.messages import (
     Wish,
     WorkerMessage,
 )
-from inspector.workers.outcome import REMEDIES, Cause, End, Outcome, crash_in, read_outcome
+from inspector.workers.outcome import REMEDIES, Cause, End, Outcome, crash_in, frozen, read_outcome
 from inspector.workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,8 @@ class RunState(StrEnum):
 
 LIVE = (RunState.RUNNING, RunState.PAUSED)
 _LAST_LINES = 80
+_STALLED_S = 10.0  # a look this late shows that this process stood still
+_KILLED_S = 2.0  # how long a killed process may take to be gone
 _RECENT = 5  # epochs that tell how long the next one takes
 
 
@@ -346,6 +351,50 @@ def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
                 pid=info.record.pid,
             ) from error
     settle_run(info.folder, Outcome(End.CANCELLED))
+
+
+class SignsOfLife:
+    """What is seen of the signs of life of a run that another process follows, or nobody."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[int, float]] = {}  # time of modification, and when it was first seen
+        self._looked = time.monotonic()
+
+    def silent(self, infos: Iterable[RunInfo]) -> list[tuple[RunInfo, float]]:
+        """Return those of these live runs whose process is frozen, and for how many seconds it was seen to be.
+
+        Nothing is said of the time during which this process stood still itself, or of a run that leaves no signs.
+        """
+        now, before = time.monotonic(), self._looked
+        self._looked = now
+        seen, self._seen = self._seen, {}
+        found = []
+        for info in infos:
+            try:
+                stamp = (info.folder / ALIVE).stat().st_mtime_ns
+            except OSError:
+                continue
+            earlier = seen.get(info.folder)
+            known = earlier is not None and earlier[0] == stamp and now - before < _STALLED_S
+            self._seen[info.folder] = (stamp, earlier[1] if known and earlier is not None else now)
+            silent = now - self._seen[info.folder][1]
+            if silent > SILENT_S:
+                found.append((info, silent))
+        return found
+
+
+def end_frozen(info: RunInfo, seconds: float) -> None:
+    """End the process of a run that has shown no sign of life for so many seconds; the run can be resumed."""
+    if not info.record.alive():
+        return
+    try:
+        process = psutil.Process(info.record.pid)
+        process.kill()
+        process.wait(_KILLED_S)
+    except psutil.Error:
+        log.debug("the process of %s is not ended", info.folder, exc_info=True)
+        return  # its disk may hang; it is tried again
+    settle_run(info.folder, frozen(seconds))
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from inspector.core.sentence import Sentence
 from inspector.workers.protocol import JsonLine, Number, read_line
 
 VERSION = 1
+BEAT_S = 2.0  # seconds between two signs of life
+SILENT_S = 120.0  # without one for so long a worker counts as frozen: a library may hold all of its threads for a while
 CamMethod = Literal["gradcam", "gradcam++", "layercam", "eigencam"]
 Scalar = Option | None
 
@@ -107,6 +109,12 @@ class Paused(Packet):
     type: Literal["paused"] = "paused"
 
 
+class Alive(Packet):
+    """A sign of life, every `BEAT_S` seconds, of a worker that does a single job. No listener receives it."""
+
+    type: Literal["alive"] = "alive"
+
+
 class Resumed(Packet):
     """The work continues after a pause."""
 
@@ -192,7 +200,20 @@ class Failed(Packet):
 
 
 WorkerMessage = (
-    Hello | Progress | EpochDone | Log | Artifact | Paused | Resumed | Ready | Inferred | Explained | Refused | Done | Failed
+    Hello
+    | Alive
+    | Progress
+    | EpochDone
+    | Log
+    | Artifact
+    | Paused
+    | Resumed
+    | Ready
+    | Inferred
+    | Explained
+    | Refused
+    | Done
+    | Failed
 )
 
 # ---- from the parent --------------------

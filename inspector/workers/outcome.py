@@ -47,6 +47,7 @@ class Cause(StrEnum):
     DEVICE = "device"  # the GPU or its driver
     CRASH = "crash"  # native code of a library did what the processor or the system does not allow
     KILLED = "killed"  # by a person or the system
+    FROZEN = "frozen"  # it showed no sign of life, and was ended
     PARENT = "parent"  # the program that started it is gone
     INTERNAL = "internal"  # a defect of this program
 
@@ -58,6 +59,7 @@ REMEDIES: Mapping[Cause, str] = MappingProxyType(
         Cause.DEVICE: "Restart the computer or update the driver of the graphics card; training also works without it.",
         Cause.CRASH: "Go on from the last epoch; if it happens again, please report it with the details.",
         Cause.KILLED: "Go on from the last epoch; if it happens again, use smaller batches or a smaller network.",
+        Cause.FROZEN: "Go on from the last epoch; if it happens again, check the disk and the driver of the graphics card.",
         Cause.PARENT: "Go on from the last epoch.",
         Cause.INTERNAL: "Please report it with the details.",
     }
@@ -182,6 +184,16 @@ def _sendable(told: Message | None) -> Message:
 
 def _scalars(told: Message) -> dict[str, Scalar]:
     return {key: value if isinstance(value, str | int | float) else str(value) for key, value in told.values.items()}
+
+
+def frozen(seconds: float) -> Outcome:
+    """Return the outcome of a process that showed no sign of life for so long and was ended."""
+    return Outcome(
+        End.CRASHED,
+        problem=message("The worker process showed no sign of life for {seconds:.0f} s and was ended.", seconds=seconds),
+        remedy=message(REMEDIES[Cause.FROZEN]),
+        cause=Cause.FROZEN,
+    )
 
 
 def read_outcome(packet: Done | Failed, *, exit_code: int = 0) -> Outcome:

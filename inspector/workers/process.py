@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TypeVar
@@ -20,7 +22,7 @@ from inspector.core.errors import JobError
 from inspector.core.installed import installation, program_command
 from inspector.core.message import message
 from inspector.workers.jobs import Job
-from inspector.workers.messages import Command, Done, Failed, ParentMessage, WorkerMessage, worker_message
+from inspector.workers.messages import SILENT_S, Alive, Command, Done, Failed, ParentMessage, WorkerMessage, worker_message
 from inspector.workers.outcome import (
     REMEDIES,
     UNEXPECTED,
@@ -28,6 +30,7 @@ from inspector.workers.outcome import (
     End,
     Outcome,
     end_of_process,
+    frozen,
     last_words,
     oom_kills,
     read_outcome,
@@ -40,6 +43,8 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 80  # enough for the traceback of a crash
 _ENDING_S = 10.0  # maximum time from a worker's last message to its end
+_LOOK_S = 1.0  # interval of checks for signs of life
+_STALLED_S = 5.0  # a check this late shows that this process stood still
 _SEND_S = 5.0  # after this time without reading, a worker gets no more messages
 R = TypeVar("R", bound=BaseModel)
 __all__ = [
@@ -119,6 +124,8 @@ class WorkerProcess:
         self._detached = False
         self._killing = False
         self._oom_kills = oom_kills()
+        self._heard = time.monotonic()  # when the last message came
+        self._frozen = 0.0  # seconds of silence after which it was ended
         self._last: Done | Failed | None = None
         self._broken = ""
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -127,9 +134,12 @@ class WorkerProcess:
         self._process = self._start()
         self._stderr_thread = threading.Thread(target=self._read_stderr, name=f"worker-{job.kind}-stderr", daemon=True)
         self._thread = threading.Thread(target=self._read, args=(line,), name=f"worker-{job.kind}", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name=f"worker-{job.kind}-watch", daemon=True)
         self._send_lock.acquire()  # the job goes first; `_read` sends it, because it may exceed a pipe's buffer
         self._stderr_thread.start()
         self._thread.start()
+        if not job.serving:  # who asks a serving worker waits for its answer
+            self._watcher.start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
         # A group of its own, so that Ctrl-C in a terminal reaches the parent only, which then cancels in order.
@@ -257,6 +267,19 @@ class WorkerProcess:
                 self._process.kill()
         self._ended.wait()
 
+    def _watch(self) -> None:
+        """End a process that shows no sign of life, unless this process stood still itself."""
+        looked = time.monotonic()
+        while not self._ended.wait(_LOOK_S):
+            before, looked = looked, time.monotonic()
+            if looked - before > 2 * _LOOK_S + _STALLED_S:
+                self._heard = looked
+            silent = looked - self._heard
+            if silent > SILENT_S and self._last is None:
+                self._frozen, self._killing = silent, True
+                self._process.kill()
+                return
+
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         rest = b""
@@ -284,6 +307,7 @@ class WorkerProcess:
             finally:
                 self._send_lock.release()
             for piece in _pieces(self._process.stdout):
+                self._heard = time.monotonic()
                 for message in decoder.feed(piece):
                     self._take(message)
         except Exception as error:
@@ -301,7 +325,7 @@ class WorkerProcess:
             raise JobError("The worker went on after its last message, with {type}.", type=message.type)
         if isinstance(message, Done | Failed):
             self._last = message
-        elif self._listener is not None:
+        elif self._listener is not None and not isinstance(message, Alive):
             self._listener(message)
 
     def _let_go(self) -> None:
@@ -338,6 +362,8 @@ class WorkerProcess:
         if self._last is not None and not self._broken:
             return read_outcome(self._last, exit_code=code)
         details = "\n".join(self._lines)
+        if self._frozen:
+            return replace(frozen(self._frozen), details=details, exit_code=code)
         cause, how = end_of_process(code, words=details, asked=self._killing, oom=oom_kills() > self._oom_kills)
         name = how if how.startswith("SIG") else ""
         if self._cancelled and not self._broken:

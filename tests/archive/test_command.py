@@ -7,9 +7,11 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -25,9 +27,11 @@ from inspector.archive.contents import (
     result_content,
     run_content,
 )
+from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.journal import Journal, journal_folders, open_journal
 from inspector.archive.recording.segment import JournalRecord
+from inspector.archive.store.query import every
 from inspector.archive.store.rows import RowBatch
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cli.main import cli, run
@@ -94,6 +98,35 @@ def test_query_show_export_and_report(kept: tuple[Path, list[Inspection]], tmp_p
     assert report["yield_"][1] < 17 / COUNT < report["yield_"][2]
     assert report["reasons"] == {"score bad": 6}
     assert "=P7" in out.read_text("utf-8")
+
+
+def test_a_report_says_the_same_on_a_page_in_a_table_and_on_paper(archive: Path, tmp_path: Path) -> None:
+    record_run(archive, "=ロット<b>", "部品{}", count=9)
+    _run(archive, "correct", "=P7", "--who", "Ann", "--verdict", "OK")
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("html", "csv", "pdf")}
+    for out in files.values():
+        (report,) = _json(archive, "report", "--out", out, "--day", f"{datetime.now():%Y-%m-%d}")
+    assert (report["parts"], report["reasons"], len(report["stops"])) == (COUNT + 9, {"score bad": 8}, 2)
+    assert report["stops"][1]["went_on"] is not None
+    assert report["stops"][0]["cause"] == "stopped"
+    page = files["html"].read_text("utf-8")
+    assert "=ロット&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "data:image/jpeg;base64," in page
+    rows = list(csv.reader(io.StringIO(files["csv"].read_text("utf-8-sig"))))
+    assert ["score bad", "8", "100.0%", "100.0%"] in rows
+    assert ["OK", "1"] in rows
+    assert any("'=ロット<b>" in row for row in rows)
+    pdf = files["pdf"].read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert b"/MediaBox [0 0 595.28 841.89]" in pdf
+    assert b"+NotoSansCJKJP" in pdf
+    assert b"/FontFile3" in pdf
+    if (qpdf := shutil.which("qpdf")) is not None:
+        subprocess.run([qpdf, "--check", files["pdf"]], check=True, capture_output=True)
+    with pytest.raises(click.BadParameter, match=r"ends with \.html, \.pdf, \.csv"):
+        _run(archive, "report", "--out", tmp_path / "report.doc")
+    assert _json(archive, "report", "--day", "2020-01-01")[0]["parts"] == 0
 
 
 def test_the_proof_is_the_same_with_and_without_this_program(archive: Path) -> None:
@@ -304,8 +337,6 @@ def test_a_station_deletes_only_its_own_images_of_a_database_that_others_feed_to
 
 
 def _every(opened: Any) -> list[dict[str, Any]]:
-    from inspector.archive.filters import Filters
-    from inspector.archive.store.query import every
 
     return [dict(row) for row in every(opened.database, Filters())]
 
@@ -317,7 +348,6 @@ def _kept(opened: Any, key: int) -> list[str]:
 
 
 def _rows(opened: Any, part: str) -> list[dict[str, Any]]:
-    from inspector.archive.filters import Filters
     from inspector.archive.store.query import page
 
     return [dict(row) for row in page(opened.database, Filters(part=part)).rows]
@@ -393,8 +423,9 @@ def test_a_report_lists_the_stops_of_its_own_runs_only(archive: Path) -> None:
     journal.submit(interrupted_content({}, {"opened": 0, **opened_content("Q0")}), settles=0)
     journal.submit(interrupted_run_content(1))
     journal.close()
-    assert [stop["lot"] for stop in _json(archive, "report")[0]["stops"]] == ["L9"]
-    assert not _json(archive, "report", "--lot", "L1")[0]["stops"]
+    stops = [(stop["lot"], stop["cause"]) for stop in _json(archive, "report")[0]["stops"]]
+    assert stops == [("L9", "The station ended without a word."), ("L1", "stopped")]
+    assert [stop["lot"] for stop in _json(archive, "report", "--lot", "L1")[0]["stops"]] == ["L1"]
 
 
 def test_days_that_no_policy_takes_are_one_sentence(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:

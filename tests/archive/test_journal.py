@@ -14,10 +14,10 @@ from inspector.archive.archive import opened_archive
 from inspector.archive.contents import event_content, opened_content, recorded_in, result_content
 from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey, signed_by
+from inspector.archive.recording.interrupted import finish_interrupted
 from inspector.archive.recording.journal import Journal, idle_journals, open_journal
 from inspector.archive.recording.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
 from inspector.archive.recording.segments import JournalReader, Missing, read_tail, segment_files
-from inspector.archive.recording.sinks import finish_interrupted
 from inspector.archive.store.query import every
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cameras.ledger import RecordKey

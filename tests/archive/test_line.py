@@ -65,6 +65,24 @@ def archive(behaviour: Behaviour, bundle: str, tmp_path: Path) -> tuple[Path, Re
     return folder, recorder
 
 
+def test_every_part_carries_the_lot_it_was_judged_in(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+    lots = iter(["L1", "L1", "L2", ""])
+    camera = FakeCamera("top", _parts(set(), 4), live=False)
+    sinks = archive_sinks(RunContext(lot="L1"), folder=tmp_path / "archive")
+    recorder = Recorder()
+    station = Station(
+        recipe_of(bundle), sinks=[*sinks, recorder], cameras=opener({"top": camera}), lot=lambda _inspection: next(lots)
+    )
+    station.start()
+    assert station.wait(30)
+    station.stop()
+    assert [inspection.lot for inspection in recorder.inspections] == ["L1", "L1", "L2", ""]
+    with opened_archive(tmp_path / "archive") as opened:
+        rows = {row["part_id"]: row["lot"] for row in every(opened.database, Filters())}
+        assert rows == {"P0": "L1", "P1": "L1", "P2": "L2", "P3": ""}
+        assert count(opened.database, Filters(lot="L2")) == 1
+
+
 def test_every_part_is_in_the_archive_with_its_judgements_context_and_images(archive: tuple[Path, Recorder]) -> None:
     folder, recorder = archive
     assert not recorder.faults
@@ -281,7 +299,7 @@ def test_images_around_a_bad_part_are_kept_as_the_recipe_in_force_says(tmp_path:
     outputs = Outputs(archive_sinks(folder=tmp_path / "archive"), Counters(), lambda *_: None, Ledgers())
     outputs.open(StationStatus(recipe=before))
     for number in (5, 6, 7, 8, 9):  # 7 is NG
-        outputs.put(replace(made_inspection(number, part=f"P{number}"), judged_by=judged_by), wait=True)
+        outputs.put([replace(made_inspection(number, part=f"P{number}"), judged_by=judged_by)], wait=True)
     outputs.close(StationStatus())
     with opened_archive(tmp_path / "archive") as opened:
         rows = every(opened.database, Filters())

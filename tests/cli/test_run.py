@@ -73,6 +73,25 @@ def test_json_has_one_object_a_part_and_a_summary(states: Path, tmp_path: Path) 
     assert summary["parts"] == 5 == sum(summary[key] for key in ("ok", "ng", "review", "not_inspected"))
 
 
+def test_the_counters_of_a_lot_go_on_until_another_lot_begins(states: Path, tmp_path: Path) -> None:
+    recipe = str(_demo(tmp_path, states))
+
+    def ran(*options: str) -> tuple[set[str], str]:
+        result = CliRunner().invoke(cli, ["run", "--recipe", recipe, "--limit", "2", "--json", *options])
+        assert result.exit_code == 0, result.stderr
+        (counts,) = [line for line in result.stderr.splitlines() if " since " in line]
+        return {part["lot"] for part in _lines(result.stdout)[:-1]}, counts
+
+    lots, counts = ran("--lot", "L 7", "--count-anew")
+    assert lots == {"L 7"}
+    assert counts.startswith("Lot L 7 since ")
+    assert ": 2 parts, " in counts
+    lots, counts = ran()
+    assert (lots, ": 4 parts, " in counts) == ({"L 7"}, True)
+    lots, counts = ran("--lot", "L 8")
+    assert (lots, ": 2 parts, " in counts) == ({"L 8"}, True)
+
+
 def test_a_finite_source_ends_by_itself_and_people_get_words(states: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["run", "--recipe", str(_demo(tmp_path, states, parts=3))])
     assert result.exit_code == 0, result.stderr

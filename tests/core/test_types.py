@@ -1,7 +1,9 @@
 """Plain data refuses to be wrong."""
 
+import pickle
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,3 +108,9 @@ def test_an_error_is_a_sentence_a_remedy_and_its_values() -> None:
 def test_yield_counts_only_inspected_parts() -> None:
     assert Stats().yield_share is None
     assert Stats(parts=10, ok=6, ng=2, not_inspected=2).yield_share == pytest.approx(0.75)
+
+
+def test_an_error_says_the_same_in_another_process() -> None:
+    error = ConfigError("There is no {name}.", remedy="Use {known}.", name=Path("a"), known="b")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.problem, again.remedy) == ("There is no a. Use b.", error.problem, error.remedy)

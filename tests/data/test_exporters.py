@@ -252,6 +252,15 @@ BOX_TABLES = {
     "vott.csv": '"image","xmin","ymin","xmax","ymax","label"\n"a.png",5,2,9,5,"dent"\n"b.png",1,1,4,4,"dent"\n',
     "open-images.csv": "ImageID,LabelName,XMin,XMax,YMin,YMax\na,dent,0.25,0.45,0.2,0.5\nb,dent,0.05,0.2,0.1,0.4\n",
     "wheat.csv": 'image_id,width,height,bbox,class\na,20,10,"[5, 2, 4, 3]",dent\nb,20,10,"[1, 1, 3, 3]",dent\n',
+    "cognex.csv": "Image,Label,X,Y,Width,Height\na.png,dent,5,2,4,3\nb.png,dent,1,1,3,3\n",
+    "halcon.csv": "ImageName;ClassName;Row1;Column1;Row2;Column2\na.png;dent;2;5;4;8\nb.png;dent;1;1;3;3\n",
+    "decimal.csv": "sep=;\nFile Name;Class Name;X Min;Y Min;X Max;Y Max\na.png;dent;5,0;2,0;9,0;5,0\nb.png;dent;1,0;1,0;4;4\n",
+    "centre.csv": "image,x_center,y_center,width,height,label\na.png,7,3.5,4,3,dent\nb.png,2.5,2.5,3,3,dent\n",
+    "fractions.csv": "image,cx,cy,w,h,label\na.png,0.35,0.35,0.2,0.3,dent\nb.png,0.125,0.25,0.15,0.3,dent\n",
+    "sized.csv": "image_width,image_height,id,bbox_x,bbox_y,bbox_w,bbox_h,kind\n20,10,a,5,2,4,3,dent\n20,10,b,1,1,3,3,dent\n",
+    "japanese.csv": "画像,検査結果,xmin,ymin,xmax,ymax\na.png,dent,5,2,9,5\nb.png,dent,1,1,4,4\n",
+    "good.csv": "image_id,class_name,class_id,xmin,ymin,xmax,ymax\na,dent,0,5,2,9,5\nb,dent,0,1,1,4,4\nc,No finding,14,,,,\n",
+    "polygon.csv": 'name,class,points\na.png,dent,"[[5,2],[9,2],[9,5],[5,5]]"\nb.png,dent,"[1, 1, 4, 1, 4, 4, 1, 4]"\n',
     "severstal.csv": "ImageId,ClassId,EncodedPixels\na.png,1,53 3 63 3 73 3 83 3\nb.png,1,12 3 22 3 32 3\n",
 }
 
@@ -266,7 +275,27 @@ def test_tables_of_objects(tmp_path: Path, name: str) -> None:
     found = boxes(dataset)
     np.testing.assert_allclose(found["a.png"], [BOX], atol=1e-5)
     np.testing.assert_allclose(found["b.png"], [[1, 1, 4, 4]], atol=1e-5)
-    assert (found.get("c.png"), "c.png has no label" in said(dataset)) == (([], False) if "retina" in name else (None, True))
+    listed = name in ("retina.csv", "good.csv")
+    assert (found.get("c.png"), "c.png has no label" in said(dataset)) == (([], False) if listed else (None, True))
+    assert dataset.classes == ("class 1",) if name == "severstal.csv" else ("dent",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.png,ng\nb.png,OK\nc.png,OK\n",
+        "id,result\na,ng\nb,OK\nc,OK\n",
+        "filename,ng,OK\na.png,1,0\nb.png,0,1\nc.png,0,1\n",
+        "Image Path;Class Name\r\n/data/a.png;ng\r\n/data/b.png;OK\r\n/data/c.png;OK\r\n",
+    ],
+)
+def test_tables_of_labels_whatever_their_columns_are_called(tmp_path: Path, text: str) -> None:
+    """Also with one of Kaggle's examples of what is to be handed in, in which every label is the same."""
+    for stem in "abc":
+        image(tmp_path / "data" / f"{stem}.png")
+    write(tmp_path / "labels.csv", text)
+    write(tmp_path / "sample_submission.csv", "id,result\na,OK\nb,OK\nc,OK\n")
+    assert read_dataset(tmp_path, "classification").counts() == {"OK": 2, "ng": 1}
 
 
 def test_brush_strokes_of_label_studio(tmp_path: Path) -> None:
@@ -516,7 +545,7 @@ def test_good_parts_without_a_mask_beside_those_with_one(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("folder", "labels"),
     [
-        ("image_2", {"label_2/{}.txt": "dent 0.00 0 0.0 5 2 9 5 0 0 0 0 0 0 0\n"}),  # KITTI
+        ("image_2", {"label_2/{}.txt": "5,2,9,2,9,5,5,5,text\n"}),  # ICDAR
         ("img1", {"gt/gt.txt": "1,1,5,2,4,3,1,1,1.0\n"}),  # MOT
         ("imgsFine/leftImg8bit/default/city", {}),  # Cityscapes
         ("train_images", {"output.manifest": '{"source-ref": "s3://b/0.png"}\n'}),  # SageMaker

@@ -1,6 +1,7 @@
 """Heat maps from the worker, in frame coordinates, and the command that draws them."""
 
 import json
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from inspector.core.errors import ConfigError, EngineError
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.imaging.preprocessing import InputSpec
+from inspector.ml.reports.trust_report import PAGE, Trust
 from tests.children import workers
 
 Bundles = Callable[[str], Bundle]
@@ -161,3 +163,32 @@ def test_the_share_of_heat_inside_the_prediction_is_counted() -> None:
     assert inside_share(cold, found, small_card("segmentation")) is None
     scores = Prediction("b", "classification", "c", card.classes, heat.region, Scores(np.full(3, 1 / 3, np.float32)))
     assert inside_share(heat, scores, small_card("classification")) is None
+
+
+def test_the_report_command_ranks_and_gives_a_command_that_trains(
+    bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from inspector.cli.learning.train import train
+    from inspector.cli.main import run
+    from inspector.cli.support.trust import training_command
+
+    bundle = bundles("classification")
+    rng = np.random.default_rng(0)
+    for name in bundle.card.classes:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(2):
+            cv2.imwrite(str(tmp_path / "data" / name / f"{number}.png"), rng.integers(0, 255, (32, 48, 3), np.uint8))
+    arguments = ["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--report", str(tmp_path / "out")]
+    assert run([*arguments, "--part", "8,8,20,20", "--json"]) == 0
+    told = Trust.model_validate_json(capsys.readouterr().out)
+    assert (told.bundle, told.images) == (bundle.name, 2 * len(bundle.card.classes))
+    assert told.inside_part is None or 0 <= told.inside_part <= 1
+    assert (told.inside_truth, told.lift) == (None, None)
+    assert (tmp_path / "out" / PAGE).is_file()
+    assert run([*arguments, "--part", "8,8,20,2000"]) == 2
+    assert run(["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--out", "x.png"]) == 2
+    command = shlex.split(training_command(bundle, tmp_path / "data", {"cover": "0,0,20,20"}, "cover"))
+    assert command[:2] == ["inspector", "train"]
+    parsed = train.make_context("train", command[2:]).params
+    assert (parsed["cover"], parsed["network"]) == ("0,0,20,20", bundle.card.network)
+    assert Path(parsed["out"]).name == f"{bundle.folder.name}-cover"

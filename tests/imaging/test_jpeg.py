@@ -123,6 +123,20 @@ def test_a_garbled_picture_is_refused_as_often_as_it_can_be_known(
     assert refused >= found * tried
 
 
+@pytest.mark.parametrize("how", [{}, {"restart": 7}, {"progressive": 1}], ids=["plain", "restarts", "progressive"])
+def test_damage_before_the_first_scan_never_gives_another_picture(how: dict[str, int]) -> None:
+    """libjpeg decodes with whatever quantization and Huffman tables there are."""
+    data = _jpeg(_scene(7, (40, 48)), **how)
+    whole, (start, _) = decode_jpeg(data), _scan(data)
+    markers, refused = b"\xff\xc4\x00\x00\xff\xfe" * 4, 0
+    for at in range(2, start):
+        try:
+            np.testing.assert_array_equal(decode_jpeg(data[:at] + markers + data[at + 24 :]), whole)
+        except JpegDamage:
+            refused += 1
+    assert refused > 0.95 * start
+
+
 def test_what_is_no_jpeg() -> None:
     for data in (
         b"",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from inspector.core.errors import ConfigError
+from inspector.data.formats.scan import image_size
 from inspector.imaging.files import FOREIGN_SUFFIXES, label_masks, page_count, read_image, read_page, read_pages
 from inspector.imaging.headers import has_pages
 
@@ -63,6 +64,18 @@ def test_a_thumbnail_is_left_out_and_named_also_where_it_comes_first(tmp_path: P
     ]
 
 
+@pytest.mark.parametrize("flagged", [True, False])
+def test_a_picture_below_its_thumbnail_is_the_one_that_is_read(tmp_path: Path, flagged: bool) -> None:
+    path, picture = tmp_path / "a.tif", _picture(2)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(picture[::4, ::4], photometric="rgb", metadata=None, subifds=2, subfiletype=int(flagged))
+        writer.write(picture, photometric="rgb", metadata=None)
+        writer.write(picture[::2, ::2], photometric="rgb", metadata=None, subfiletype=1)
+    (found,) = _read(path)
+    np.testing.assert_array_equal(found, picture)
+    assert image_size(path) == (picture.shape[1], picture.shape[0])
+
+
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
 def test_every_frame_of_an_animation(tmp_path: Path, suffix: str) -> None:
     frames = [Pillow.fromarray(_picture(seed)).quantize(32).convert("RGB") for seed in range(3)]
@@ -104,6 +117,17 @@ def test_a_stack_under_one_header_is_refused_by_its_name(tmp_path: Path) -> None
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), np.uint8), photometric="minisblack", metadata=None, description=said)
     with pytest.raises(ConfigError, match="stack of 5 pictures under one header"):
         read_image(tmp_path / "a.tif")
+
+
+def test_a_stack_of_which_only_the_first_has_a_header_is_refused_by_its_name(tmp_path: Path) -> None:
+    stack = np.stack([_picture(seed)[..., 0] for seed in range(3)])
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", truncate=True)
+    with pytest.raises(ConfigError, match="a stack of 3 pictures under one header"):
+        read_image(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "b.tif", stack, photometric="minisblack")
+    np.testing.assert_array_equal(np.stack(_read(tmp_path / "b.tif")), stack)
+    tifffile.imwrite(tmp_path / "c.tif", stack[0], photometric="minisblack", truncate=True)
+    np.testing.assert_array_equal(_read(tmp_path / "c.tif")[0], stack[0])
 
 
 def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
@@ -160,6 +184,7 @@ def test_more_memory_than_there_may_be_is_refused_by_the_header(tmp_path: Path) 
 _CHILD = """
 import sys
 from pathlib import Path
+from inspector.data.formats.scan import image_size
 from inspector.imaging.files import read_image
 small, large = map(Path, sys.argv[1:])
 read_image(small)

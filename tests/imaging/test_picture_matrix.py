@@ -248,6 +248,19 @@ def test_declared_bits_stand_beside_the_picture(tmp_path: Path) -> None:
         assert read_image(tmp_path / "bits.tif").bits == (None if bits == 16 else bits)
 
 
+def test_bits_declared_in_other_tags_than_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "bits.tif"
+    stored = _written(KINDS[0], 12, 1).astype(np.uint16)
+    for values, how, bits in (
+        (stored, {"metadata": None, "extratags": [(281, "H", 1, 4095, True)]}, 12),
+        (stored, {"metadata": None, "extratags": [(281, "H", 1, 4000, True)]}, None),  # the largest value, not the depth
+        (stored * 16, {"metadata": None, "extratags": [(281, "H", 1, 4095, True)]}, None),  # values beyond
+        (stored, {"ome": True, "metadata": {"axes": "YX", "SignificantBits": 12}}, 12),
+    ):
+        tifffile.imwrite(path, values, photometric="minisblack", **how)
+        assert read_image(path).bits == bits, how
+
+
 def test_tiff_of_other_values(tmp_path: Path) -> None:
     refused = {
         "signed": (np.zeros((8, 8), np.int16), "8-bit integers with sign"),
@@ -297,13 +310,13 @@ def test_jpeg_in_tiff_is_close_and_a_cut_one_is_damaged(tmp_path: Path, photomet
     _check(path, stored, near=12)
     with tifffile.TiffFile(path) as file:
         start, count = file.pages.first.dataoffsets[0], file.pages.first.databytecounts[0]
-    data = bytearray(path.read_bytes())
-    scan = data.index(b"\xff\xda", start) + 40
+    whole = path.read_bytes()
+    scan = whole.index(b"\xff\xda", start) + 40
     middle = (scan + start + count) // 2
-    data[middle : start + count] = b"\xff\xd9" + bytes(start + count - middle - 2)
-    path.write_bytes(bytes(data))
-    with pytest.raises(ConfigError, match="damaged"):
-        read_image(path)
+    for missing in (b"\xff\xd9" + bytes(start + count - middle - 2), bytes(60)):  # cut and closed; a hole
+        path.write_bytes(whole[:middle] + missing + whole[middle + len(missing) :])
+        with pytest.raises(ConfigError, match="damaged"):
+            read_image(path)
 
 
 def _png(path: Path, stored: NDArray[Any], colour: int, bits: int, chunks: tuple[tuple[bytes, bytes], ...] = ()) -> Path:

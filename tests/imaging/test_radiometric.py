@@ -91,7 +91,7 @@ def test_a_calibration_that_cannot_be() -> None:
             temperatures(raw, wrong)
 
 
-def _fff(raw: NDArray[np.uint16], scene: Calibration, order: str, *, png: bool, lossless: bool = False) -> bytes:
+def fff(raw: NDArray[np.uint16], scene: Calibration, order: str, *, png: bool, lossless: bool = False) -> bytes:
     mark = b"\2\0" if order == "<" else b"\0\2"
     height, width = raw.shape
     if png:
@@ -118,10 +118,10 @@ def _fff(raw: NDArray[np.uint16], scene: Calibration, order: str, *, png: bool, 
     return head + directory + body
 
 
-def _jpeg(fff: bytes) -> bytes:
+def _jpeg(block: bytes) -> bytes:
     stream = io.BytesIO()
     Image.new("L", (8, 8)).save(stream, "JPEG")
-    pieces = [fff[at : at + 60000] for at in range(0, len(fff), 60000)]
+    pieces = [block[at : at + 60000] for at in range(0, len(block), 60000)]
     segments = b""
     for number, piece in enumerate(pieces):
         body = b"FLIR\0\1" + bytes([number, len(pieces) - 1]) + piece
@@ -135,14 +135,14 @@ def test_a_file_made_by_hand(tmp_path: Path, order: str, png: bool) -> None:
     truth = np.linspace(280, 400, 240 * 320).reshape(240, 320)
     raw = np.rint(np.vectorize(lambda kelvin: _received(SCENE, kelvin))(truth)).astype(np.uint16)
     path = tmp_path / "熱.jpg"
-    path.write_bytes(_jpeg(_fff(raw, SCENE, order, png=png)))
+    path.write_bytes(_jpeg(fff(raw, SCENE, order, png=png)))
     assert is_flir(path.read_bytes())
     image = read_image(path)
     assert image.unit == "kelvin"
     np.testing.assert_allclose(image.pixels, truth, atol=0.05)
 
 
-def _raw(offset: float, shape: tuple[int, int] = (12, 16)) -> NDArray[np.uint16]:
+def raw_values(offset: float, shape: tuple[int, int] = (12, 16)) -> NDArray[np.uint16]:
     truth = np.linspace(290, 350, shape[0] * shape[1]).reshape(shape) + offset
     return np.rint(np.vectorize(lambda kelvin: _received(SCENE, kelvin))(truth)).astype(np.uint16)
 
@@ -152,7 +152,7 @@ def test_a_block_without_length_is_no_image(tmp_path: Path) -> None:
     empty = b"FFF\0" + bytes(16) + struct.pack(">III", 101, 0, 0) + bytes(200)
     assert recording_blocks(empty) == ([], len(empty))
     path = tmp_path / "a.seq"
-    path.write_bytes(_fff(_raw(0), SCENE, "<", png=False) + empty)
+    path.write_bytes(fff(raw_values(0), SCENE, "<", png=False) + empty)
     assert page_count(path) == 1
 
 
@@ -160,10 +160,10 @@ def test_a_block_without_length_is_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fill", [0, 64])
 def test_every_image_of_a_recording_is_a_page(tmp_path: Path, lossless: bool, fill: int) -> None:
     path = tmp_path / ("a.csq" if lossless else "a.seq")
-    marked = _raw(20)
+    marked = raw_values(20)
     marked[0, :2] = np.frombuffer(b"FFF\0", "<u2")  # pixels that look like the start of the next image
-    frames = [_raw(0), _raw(10), _raw(20)]
-    blocks = [_fff(raw, SCENE, "<", png=False, lossless=lossless) + bytes(fill) for raw in frames]
+    frames = [raw_values(0), raw_values(10), raw_values(20)]
+    blocks = [fff(raw, SCENE, "<", png=False, lossless=lossless) + bytes(fill) for raw in frames]
     path.write_bytes(b"".join(blocks))
     assert page_count(path) == 3
     images = [page for page in read_pages(path) if isinstance(page, RasterImage)]
@@ -174,7 +174,7 @@ def test_every_image_of_a_recording_is_a_page(tmp_path: Path, lossless: bool, fi
     path.write_bytes(b"".join(blocks) + blocks[0][:200])
     assert page_count(path) == 3
     assert "no whole image" in str(read_image(path).notes[0])
-    path.write_bytes(_fff(marked, SCENE, "<", png=False) + blocks[0])
+    path.write_bytes(fff(marked, SCENE, "<", png=False) + blocks[0])
     assert page_count(path) == 2
     path.write_bytes(blocks[0][:200])
     with pytest.raises(ConfigError, match="no whole thermal image"):
@@ -186,7 +186,7 @@ def test_a_person_knows_the_surface_better_than_the_camera(tmp_path: Path) -> No
     truth = np.array([[310.0, 340.0], [360.0, 400.0]])
     raw = np.rint(np.vectorize(lambda kelvin: _received(shiny, kelvin))(truth)).astype(np.uint16)
     path = tmp_path / "a.fff"
-    path.write_bytes(_fff(raw, SCENE, "<", png=False))  # the camera was told 0.95
+    path.write_bytes(fff(raw, SCENE, "<", png=False))  # the camera was told 0.95
     assert read_image(path).pixels.max() < 370
     np.testing.assert_allclose(read_image(path, Reading(scene=Scene(emissivity=0.5))).pixels, truth, atol=0.1)
     measured = read_radiometry(path)
@@ -207,19 +207,19 @@ def test_a_person_knows_the_surface_better_than_the_camera(tmp_path: Path) -> No
 
 
 def test_damaged_thermal_data_give_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    good = _fff(np.full((6, 8), 17000, np.uint16), SCENE, "<", png=False)
+    good = fff(np.full((6, 8), 17000, np.uint16), SCENE, "<", png=False)
     wrong = replace(SCENE, emissivity=-1.0)
     damaged = {
         "cut.jpg": good[:150],
         "no header.jpg": b"XXXX" + good[4:],
         "version.jpg": good[:0x14] + bytes(4) + good[0x18:],
         "directory.jpg": good[:0x18] + b"\xff\xff\xff\x7f" + good[0x1C:],
-        "calibration.jpg": _fff(np.full((6, 8), 17000, np.uint16), wrong, "<", png=False),
+        "calibration.jpg": fff(np.full((6, 8), 17000, np.uint16), wrong, "<", png=False),
         "size.jpg": good.replace(struct.pack("<HH", 8, 6), struct.pack("<HH", 800, 6)),
     }
-    for name, fff in damaged.items():
+    for name, block in damaged.items():
         path = tmp_path / name
-        path.write_bytes(_jpeg(fff))
+        path.write_bytes(_jpeg(block))
         with pytest.raises(ConfigError, match="thermal data") as caught:
             read_image(path)
         assert str(path) in str(caught.value)

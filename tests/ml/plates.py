@@ -1,4 +1,4 @@
-"""Generated plates with labelled defects, in three difficulties: small, thin and crowded.
+"""Generated plates with labelled defects, in four difficulties: small, thin, crowded and tiny.
 
 As a program it writes a folder to train on: `python -m tests.ml.plates detection small FOLDER --count 120 --side 640`.
 """
@@ -35,6 +35,11 @@ class Plate:
 def pinholes(rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
     """A defect of 6 to 12 px: its grey values and where they are drawn (255)."""
     return _round(rng, kind, 6, 12)
+
+
+def specks(rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
+    """A defect of 4 to 12 px."""
+    return _round(rng, kind, 4, 12)
 
 
 def cracks(rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
@@ -82,7 +87,12 @@ class Difficulty:
 
 
 DIFFICULTIES: Mapping[str, Difficulty] = MappingProxyType(
-    {"small": Difficulty(pinholes, 1, 8), "thin": Difficulty(cracks, 1, 4), "crowded": Difficulty(crowd, 12, 24)}
+    {
+        "small": Difficulty(pinholes, 1, 8),
+        "thin": Difficulty(cracks, 1, 4),
+        "crowded": Difficulty(crowd, 12, 24),
+        "tiny": Difficulty(specks, 1, 8),
+    }
 )
 
 

@@ -97,7 +97,8 @@ def test_the_likely_cause_is_said_with_the_next_step(
 ) -> None:
     settings = tiny("detection", tmp_path, tmp_path / "bundle", **changes)
     known = card("detection").model_copy(update={"network": settings.network})
-    curve = [{**LEARNING, "loss": loss, "val_loss": other} for loss, other in zip(losses, checked, strict=True)]
+    rows = zip((1, 2, 3), losses, checked, strict=True)
+    curve = [{**LEARNING, "epoch": epoch, "loss": loss, "val_loss": other} for epoch, loss, other in rows]
     what, why = nothing_learnt(known, settings, curve, 0.0, px)
     assert what.text == "After 3 epochs the network finds nothing in the validation images (mAP50 0)."
     assert_matches(said, why.text)

@@ -24,6 +24,7 @@ from inspector.ml.channel import Cancelled
 from inspector.ml.train import fit as fit_module
 from inspector.ml.train import trainer
 from inspector.ml.train.optimisation import Average, Thaw, stage_factors
+from inspector.ml.train.validation import epochs_a_check
 from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, read_curves, read_run
 from inspector.runs.report import read_report
 from inspector.runs.settings import TrainSettings
@@ -137,6 +138,24 @@ def test_accumulated_batches_step_as_one(tmp_path: Path) -> None:
     two = run(tiny("thermal", data, tmp_path / "two", epochs=2, batch=3, accumulate=2, augment="none", val=0.25, test=0.25))
     for name, array in weights(one).items():
         np.testing.assert_allclose(array, weights(two)[name], rtol=2e-3, atol=2e-4)
+
+
+def test_pieces_are_learnt_and_whole_inputs_validated_so_often_that_it_pays(tmp_path: Path) -> None:
+    """16 of 24 images in pieces of a quarter: each second epoch of 40, the last one, and with patience every one."""
+    data, report = FOLDERS["segmentation"](tmp_path / "data"), Told()
+    settings = tiny("segmentation", data, tmp_path / "bundle", width=64, height=64, piece=32, epochs=40, run=tmp_path / "run")
+    bundle = run(settings, report)
+    rows = read_curves(tmp_path / "run")
+    assert [int(row["epoch"]) for row in rows if "val_loss" in row] == [*range(1, 40, 2), 40]
+    assert all("loss" in row and "seconds" in row for row in rows)
+    assert [bool(message.get("val")) for message in report.metrics] == ["val_loss" in row for row in rows]
+    assert (bundle.card.input.width, bundle.card.input.height) == (64, 64)
+    assert bundle.card.metrics["dice"] > 0.5
+    assert epochs_a_check(settings, 1.0) == 2
+    assert epochs_a_check(settings, 0.25) == 1  # validation takes little
+    assert epochs_a_check(settings.model_copy(update={"patience": 3}), 1.0) == 1
+    with pytest.raises(ConfigError, match="learns from whole images, not from pieces"):
+        run(tiny("classification", FOLDERS["classification"](tmp_path / "classes"), tmp_path / "none", piece=16))
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

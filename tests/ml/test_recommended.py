@@ -12,12 +12,16 @@ import torch
 
 from inspector.core.registry import NETWORKS, TASKS
 from inspector.core.types import TaskName
+from inspector.data.survey import survey
 from inspector.ml.train import trainer
 from inspector.runs.folder import NOTHING_LEARNT
 from inspector.runs.settings import train_settings
 from inspector.training.alternatives import learning, networks_for
+from inspector.training.costs import Hardware
+from inspector.training.recommend import recommend
+from tests.ml.cracked import cracked_surfaces
 from tests.ml.making import Told, thermal_folder
-from tests.ml.plates import DIFFICULTIES, PLATES, detection_plates
+from tests.ml.plates import PLATES, detection_plates
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +66,7 @@ def test_every_task_is_walked() -> None:
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("how", sorted(DIFFICULTIES))
+@pytest.mark.parametrize("how", ["crowded", "small", "thin"])
 @pytest.mark.parametrize(("task", "network"), PAIRS)
 def test_no_pairing_learns_nothing(task: TaskName, network: str, how: str, tmp_path: Path) -> None:
     data = PLATES[task](tmp_path / "data", how, count=COUNT, side=SIDE)
@@ -85,3 +89,27 @@ def test_pinholes_in_large_images_are_found(tmp_path: Path) -> None:
     _, numbers = learn("detection", "fpn_lite0", data, **size)
     assert numbers["map50"] >= 0.90
     assert min(value for name, value in numbers.items() if name.startswith("ap50/")) > 0.8
+
+
+def by_advice(data: Path, task: TaskName, *, epochs: int) -> dict[str, float]:
+    """Train as `inspector data check` recommends, for fewer epochs; the numbers on the test part."""
+    advice = recommend(survey(data), task, takt_s=None, hardware=Hardware(cores=2, memory=8 << 30))
+    settings = {"task": task, "data": data, "out": data.with_name("bundle"), **advice.settings, "folds": 0, "epochs": epochs}
+    settings["threads"] = 1
+    return dict(trainer.train(train_settings(settings), Told()).card.metrics)  # type: ignore[arg-type]
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif(not WEIGHTS, reason="the start weights are not installed")
+def test_specks_are_found_as_it_is_recommended(tmp_path: Path) -> None:
+    """4 to 12 px in 640, learnt in pieces."""
+    numbers = by_advice(detection_plates(tmp_path / "data", "tiny", count=120, side=640), "detection", epochs=20)
+    assert numbers["map50"] >= 0.80
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif(not WEIGHTS, reason="the start weights are not installed")
+def test_cracks_are_found_as_it_is_recommended(tmp_path: Path) -> None:
+    """2 to 5 px wide in 480 x 320, among stains and scratches."""
+    numbers = by_advice(cracked_surfaces(tmp_path / "data", count=118), "segmentation", epochs=15)
+    assert numbers["defect_iou"] >= 0.4

@@ -254,3 +254,43 @@ def test_regions_that_are_ignored_follow_the_input() -> None:
     np.testing.assert_array_equal(moved["ignore"][0, 8:11, 7:11], np.full((3, 4), 255))
     assert int((moved["ignore"] > 0).sum()) == 12
     assert (moved["mask"][1, 2:6, 5:9] == 255).all()
+
+
+@pytest.mark.parametrize("preset", ["none", "surface", "strong"])
+def test_pieces_of_an_input_show_its_objects_where_their_truth_says(preset: Augmentations) -> None:
+    """A small square in a large picture: most pieces show it, and box and mask lie where the pixels do."""
+    still = replace(PRESETS[preset] or Augmentation(), brightness=0.0, contrast=0.0, gamma=0.0, blur=0.0, noise=0.0, cutout=0.0)
+    pixels = np.zeros((200, 300, 1), np.uint8)
+    pixels[150:162, 40:60] = 250
+    box = np.array([[50 / 300, 156 / 200, 20 / 300, 12 / 200], [0, 0, 0, 0]], np.float32)
+    boxed, masked = {"boxes": box, "classes": np.array([3, -1])}, {"mask": pixels[None, ..., 0]}
+    shown = 0
+    for seed in range(60):
+        cut, target = augment(pixels, boxed, still, np.random.default_rng(seed), piece=(96, 64))
+        assert cut.shape == (64, 96, 1)
+        ys, xs = np.nonzero(cut[..., 0] > 125)
+        if target["classes"][0] == 3 and preset != "strong":  # a turned box is larger than the square
+            centre, half = np.split(target["boxes"][0] * (96, 64, 96, 64), 2)
+            drawn = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+            np.testing.assert_allclose(np.hstack([centre - half / 2, centre + half / 2]), drawn, atol=1.0)
+        shown += len(xs) > 0
+        cut, target = augment(pixels, masked, still, np.random.default_rng(seed), piece=(96, 64))
+        mask = target["mask"][0] > 127
+        assert mask.shape == (64, 96)
+        assert abs(int(mask.sum()) - int((cut[..., 0] > 125).sum())) <= 0.2 * mask.sum() + 4
+    assert shown > 45
+    nothing = {"boxes": box * 0, "classes": np.array([-1, -1])}
+    assert augment(pixels, nothing, still, np.random.default_rng(0), piece=(96, 64))[0].shape == (64, 96, 1)
+
+
+def test_pieces_show_rare_classes_as_often_as_frequent_ones() -> None:
+    """Nine squares of one class and one of another, far apart: of the pieces with an object a half was cut around either."""
+    centres = [(20 + 40 * index, 20) for index in range(9)] + [(20, 380)]
+    boxes = np.array([(x / 400, y / 400, 0.02, 0.02) for x, y in centres], np.float32)
+    target = {"boxes": boxes, "classes": np.array([0] * 9 + [1])}
+    pixels, found = np.zeros((400, 400, 1), np.uint8), [0, 0]
+    for seed in range(300):
+        classes = augment(pixels, target, Augmentation(), np.random.default_rng(seed), piece=(32, 32))[1]["classes"]
+        for kind in (0, 1):
+            found[kind] += bool((classes == kind).any())
+    assert min(found) > 0.75 * max(found)

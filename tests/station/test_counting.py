@@ -1,8 +1,10 @@
 """What a station counts: ids that never repeat, and the counts of a shift, over stop, crash and restart."""
 
+import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,51 @@ def test_a_reset_is_kept(tmp_path: Path) -> None:
     assert TallyFile(tmp_path / "shift").tally.parts == 0
     assert TallyFile(tmp_path / "shift").tally.since > began
     assert file.tally.yield_share is None
+
+
+def test_two_stations_that_count_in_one_file_lose_no_part(tmp_path: Path) -> None:
+    first, second = TallyFile(tmp_path / "deep" / "shift"), TallyFile(tmp_path / "deep" / "shift")
+    for _ in range(5):
+        first.add(Verdict.OK)
+        second.add(Verdict.NG)
+    assert (second.tally.ok, second.tally.ng) == (5, 5)
+    first.reset()
+    second.add(Verdict.REVIEW)
+    assert (second.tally.parts, second.tally.review) == (1, 1)
+    assert second.tally.since == first.tally.since
+    (tmp_path / "deep" / "shift").unlink()  # by a person
+    second.add(Verdict.OK)
+    for file in (first, second):
+        file.close()
+    assert TallyFile(tmp_path / "deep" / "shift").tally == second.tally
+    assert second.tally.parts == 2
+
+
+def test_a_part_counts_for_its_own_lot(tmp_path: Path) -> None:
+    first, second = TallyFile(tmp_path / "shift"), TallyFile(tmp_path / "shift")
+    first.reset("A")
+    second.add(Verdict.OK, lot="")  # judged before the lot began
+    second.add(Verdict.OK, lot="A")
+    assert (second.tally.parts, second.tally.lot) == (1, "A")
+    assert TallyFile(tmp_path / "shift").tally == second.tally
+
+
+def test_a_lot_keeps_its_name_and_a_long_one_is_cut(tmp_path: Path) -> None:
+    file = TallyFile(tmp_path / "shift")
+    for said, kept in (("  L 1\n2 ", "L 1 2"), ("ロット" * 20, ("ロット" * 20)[:32]), ('"\\' * 60, ('"\\' * 60)[:48])):
+        file.reset(said)
+        for _ in range(3):
+            file.add(Verdict.OK, lot=file.tally.lot)
+        again = TallyFile(tmp_path / "shift").tally
+        assert (again.lot, again.ok) == (kept, 3)
+
+
+def test_counts_from_before_lots_had_names_are_kept(tmp_path: Path) -> None:
+    text = json.dumps({"number": 7, "counts": [4, 2, 1, 0], "since": "2026-11-01T06:00:00+00:00"}).encode()
+    entry = b"%08x " % zlib.crc32(text) + text.ljust(SLOT - 10) + b"\n"
+    (tmp_path / "shift").write_bytes(b"\0" * SLOT + entry)
+    tally = TallyFile(tmp_path / "shift").tally
+    assert (tally.parts, tally.lot, tally.since.hour) == (7, "", 6)
 
 
 class SimulatedFake(FakeCamera):

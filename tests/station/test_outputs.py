@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from inspector.core.errors import StorageError
-from inspector.core.types import Inspection
+from inspector.core.types import Inspection, Verdict
 from inspector.inspection.status import StationState, StationStatus
-from inspector.results.sink import Sink
+from inspector.results.sink import NotRecorded, Sink
 from inspector.station.station import Station
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, opener, recipe_of, steady
 
@@ -125,6 +126,8 @@ def test_a_sink_that_cannot_be_opened_lets_no_line_start(behaviour: Behaviour, b
     first = _Sink("first")
     station, recorder = _run(bundle, [first, Refusing("second")])
     assert station.wait(20)
+    station.stop()
+    assert behaviour.closed == behaviour.opened == 1, "no engine is left to the end of the process"
     assert recorder.states == [StationState.STARTING, StationState.STOPPED]
     assert isinstance(station.status.failure, StorageError)
     assert len(first.closed) == 1
@@ -141,3 +144,24 @@ def test_a_station_that_is_started_again_opens_its_sinks_again(behaviour: Behavi
     station.stop()
     assert sink.taken == [0, 1, 2, 0, 1, 2]
     assert len(sink.opened) == len(sink.closed) == 2
+
+
+def test_the_last_word_counts_what_the_line_was_told_while_the_station_stopped(behaviour: Behaviour, bundle: str) -> None:
+    answers = threading.Event()
+
+    def take(inspection: Inspection) -> None:
+        answers.wait(20)
+        raise NotRecorded("The disk is slow.", replace(inspection, verdict=Verdict.NOT_INSPECTED))
+
+    record, line = _Record("record", take), _Sink("line")
+    station, recorder = _run(bundle, [record, line], parts=5)
+    recorder.wait_for(lambda _it: station.stats().ok == 5)
+    stopping = threading.Thread(target=station.stop)
+    stopping.start()
+    recorder.wait_for(lambda it: it.status.state is StationState.STOPPING)
+    answers.set()
+    stopping.join()
+    for sink in (record, line):
+        (status,) = sink.closed
+        assert (status.stats.parts, status.stats.ok, status.stats.not_inspected) == (5, 0, 5)
+    assert line.taken == list(range(5))

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from inspector.core.errors import CameraError, ConfigError
@@ -15,6 +16,7 @@ from inspector.station.camera_runner import CameraRunner
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,
+    Script,
     faults_of,
     recipe_of,
     running,
@@ -35,6 +37,42 @@ def test_a_live_camera_that_is_too_fast_loses_its_oldest_frames_and_they_are_cou
         assert stats.parts + stats.dropped == 60
         assert stats.camera_fps["top"] > 0
         assert recorder.inspections[-1].frames["top"].sequence == 59
+
+
+def _sizes(*sides: tuple[int, int]) -> Script:
+    def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
+        for number, side in enumerate(sides):
+            noise = np.random.default_rng(number).integers(95, 106, (*side, 3))
+            yield camera.frame(noise.astype(np.uint8))
+            stop.wait(0.05)  # each is judged before the next one comes
+
+    return script
+
+
+@pytest.mark.parametrize("set_up", [None, (64, 48), (96, 72)])
+def test_frames_of_another_size_than_before_or_in_the_recipe_are_not_inspected(
+    behaviour: Behaviour, bundle: str, set_up: tuple[int, int] | None
+) -> None:
+    """Smaller, larger, or on its side: the region fits all of them."""
+    sides = ((48, 64), (72, 96), (64, 48), (40, 60), (48, 64))  # rows and columns
+    recipe = recipe_of(bundle, max_batch=1)
+    recipe = recipe.model_copy(update={"cameras": {"top": recipe.cameras["top"].model_copy(update={"frame_size": set_up})}})
+    with running(recipe, FakeCamera("top", _sizes(*sides), live=True)) as (station, recorder):
+        assert station.wait(10)
+    expected = set_up or (64, 48)
+    assert len(recorder.inspections) == len(sides)
+    for (height, width), found in zip(sides, recorder.inspections, strict=True):
+        same = (width, height) == expected
+        assert found.verdict is (Verdict.OK if same else Verdict.NOT_INSPECTED)
+        if not same:
+            assert f"are {width} x {height} pixels, and were {expected[0]} x {expected[1]}" in found.reasons[0].text
+
+
+def test_files_of_any_size_are_inspected_unless_the_recipe_says_one(behaviour: Behaviour, bundle: str) -> None:
+    recipe = recipe_of(bundle, max_batch=1)
+    with running(recipe, FakeCamera("top", _sizes((48, 64), (72, 96)), live=False)) as (station, recorder):
+        assert station.wait(10)
+    assert [found.verdict for found in recorder.inspections] == [Verdict.OK, Verdict.OK]
 
 
 def test_a_camera_that_can_wait_loses_nothing_however_slow_the_engine(behaviour: Behaviour, bundle: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from inspector.archive.contents import recorded_in as recorded_in_journal
 from inspector.archive.recording.sinks import JournalSink
 from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import StorageError
@@ -45,9 +45,6 @@ class _Records(Sink):
     def __init__(self, place: Path, ledger: Path, *, fails: str = "") -> None:
         self.place = place
         self._ledger, self._fails = ledger, fails
-
-    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        return recorded_in(place, keys)
 
     def take(self, inspection: Inspection) -> None:
         left_behind(self._ledger, self.place.parent / f"{inspection.part}-before")
@@ -167,4 +164,30 @@ def test_the_archive_says_which_parts_of_a_killed_process_it_has(behaviour: Beha
     assert journal.place is not None
     key = RecordKey(str(journal.place), inspection.sequence, inspection.utc.isoformat())
     others = {replace(key, sequence=key.sequence + 1), replace(key, utc=datetime.now(UTC).isoformat())}
-    assert journal.recorded(journal.place, {key, *others}) == {key}
+    assert recorded_in_journal(journal.place, {key, *others}) == {key}
+
+
+def test_what_only_the_archive_has_is_not_judged_again_when_the_archive_is_off(
+    behaviour: Behaviour, bundle: str, tmp_path: Path
+) -> None:
+    folder, kept, recorder = tmp_path / "parts", tmp_path / "kept", Recorder()
+    kept.mkdir()
+    _save(folder / "a.png")
+    ledger = ledger_file("test", "top", folder)
+    journal, told = JournalSink(tmp_path / "archive"), _Told(ledger, kept)
+    station = Station(_recipe(bundle, folder), sinks=[journal, told, recorder], listeners=[recorder])
+    station.start()
+    recorder.wait_for(lambda it: len(it.inspections) == 1)
+    station.stop()
+    (inspection,) = recorder.inspections
+    assert journal.place is not None
+    with Ledger(ledger, folder, recorded_in) as opened:  # killed after the record, and before the ledger knew of it
+        (origin,) = inspection.origins
+        opened.begin(origin, RecordKey(str(journal.place), inspection.sequence, inspection.utc.isoformat()))
+    _save(folder / "b.png")
+    again = Recorder()
+    station = Station(_recipe(bundle, folder), sinks=[again], listeners=[again])
+    station.start()
+    again.wait_for(lambda it: len(it.inspections) == 1)
+    station.stop()
+    assert [inspection.part for inspection in again.inspections] == ["b"]

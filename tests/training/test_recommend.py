@@ -27,6 +27,7 @@ from inspector.training.recommend import recommend
 from inspector.workers.load import Load
 
 MACHINE = Hardware(cores=2, memory=8 << 30)
+SURFACE, PART = Pose(0.02, -0.5), Pose(0.8, 0.1)
 SPIN = "print(flush=True)\nwhile True: pass"
 
 
@@ -104,11 +105,21 @@ def test_the_input_has_the_shape_of_the_images_or_pads_those_of_many_shapes() ->
     same = advise("classification", sizes={(640, 480): 5, (1280, 960): 3}).settings
     assert (same["width"], same["height"], same["fit"]) == (224, 160, "stretch")
     tall = advise("classification", sizes={(480, 960): 5}).settings
-    assert (tall["width"], tall["height"], tall["fit"]) == (128, 224, "stretch")
+    assert (tall["width"], tall["height"], tall["fit"]) == (128, 256, "stretch")  # larger than usual, but as cheap
     many = advise("classification", sizes={(640, 480): 5, (300, 900): 3}).settings
     assert (many["width"], many["height"], many["fit"]) == (224, 224, "letterbox")
     almost = advise("classification", sizes={(320, 300): 5, (300, 310): 3}).settings
     assert (almost["width"], almost["height"], almost["fit"]) == (224, 224, "stretch")
+
+
+def test_defects_of_unknown_size_get_a_larger_input_where_it_costs_little() -> None:
+    few = advise("classification", counts=(40, 40))
+    assert (few.settings["width"], few.settings["folds"]) == (384, 5)
+    assert "An input of 384 px suits images of 640 px." in few.reason.text
+    assert advise("classification", counts=(60, 60), sizes={(300, 300): 120}).settings["width"] == 320
+    assert advise("classification", counts=(60, 60), time_s=90).settings["width"] < 320
+    assert advise("classification", counts=(1200, 1200)).settings["width"] == 256
+    assert advise("classification", counts=(60, 60), share=0.1).settings["width"] == 224  # their size is known
 
 
 def test_few_images_are_varied_strongly_measured_in_folds_and_start_from_known_weights() -> None:
@@ -247,6 +258,36 @@ def test_large_images_of_small_objects_are_learnt_in_tiles_where_the_takt_allows
         assert "tile" not in advise(task, share=share, sizes=sizes).settings
 
 
+def test_pieces_of_a_large_input_are_learnt_where_objects_fit_into_them() -> None:
+    images = {(640, 640): 400}
+    pinholes = advise("detection", counts=(400,), share=(8 / 640) ** 2, sizes=images)
+    assert (pinholes.settings["width"], pinholes.settings["piece"]) == (640, 320)
+    assert "pieces of 320 px, most of them around an object: a step takes 25 % of the time" in pinholes.reason.text
+    values = {"task": "detection", **pinholes.settings}
+    whole = estimate_minutes({**values, "piece": 0}, 400, MACHINE)
+    assert 0.25 * whole < estimate_minutes(values, 400, MACHINE) < 0.5 * whole
+    cracks = advise("segmentation", counts=(118,), share=0.1, width=3 / 480, sizes={(480, 320): 118}).settings
+    assert (cracks["width"], cracks["height"], cracks["piece"]) == (512, 352, 256)  # their boxes are larger than a piece
+    for task, share, sizes in (
+        ("detection", 0.1, {(200, 200): 400}),  # an input not much larger than a piece
+        ("classification", (8 / 640) ** 2, images),  # a piece may show no reason for the class
+    ):
+        assert "piece" not in advise(task, share=share, sizes=sizes).settings
+
+
+def test_small_objects_of_few_images_are_not_shrunk_while_they_are_learnt() -> None:
+    """Strong augmentation shrinks to 0.6: pinholes of 8 px would be 5 px large, cracks 3 px wide less than 2."""
+    holes = advise("detection", counts=(60, 60), share=(8 / 640) ** 2, pose=SURFACE)
+    cracks = advise("segmentation", counts=(60, 60), share=0.1, width=3 / 480, sizes={(480, 320): 120}, pose=SURFACE)
+    for advice in (holes, cracks):
+        assert (advice.settings["augment"], advice.settings["batch"]) == ("surface", 4)
+        assert "not varied strongly, because small or thin objects would vanish" in advice.reason.text
+        assert "freeze_epochs" not in advice.settings
+    large = advise("detection", counts=(60, 60), share=0.04, pose=SURFACE).settings
+    assert (large["augment"], large["lr"], large["batch"]) == ("strong", 0.002, 4)
+    assert advise("detection", share=0.04, pose=SURFACE).settings["lr"] == 0.001
+
+
 def test_folds_measure_and_take_no_epochs_away() -> None:
     small, large = (advise("segmentation", counts=(60, 40), sizes={(side, side): 100}, share=0.0005) for side in (128, 640))
     assert small.settings["folds"] == 5
@@ -308,9 +349,6 @@ def test_this_machine_is_known_without_torch_and_the_same_under_load() -> None:
             one.kill()
             one.communicate()
     assert part_ms("unet", 224, 224, machine) > part_ms("unet_effnet", 224, 224, machine)
-
-
-SURFACE, PART = Pose(0.02, -0.5), Pose(0.8, 0.1)
 
 
 def test_surfaces_are_turned_and_stretched_and_parts_that_lie_alike_are_not() -> None:

@@ -6,7 +6,7 @@ event; that the real station behaves so is tested in tests/station, and both tog
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -103,8 +103,15 @@ class ConductedStation:
     `through`: as the real one when all sources have ended and everything is judged. `load`: of the takt.
     """
 
-    def __init__(self, recipe: Recipe, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> None:
-        self.recipe, self.base, self.sinks, self._listeners = recipe, base, sinks, listeners
+    def __init__(
+        self,
+        recipe: Recipe,
+        base: Path | None,
+        sinks: Sequence[Sink],
+        listeners: Sequence[Listener],
+        lot: Callable[[Inspection], str],
+    ) -> None:
+        self.recipe, self.base, self.sinks, self._listeners, self._lot = recipe, base, sinks, listeners, lot
         self.mode: Mode | None = None
         self.status = StationStatus(recipe=recipe)
         self.applied: list[Recipe] = []
@@ -182,6 +189,7 @@ class ConductedStation:
     def judge(self, index: int, verdict: Verdict) -> Inspection:
         """A part comes through."""
         done = inspection(index, verdict)
+        done = replace(done, lot=self._lot(done))
         with self._lock:
             self._counts[verdict] += 1
         for sink in self.sinks:
@@ -196,9 +204,15 @@ class Conductor:
         self.stations: list[ConductedStation] = []
 
     def __call__(
-        self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
+        self,
+        recipe: Recipe,
+        *,
+        base: Path | None,
+        sinks: Sequence[Sink],
+        listeners: Sequence[Listener],
+        lot: Callable[[Inspection], str],
     ) -> ConductedStation:
-        self.stations.append(ConductedStation(recipe, base, sinks, listeners))
+        self.stations.append(ConductedStation(recipe, base, sinks, listeners, lot))
         return self.stations[-1]
 
     @property

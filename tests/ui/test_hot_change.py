@@ -35,10 +35,12 @@ class _Line:
         self.made = 0
         self._options: dict[str, Any] = {} if camera is None else {"cameras": opener({camera.name: camera})}
 
-    def __call__(self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Any], listeners: Sequence[Any]) -> Station:
+    def __call__(
+        self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Any], listeners: Sequence[Any], lot: Any
+    ) -> Station:
         self.made += 1
         sinks, listeners = [self.recorder, *sinks], [self.recorder, *listeners]
-        return Station(recipe, base=base, sinks=sinks, listeners=listeners, **self._options)
+        return Station(recipe, base=base, sinks=sinks, listeners=listeners, lot=lot, **self._options)
 
     def parts(self) -> int:
         return len(self.recorder.inspections)

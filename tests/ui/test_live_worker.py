@@ -4,8 +4,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from line_double import RECIPE, ConductedStation, Conductor, inspection
@@ -16,10 +17,9 @@ from inspector.core.types import SEVERITY, Inspection, Verdict
 from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState, CameraStatus, StationState, StationStatus
 from inspector.recipes.recipe import Recipe
-from inspector.results.sink import Sink
 from inspector.ui.inspect.panels.verdict_tile import VerdictTile
 from inspector.ui.inspect.situation import QUIET_S, shown
-from inspector.ui.inspect.station_worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
+from inspector.ui.inspect.station_worker import BEHIND_WINDOW, DISPLAY_HZ, StationWorker
 
 
 @pytest.fixture
@@ -81,15 +81,13 @@ def test_what_the_station_starts_lets_the_window_through(qtbot: QtBot) -> None:
     found: list[int] = []
 
     class Starting(Conductor):
-        def __call__(
-            self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
-        ) -> ConductedStation:
+        def __call__(self, recipe: Recipe, **given: Any) -> ConductedStation:
             engine = threading.Thread(
                 target=lambda: found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())), name="engine"
             )
             engine.start()
             engine.join()
-            return super().__call__(recipe, base=base, sinks=sinks, listeners=listeners)
+            return super().__call__(recipe, **given)
 
     worker = StationWorker(factory=Starting())
     worker.start()

@@ -13,11 +13,11 @@ from making import make_boxes, make_frame, make_inspection, make_kelvin, make_ma
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
-from inspector.core.types import Judgement, Region, Verdict
+from inspector.core.types import Judgement, Prediction, Region, Scores, Verdict
 from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Alarm as AlarmModel
@@ -157,6 +157,49 @@ def test_leave_and_stop_want_to_be_held(window: MainWindow, qtbot: QtBot, conduc
     assert conductor.station.stopped == 0
     assert window.inspect.views.isVisible()
     assert window.inspect.tile.isVisible()
+
+
+def test_no_key_leaves_or_stops_at_one_press(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    view, page = enter(window), window.inspect
+    control, shift, none = (
+        Qt.KeyboardModifier.ControlModifier,
+        Qt.KeyboardModifier.ShiftModifier,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    leaving = [(Qt.Key.Key_F11, none), (Qt.Key.Key_Escape, none)]
+    others = [(Qt.Key(Qt.Key.Key_0 + number), control) for number in range(1, 6)]
+    for key, modifier in (*leaving, *others, (Qt.Key.Key_F5, shift), (Qt.Key.Key_R, control), (Qt.Key.Key_O, control)):
+        for _ in range(3):
+            QTest.keyClick(window, key, modifier)
+        assert window.operator_view
+        assert window.page == "inspect"
+    assert conductor.station.stopped == 0
+    assert window.findChildren(QDialog) == []
+
+    held = conductor.station.judge(1, Verdict.NG)
+    qtbot.waitUntil(lambda: view.strip.thumbs[0].inspection is held)
+    QTest.keyClick(window, Qt.Key.Key_Right, control)
+    assert page.held is held
+    QTest.keyClick(window, Qt.Key.Key_Escape)  # leaves the held part only
+    assert page.held is None
+    assert window.operator_view
+
+    with qtbot.waitSignal(view.stop_button.held, timeout=5000):
+        QTest.keyPress(window, Qt.Key.Key_F5, shift)
+    QTest.keyRelease(window, Qt.Key.Key_F5, shift)
+    qtbot.waitUntil(lambda: conductor.station.stopped == 1)
+    QTest.keyClick(window, Qt.Key.Key_F5)  # starting is no danger
+    qtbot.waitUntil(lambda: len(conductor.stations) == 2)
+    for key, _ in leaving:
+        with qtbot.waitSignal(view.leave_button.held, timeout=5000):
+            QTest.keyPress(window, key)
+        QTest.keyRelease(window, key)
+        assert not window.operator_view
+        QTest.keyClick(window, Qt.Key.Key_2, control)  # outside, the keys act as before
+        assert window.page == "review"
+        enter(window)
+    assert conductor.station.stopped == 0
 
 
 def test_a_single_part_is_triggered_from_the_operator_view(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
@@ -328,6 +371,35 @@ def test_counters_are_reset_by_a_button_that_asks(window: MainWindow, qtbot: QtB
     three_good_parts(window, qtbot, conductor, 3)
 
 
+def test_a_lot_is_named_by_scanning_it_and_every_part_carries_it(
+    restarted: Callable[[Conductor], MainWindow], qtbot: QtBot, conductor: Conductor
+) -> None:
+    window = restarted(conductor)
+    start(window, qtbot, conductor)
+    page = window.inspect
+    assert conductor.station.judge(0, Verdict.OK).lot == ""
+    qtbot.waitUntil(lambda: page.counters.total.value == "1")
+    press(window, qtbot, "New shift or lot: count from 0")
+    assert QApplication.focusWidget() is page.shift_change.question.field
+    QTest.keyClick(page.shift_change.question.field, Qt.Key.Key_Return)  # without a name
+    assert page.shift_change.question.isVisible()
+    QTest.keyClicks(page.shift_change.question.field, "A-4711")  # a scanner types, and ends with Return
+    QTest.keyClick(page.shift_change.question.field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: page.counters.total.value == "0")
+    assert page.running
+    assert page.counters.since.text().startswith("Lot A-4711 since ")
+    assert conductor.station.judge(1, Verdict.NG).lot == "A-4711"
+    late = replace(conductor.station.judge(2, Verdict.OK), lot="")  # judged before the lot began
+    for sink in conductor.station.sinks:
+        sink.take(late)
+    qtbot.waitUntil(lambda: page.counters.total.value == "2")
+    assert enter(window).info.lines[1].startswith("Lot A-4711 since ")
+    window.close_now()
+    again = restarted(conductor)
+    assert again.inspect.counters.total.value == "2"
+    assert again.inspect.counters.since.text().startswith("Lot A-4711 since ")
+
+
 # ---- the strip --------------------
 
 
@@ -365,6 +437,16 @@ def test_the_strip_shows_the_defect_that_fired_from_the_camera_that_fired(window
         assert ratio == pytest.approx(place.width / place.height, rel=0.05)
 
 
+def test_a_region_that_is_wrong_as_a_whole_fills_its_picture() -> None:
+    region = Region(40, 10, 20, 20)
+    found = Prediction("window", "classification", "visible", ("good", "bad"), region, Scores(np.array([0.1, 0.9], np.float32)))
+    judgement = fired("visible", region, "bad", bundle="window")
+    part = make_inspection(make_recipe(), frames={"visible": make_frame()})
+    shown = evidence(replace(part, verdict=Verdict.NG, judgements=(judgement,), predictions=(found,)), aspect=4 / 3)
+    assert shown is not None
+    assert shown[1] == Region(35, 9, 29, 22)
+
+
 def test_the_strip_is_divided_where_another_recipe_judged(window: MainWindow) -> None:
     strip = window.inspect.filmstrip
     parts = [inspection(index, Verdict.NG) for index in range(5)]
@@ -389,10 +471,12 @@ def test_a_strip_that_is_not_seen_makes_no_pictures(
     start(window, qtbot, conductor)
     page = window.inspect
     bad = conductor.station.judge(1, Verdict.NG)
-    qtbot.waitUntil(lambda: page.operator.strip.thumbs[0].inspection is bad and bool(made))
+    qtbot.waitUntil(lambda: page.filmstrip.thumbs[0].inspection is bad and bool(made))
     qtbot.wait(50)
     assert made == [filmstrip.PLACE]
+    assert page.operator.strip.thumbs[0].inspection is None
     view = enter(window)
+    assert view.strip.thumbs[0].inspection is bad
     qtbot.waitUntil(lambda: len(made) > 1)
     assert made[-1] == view.strip.thumbs[0].size()  # made for the size at which it is shown
 

@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QLineEdit, QPushButton
+from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.core.storage.paths import user_data
-from inspector.recipes.recipe import load_recipe
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, load_recipe
 from inspector.recipes.revisions import list_revisions
+from inspector.ui.recipes.draft import Draft
 from inspector.ui.recipes.page import RecipesPage
 from inspector.ui.recipes.trial_thread import Trial
 from inspector.ui.shell.main_window import MainWindow
@@ -313,3 +314,17 @@ def test_the_picture_goes_on_when_no_other_source_was_chosen(
         window.actions_by_name["leave"].trigger()
     assert not editor.sheet.isVisible()
     qtbot.waitUntil(lambda: editor.canvas.frame is not before, timeout=10_000)
+
+
+def test_a_recipe_keeps_the_size_that_its_live_cameras_showed_while_it_was_set_up(qapp: QApplication) -> None:
+    draft = Draft()
+    cameras = {"live": CameraModel(source="usb:0"), "files": CameraModel(source="folder:parts")}
+    draft.open(Recipe(name="plates", cameras=cameras, inspect=(InspectModel(bundle="b", camera="live"),)), None)
+    for camera in ("live", "files"):
+        draft.know_size(camera, (640, 480))
+    saved = draft.with_sizes(Recipe.model_validate(draft.values))
+    assert saved.cameras["live"].frame_size == (640, 480)
+    assert saved.cameras["files"].frame_size is None
+    draft.open(saved, None)
+    draft.set_camera("live", source="usb:1")
+    assert "frame_size" not in draft.values["cameras"]["live"]

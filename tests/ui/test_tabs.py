@@ -198,13 +198,13 @@ def test_palettes_colour_the_frame_and_the_bar(tabs: AnalysisTabs, qtbot: QtBot)
         tab.palette_choice.setCurrentIndex(index)
         seen.append((picture_of(tab.canvas), picture_of(histogram(tab, qtbot))))
         assert tab.canvas.display.palette == tab.palette_choice.currentData()
-    assert len({picture.tobytes() for picture, _ in seen}) == 4
-    assert len({bar.tobytes() for _, bar in seen}) == 4
+    assert len({picture.tobytes() for picture, _ in seen}) == 5
+    assert len({bar.tobytes() for _, bar in seen}) == 5
 
 
 def test_a_manual_range_is_kept_over_units_and_frames(tabs: AnalysisTabs, recipe: Recipe) -> None:
     tab = thermal(tabs)
-    tab.automatic.setChecked(False)
+    tab.span.setCurrentIndex(tab.span.findData("locked"))
     tab.low.setValue(30.0)
     tab.high.setValue(50.0)
     assert tab.canvas.display.low == pytest.approx(303.15)
@@ -240,7 +240,7 @@ def test_dragging_the_band_sets_the_colours(tabs: AnalysisTabs, qtbot: QtBot, re
     shown = histogram(tab, qtbot)
     before = picture_of(tab.canvas)
     shown.band.setRegion((40.0, 50.0))  # what a drag does
-    assert not tab.automatic.isChecked()
+    assert tab.span.currentData() == "locked"
     assert (tab.low.value(), tab.high.value()) == (40.0, 50.0)
     assert (tab.canvas.display.low, tab.canvas.display.high) == (pytest.approx(313.15), pytest.approx(323.15))
     assert (picture_of(tab.canvas) != before).any()
@@ -248,13 +248,13 @@ def test_dragging_the_band_sets_the_colours(tabs: AnalysisTabs, qtbot: QtBot, re
     assert shown.band_range() == pytest.approx((313.15, 323.15), abs=0.06)  # the next part keeps it
     shown.band.setRegion((45.0, 45.0))
     assert tab.high.value() > tab.low.value()
-    tab.automatic.setChecked(True)
+    tab.span.setCurrentIndex(tab.span.findData("automatic"))
     assert shown.band_range() == pytest.approx((293.15, 383.15), abs=0.06)
 
 
 def test_a_finger_can_step_the_range(tabs: AnalysisTabs, qtbot: QtBot) -> None:
     tab = thermal(tabs)
-    tab.automatic.setChecked(False)
+    tab.span.setCurrentIndex(tab.span.findData("locked"))
     tab.low.setValue(30.0)
     tab.low.more.click()
     assert tab.low.value() == 31.0

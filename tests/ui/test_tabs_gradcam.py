@@ -1,10 +1,13 @@
 """Grad-CAM: the thread, and the tab with a real bundle and its worker process."""
 
+import csv
+import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -16,8 +19,10 @@ from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, S
 from inspector.engines.explainer import HeatMap
 from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe
+from inspector.ui.canvas.overlays import HeatLayer
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
 from inspector.ui.tabs.gradcam import GradCamTab, heat_share
+from inspector.ui.tabs.heat_views import clipped
 from tests.ui.making import INNER, WHOLE, make_boxes, make_frame, make_mask
 from tests.untrained import write_untrained
 
@@ -43,6 +48,7 @@ class Slow:
         layer: str | None = None,
         class_index: int | None = None,
         box: tuple[float, float, float, float] | None = None,
+        method: str | None = None,
     ) -> HeatMap:
         self.classes.append(class_index)
         assert self.go.acquire(timeout=10)
@@ -225,7 +231,40 @@ def shown(tab: GradCamTab) -> Callable[[], bool]:
     return lambda: len(tab.canvas.overlays.layers) == 1
 
 
-def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:
+def _views_and_files(tab: GradCamTab, folder: Path) -> None:
+    tab.beside_each_other.click()
+    assert tab.views.isVisible()
+    assert tab.views.original.frame is tab.canvas.frame
+    heat = tab.views.map.frame
+    assert heat is not None
+    (layer,) = tab.canvas.overlays.layers
+    assert isinstance(layer, HeatLayer)
+    assert int(heat.pixels.max()) == round(255 * float(layer.values.max()))
+    tab.clip.set_value(0.2)
+    (harder,) = tab.canvas.overlays.layers
+    assert isinstance(harder, HeatLayer)
+    assert np.count_nonzero(harder.values == harder.values.max()) > np.count_nonzero(layer.values == layer.values.max())
+    tab.save.save("picture", folder / "heat.png")
+    picture = cv2.imread(str(folder / "heat.png"))
+    assert picture.shape[:2] == (heat.height, 3 * heat.width)
+    tab.save.save("numbers", folder / "heat.csv")
+    rows = list(csv.reader(io.StringIO((folder / "heat.csv").read_text("utf-8-sig"))))
+    assert ["Class", "stain"] in rows
+    numbers = np.array([[float(value) for value in row] for row in rows if len(row) > 2])
+    assert numbers.max() == pytest.approx(1.0)
+    tab.clip.set_value(0.0)
+
+
+def test_the_ends_of_a_map_are_cut_off() -> None:
+    values = np.linspace(0, 1, 101, dtype=np.float32).reshape(1, -1)
+    cut = clipped(values, 0.1)
+    assert (cut[0, :11] == 0).all()
+    assert (cut[0, 90:] == 1).all()
+    assert cut[0, 50] == pytest.approx(0.5)
+    assert clipped(values, 0.0) is values
+
+
+def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab, bundle: Bundle, tmp_path: Path) -> None:
     inspection, recipe = inspected(bundle)
     held: list[Inspection] = []
     tab.hold_wanted.connect(held.append)
@@ -242,6 +281,12 @@ def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab,
     tab.class_choice.setCurrentIndex(2)
     tab.class_choice.activated.emit(2)
     qtbot.waitUntil(lambda: tab.values["class"].text() == "stain", timeout=60_000)
+    _views_and_files(tab, tmp_path)
+    target = tab.values["target"].text()
+    tab.method.setCurrentIndex(tab.method.findData("eigencam"))
+    tab.method.activated.emit(4)
+    qtbot.waitUntil(lambda: not tab.busy, timeout=60_000)
+    assert tab.values["target"].text() == target  # the same class by another method
     newer = replace(inspection, part="P2")
     tab.set_inspection(newer, recipe)
     assert not shown(tab)()

@@ -148,13 +148,14 @@ class _Line(Sink):
         )
         self.judged: list[tuple[float, Inspection]] = []
 
-    def __call__(self, recipe: Recipe, *, base: Path | None, sinks: Any, listeners: Any) -> Station:
+    def __call__(self, recipe: Recipe, *, base: Path | None, sinks: Any, listeners: Any, lot: Any) -> Station:
         def script(camera: FakeCamera, stop: Event) -> Iterator[Frame]:
             while not stop.wait(0.04):
                 yield camera.grab()
 
         camera = FakeCamera("camera", script, live=True)
-        return Station(recipe, base=base, sinks=[self, *sinks], listeners=listeners, cameras=opener({"camera": camera}))
+        cameras = opener({"camera": camera})
+        return Station(recipe, base=base, sinks=[self, *sinks], listeners=listeners, lot=lot, cameras=cameras)
 
     def take(self, inspection: Inspection) -> None:
         self.judged.append((time.monotonic(), inspection))

@@ -62,6 +62,7 @@ def recipe(*rules: Rule) -> Recipe:
 def test_limits_are_those_of_the_cameras_temperatures() -> None:
     rules = (
         Rule(bundle="heat", quantity="temperature_max", limit=90.0, review=80.0),
+        Rule(bundle="heat", quantity="temperature_max", limit=12.0, baseline_parts=10),  # kelvin above the last good parts
         Rule(bundle="heat", quantity="hot_spots", limit=3),
         Rule(bundle="boxes", quantity="count", limit=2),
     )

@@ -76,10 +76,6 @@ def one_image_a_class(folder: Path) -> None:
         picture(folder / name / "1.png")
 
 
-def unlabelled(folder: Path) -> None:
-    pictures(folder, "")
-
-
 def labels_without_images(folder: Path) -> None:
     boxes(folder, images=0)
 
@@ -119,7 +115,6 @@ def damaged_images(folder: Path) -> None:
         (empty, "There are no images in"),
         (one_class, "There is only the class good"),
         (one_image_a_class, "too few for training, validation and test"),
-        (unlabelled, "has 12 images, but nothing says what they show"),
         (labels_without_images, "There are no images in"),
         (all_boxes_outside, "outside the image"),
         (empty_masks, "No image has anything labelled in it"),

@@ -12,7 +12,7 @@ pytest.importorskip("PySide6")
 
 import cv2
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import Message, message
@@ -149,6 +149,25 @@ def test_what_would_stop_it_is_said_before_it_starts(qtbot: QtBot, make: Make, f
 
 def advice(epochs: int) -> Advice:
     return Advice({"epochs": epochs}, (message("{count} epochs.", count=epochs),), (), 1.0, 1.0)
+
+
+def test_it_is_said_apart_from_the_estimate_that_other_programs_keep_the_computer_busy(
+    qtbot: QtBot, make: Make, folder: Path
+) -> None:
+    others = [message("Other programs use {count} cores.", count=2), None]
+    wired = {"advisor": lambda *_: advice(22), "estimator": lambda *_: 12.0, "busy": lambda: others[0]}
+    dialog = opened(qtbot, make(**wired), folder)
+    dialog.show_step("network")
+    busy, estimate = dialog.findChild(QLabel, "busy"), dialog.findChild(QLabel, "estimated_time")
+    assert busy is not None
+    assert estimate is not None
+    qtbot.waitUntil(busy.isVisible, timeout=5_000)
+    assert busy.text() == "Other programs use 2 cores."
+    assert "12" in estimate.text()
+    others.pop(0)
+    dialog.network.takt.setValue(2.0)  # it is asked again with every recommendation
+    qtbot.waitUntil(lambda: not busy.isVisible(), timeout=5_000)
+    assert "12" in estimate.text()
 
 
 def test_an_answer_that_comes_too_late_changes_nothing(qtbot: QtBot, make: Make, folder: Path) -> None:

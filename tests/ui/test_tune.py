@@ -1,6 +1,7 @@
 """Auto-tune in the window: what is shown before, while and after it measures, and that it leaves a running line alone."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from inspector.core.message import message
 from inspector.core.sentence import sentence
 from inspector.inspection.run_request import RunRequest
 from inspector.recipes.automatic import recipe_for
+from inspector.training.state import RunState
 from inspector.tuning.plan import Judged, Machine, Plan, Tuning, Use
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.variants.tune_panel import TunePanel
@@ -21,6 +23,7 @@ from inspector.workers.messages import Progress
 from inspector.workers.outcome import End, Outcome
 from tests.ui.job_double import JobDouble, give_doubles
 from tests.ui.pressing import press
+from tests.ui.results_making import finished_run
 
 
 def _plan(precision: Any, p99: float, accuracy: float) -> Plan:
@@ -115,6 +118,22 @@ def test_a_running_line_is_not_disturbed_and_starting_it_ends_the_measuring(
     page.stop()
     qtbot.waitUntil(panel.start_button.isEnabled)
     assert panel.state.text() == "Cancelled; nothing was changed."
+
+
+def test_nothing_is_measured_beside_a_training(window: MainWindow, qtbot: QtBot, jobs: list[JobDouble], tmp_path: Path) -> None:
+    panel = _open(window, qtbot)
+    press(panel, qtbot, "Measure")
+    run = replace(finished_run(tmp_path, "a"), state=RunState.RUNNING)
+    window.train.list.runs.set_runs((run,))
+    window.train.bridge.news.emit()
+    qtbot.waitUntil(lambda: jobs[0].cancelled >= 1)
+    jobs[0].ended(Outcome(End.CANCELLED))
+    qtbot.waitUntil(lambda: not panel.busy)
+    assert not panel.start_button.isEnabled()
+    assert panel.state.text().startswith("A training runs")
+    window.train.list.runs.set_runs((replace(run, state=RunState.PAUSED),))
+    window.train.bridge.news.emit()
+    qtbot.waitUntil(panel.start_button.isEnabled)
 
 
 def test_what_went_wrong_is_said(window: MainWindow, qtbot: QtBot, jobs: list[JobDouble]) -> None:

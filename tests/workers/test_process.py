@@ -460,3 +460,22 @@ def test_threads_of_a_worker_wait_without_spinning_unless_a_person_says_otherwis
         """
     )
     assert dict(end(worker).result) == {"policy": policy, "block": "0"}
+
+
+@POSIX
+def test_a_frozen_worker_is_ended_and_one_that_works_without_a_word_is_not(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SILENT_S", 2.0)
+    beats = "channel_module.BEAT_S = 0.1"
+    silent = child.work("time.sleep(4)\nreturn None", setup=beats)
+    frozen = child.work('report.log("here")\ntime.sleep(60)', setup=beats)
+    child.wait_for_log()
+    os.kill(frozen.pid, signal.SIGSTOP)
+    outcome = end(frozen)
+    assert (outcome.end, outcome.cause) == (End.CRASHED, Cause.FROZEN)
+    assert outcome.problem is not None
+    assert "showed no sign of life for" in outcome.problem.text
+    assert not psutil.pid_exists(frozen.pid)
+    assert end(silent).end is End.SUCCEEDED
+    assert not child.of("alive")

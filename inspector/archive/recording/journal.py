@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -25,6 +25,7 @@ from inspector.core.errors import StorageError
 from inspector.core.message import Message
 from inspector.core.storage.durable import sync_names
 from inspector.core.storage.locks import LockedError, alone
+from inspector.core.storage.paths import user_data
 from inspector.core.text import json_line
 from inspector.results.record_file import Reserve, refused
 
@@ -141,15 +142,25 @@ class Journal:
 
     def submit(self, content: Mapping[str, Any], *, settles: int | None = None) -> int:
         """Queue a record and return its sequence number. `settles`: number of the part that it answers."""
-        payload = json_line(content)
+        return self.submit_all([(content, settles)])[0]
+
+    def submit_all(self, contents: Sequence[tuple[Mapping[str, Any], int | None]]) -> list[int]:
+        """Queue records that are to be made durable together, each with the number of the part that it answers or None.
+
+        Returns their sequence numbers.
+        """
+        payloads = [json_line(content) for content, _ in contents]
         with self._changed:
-            sequence, self._next = self._next, self._next + 1
-            if content.get("kind") == "run":
-                self._run = {**content, "sequence": sequence}
-            elif content.get("kind") == "run_ended":
-                self._run = {}
-            self._put(_Pending(sequence, payload, settles))
-        return sequence
+            first = self._next
+            self._next += len(contents)
+            for sequence, ((content, settles), payload) in enumerate(zip(contents, payloads, strict=True), first):
+                if content.get("kind") == "run":
+                    self._run = {**content, "sequence": sequence}
+                elif content.get("kind") == "run_ended":
+                    self._run = {}
+                self._put(_Pending(sequence, payload, settles))
+            self._changed.notify_all()
+        return list(range(first, first + len(contents)))
 
     def opened(self, part: int, content: Mapping[str, Any]) -> None:
         """Note that a part is under way. `part`: its number in this run."""
@@ -157,12 +168,14 @@ class Journal:
         with self._changed:
             self._open[part] = payload
             self._put(_Pending(NOTICE, payload))
+            self._changed.notify_all()
 
     def forgotten(self, part: int) -> None:
         """Note that a part will get no answer, because newer ones took its place."""
         with self._changed:
             if self._open.pop(part, None) is not None:
                 self._put(_Pending(NOTICE, json_line({"forgotten": part})))
+                self._changed.notify_all()
 
     def wait(self, sequence: int, until: float) -> bool:
         """Wait until a record is on disk, at most until `until` (monotonic seconds); return whether it is.
@@ -209,7 +222,6 @@ class Journal:
             return
         self._queue.append(item)
         self._waiting += len(item.payload)
-        self._changed.notify_all()
 
     def _write_all(self) -> None:
         while True:
@@ -340,6 +352,11 @@ def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
         except LockedError:
             continue
         yield journal
+
+
+def archive_folder() -> Path:
+    """Return the folder of this user's archive; it may not exist yet."""
+    return user_data() / "archive"
 
 
 def journal_folders(archive: Path) -> list[Path]:

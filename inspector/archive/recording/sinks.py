@@ -4,19 +4,16 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from inspector.archive.contents import (
     RunContext,
     document_content,
     files_content,
-    interrupted_content,
-    interrupted_run_content,
     opened_content,
-    recorded_in,
     result_content,
     run_content,
     run_end_content,
@@ -25,11 +22,10 @@ from inspector.archive.contents import (
 from inspector.archive.images import write_image
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeding import FeederThread
-from inspector.archive.recording.journal import Journal, open_journal, problem_of
-from inspector.cameras.ledger import RecordKey
+from inspector.archive.recording.interrupted import finish_interrupted
+from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
 from inspector.core.errors import StorageError
 from inspector.core.message import message
-from inspector.core.storage.paths import user_data
 from inspector.core.types import Inspection, JudgedBy, Verdict
 from inspector.inspection.status import StationStatus
 from inspector.recipes.recipe import ArchiveModel, Recipe
@@ -96,6 +92,7 @@ class JournalSink(Sink):
         self._durable = durable
         self._users = 0  # sinks that still write to the journal
         self._context = context or RunContext()
+        self._lot = self._context.lot  # of the newest part
         self._policy = KeepPolicy()
         self.settings = ArchiveModel()
         self._recipes: dict[str, ArchiveModel] = {}  # settings by the recipe's hash
@@ -119,12 +116,9 @@ class JournalSink(Sink):
         self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
         self.feeder = FeederThread(self.archive, self._url)
 
-    def recorded(self, place: Path, keys: Collection[RecordKey]) -> set[RecordKey]:
-        return recorded_in(place, keys) if place.is_dir() else set()
-
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:
-            self.journal.opened(sequence, opened_content(part))
+            self.journal.opened(sequence, opened_content(part, lot=self._lot))
 
     def part_forgotten(self, sequence: int) -> None:
         if self.journal is not None:
@@ -132,8 +126,7 @@ class JournalSink(Sink):
 
     def expect(self, inspections: Sequence[Inspection]) -> None:
         """Queue inspections, so that one commit makes them durable together."""
-        for inspection in inspections:
-            self._submit(inspection)
+        self._submit(inspections)
 
     def take(self, inspection: Inspection) -> None:
         """Wait until the inspection is on disk. Raises NotRecorded when it must not wait any longer."""
@@ -141,7 +134,7 @@ class JournalSink(Sink):
         if journal is None:
             raise StorageError("The journal is not open.")
         known = self.record_of(inspection)
-        sequence = self._submit(inspection) if known is None else known[0]
+        sequence = self._submit([inspection])[0] if known is None else known[0]
         now = time.monotonic()
         if not journal.wait(sequence, _until(inspection, journal, now)):
             raise self._unrecorded(inspection, sequence, journal)
@@ -175,22 +168,28 @@ class JournalSink(Sink):
         with self._lock:
             return self._known.get(_key(inspection))
 
-    def _submit(self, inspection: Inspection) -> int:
+    def _submit(self, inspections: Sequence[Inspection]) -> list[int]:
         journal = self.journal
         if journal is None:
             raise StorageError("The journal is not open.")
-        for digest, text in inspection.judged_by.documents.items():
-            if digest not in self._documents:
-                self._documents.add(digest)
-                journal.submit(document_content(digest, text))
-        self._follow(inspection.judged_by)
-        keeps = self._policy.keeps(inspection, self.settings)
-        sequence = journal.submit(result_content(inspection, keeps=keeps), settles=inspection.sequence)
+        records: list[tuple[dict[str, Any], int | None]] = []
+        keeps = []
+        for inspection in inspections:
+            for digest, text in inspection.judged_by.documents.items():
+                if digest not in self._documents:
+                    self._documents.add(digest)
+                    journal.submit(document_content(digest, text))
+            self._follow(inspection.judged_by)
+            self._lot = self._lot if inspection.lot is None else inspection.lot
+            keeps.append(self._policy.keeps(inspection, self.settings))
+            records.append((result_content(inspection, keeps=keeps[-1]), inspection.sequence))
+        sequences = journal.submit_all(records)
         with self._lock:
-            self._known[_key(inspection)] = sequence, keeps
+            for inspection, sequence, why in zip(inspections, sequences, keeps, strict=True):
+                self._known[_key(inspection)] = sequence, why
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return sequence
+        return sequences
 
     def _follow(self, judged_by: JudgedBy) -> None:
         """Take over what the recipe in force says of the archive: it may change while the line runs."""
@@ -273,21 +272,6 @@ class ArchiveSink(Sink):
         journal.submit(files_content(known[0], [file.content() for file in files]))
 
 
-def finish_interrupted(journal: Journal) -> int:
-    """Record the parts that were under way when the process before ended without a word; return how many.
-
-    Each is NOT_INSPECTED (interrupted).
-    """
-    left = journal.interrupted
-    journal.interrupted = None
-    if left is None:
-        return 0
-    for notice in left.parts:
-        journal.submit(interrupted_content(left.run, notice))
-    journal.submit(interrupted_run_content(len(left.parts)))
-    return len(left.parts)
-
-
 def _until(inspection: Inspection, journal: Journal, now: float) -> float:
     """Return how long to wait for the disk, in monotonic seconds."""
     stuck = journal.stuck(now)
@@ -305,11 +289,6 @@ def _close_quietly(journal: Journal) -> None:
         journal.close(patience=1.0)
     except StorageError:
         return
-
-
-def archive_folder() -> Path:
-    """Return the folder of this user's archive; it may not exist yet."""
-    return user_data() / "archive"
 
 
 def archive_sinks(context: RunContext | None = None, *, folder: Path | None = None, url: str = "") -> list[Sink]:

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from inspector.archive.store.models import SCHEMA, Base, SchemaVersion
+from inspector.archive.store.migrations import KNOWN, NEWEST, migrate, revision_of
+from inspector.archive.store.models import Base, SchemaVersion
 from inspector.core.errors import ConfigError, StorageError
 
 FILE = "archive.sqlite"
+_LOCK: Final = 7_203_117  # of a server, while the tables are made
 _WAIT_MS: Final = 5000  # how long one process waits for another's transaction
 
 
@@ -46,6 +48,10 @@ class Database:
                 yield connection
 
     def close(self) -> None:
+        if self.is_sqlite:  # learns how its indices are filled, as far as much has changed since; a server does so by itself
+            with contextlib.suppress(SQLAlchemyError), self.engine.connect() as connection:
+                for pragma in ("busy_timeout=100", "analysis_limit=1000", "optimize"):
+                    connection.exec_driver_sql(f"PRAGMA {pragma}")
         self.engine.dispose()
 
 
@@ -97,19 +103,36 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
 
 
 def _prepare(connection: Connection, name: str) -> None:
-    if inspect(connection).has_table(SchemaVersion.__tablename__):
-        found = connection.execute(select(SchemaVersion.version_num)).scalar_one_or_none()
-        if found != SCHEMA:
-            raise StorageError(
-                "The archive {name} has the schema {found}, this program knows {known}.",
-                remedy="Use the version of this program that wrote it, or a newer one.",
-                name=name,
-                found=found,
-                known=SCHEMA,
-            )
+    """Make the tables, or lead them to the newest revision."""
+    if connection.dialect.name == "postgresql":  # one station after the other
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    if not inspect(connection).has_table(SchemaVersion.__tablename__):
+        Base.metadata.create_all(connection)
+        connection.execute(insert(SchemaVersion).values(version_num=NEWEST))
         return
-    Base.metadata.create_all(connection)
-    connection.execute(SchemaVersion.__table__.insert().values(version_num=SCHEMA))  # type: ignore[attr-defined]
+    found = revision_of(connection)
+    if found not in KNOWN:
+        raise StorageError(
+            "The archive {name} has the schema {found}, this program knows {known}.",
+            remedy="Use the version of this program that wrote it, or a newer one.",
+            name=name,
+            found=found,
+            known=NEWEST,
+        )
+    if found != NEWEST:
+        migrate(connection, found)
+
+
+def take_back(database: Database, revision: str) -> None:
+    """Lead the tables back to an earlier revision, for an earlier version of this program. Raises ConfigError.
+
+    Whoever opens the database with this version leads them to the newest again.
+    """
+    if revision not in KNOWN:
+        known = ", ".join(KNOWN)
+        raise ConfigError("There is no schema {name}.", remedy="Use one of: {known}.", name=revision, known=known)
+    with database.write() as connection:
+        migrate(connection, NEWEST, revision)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from inspector.archive.recording.journal import journal_folders
 from inspector.archive.recording.segment import JournalRecord
@@ -30,6 +28,7 @@ from inspector.archive.store.models import (
     sequence_of,
 )
 from inspector.archive.store.rows import RowBatch
+from inspector.archive.store.tally import count_corrected, count_inserted, insert_or_ignore
 from inspector.core.errors import StorageError
 
 BATCH: Final = 500  # records of one transaction
@@ -110,17 +109,16 @@ def store_batch(connection: Connection, batch: RowBatch) -> None:
     for name in ("record", "run", "result", "judgement", "correction", "event"):
         if batch.inserts[name]:
             connection.execute(tables[name].insert(), batch.inserts[name])
-    for row in batch.inserts["image"]:
-        _insert_or_ignore(connection, ImageRow, row)
-    for row in batch.inserts["document"]:
-        _insert_or_ignore(connection, DocumentRow, row)
-    for bundles in {row["internal_configuration_id"] for row in batch.inserts["result"]}:
-        _insert_or_ignore(connection, ConfigurationRow, {"id": bundles})
+    count_inserted(connection, batch.inserts["result"])
+    insert_or_ignore(connection, ImageRow, batch.inserts["image"])
+    insert_or_ignore(connection, DocumentRow, batch.inserts["document"])
+    configurations = sorted({row["internal_configuration_id"] for row in batch.inserts["result"]})
+    insert_or_ignore(connection, ConfigurationRow, [{"id": one} for one in configurations])
     changes = batch.updates
     for row in changes["station"]:
         connection.execute(update(JournalRow).where(JournalRow.id == row["key"]).values(station=row["station"]))
     for row in changes["run"]:
-        values = {"ended": row["ended"], "interrupted": row["interrupted"]}
+        values = {name: row[name] for name in ("ended", "interrupted", "cause")}
         connection.execute(update(RunRow).where(RunRow.id == row["key"]).values(values))
     for row in changes["told"]:
         connection.execute(update(ResultRow).where(ResultRow.id == row["key"]).values(told=row["told"]))
@@ -129,8 +127,7 @@ def store_batch(connection: Connection, batch: RowBatch) -> None:
     for row in changes["deleted"]:
         connection.execute(update(ImageRow).where(ImageRow.result_id == row["key"]).values(deleted=row["deleted"]))
         connection.execute(update(ResultRow).where(ResultRow.id == row["key"]).values(images=0))
-    for row in changes["hold"]:
-        _insert_or_ignore(connection, HoldRow, row)
+    insert_or_ignore(connection, HoldRow, changes["hold"])
     for row in changes["released"]:
         connection.execute(delete(HoldRow).where(HoldRow.lot == row["lot"]))
     for row in changes["undone"]:
@@ -152,7 +149,11 @@ def _follow_corrections(connection: Connection, result: int) -> None:
         .limit(1)
     )
     verdict = connection.execute(newest).scalar_one_or_none()
-    connection.execute(update(ResultRow).where(ResultRow.id == result).values(human_verdict=verdict))
+    columns = ResultRow.category_id, ResultRow.creation_time, ResultRow.verdict, ResultRow.human_verdict
+    row = connection.execute(select(*columns).where(ResultRow.id == result).with_for_update()).one_or_none()
+    if row is not None and row.human_verdict != verdict:
+        connection.execute(update(ResultRow).where(ResultRow.id == result).values(human_verdict=verdict))
+        count_corrected(connection, row, verdict)
 
 
 def journal_row(connection: Connection, name: str, public_key: str = "") -> dict[str, Any]:
@@ -182,11 +183,6 @@ def _run_of(connection: Connection, journal: int, records: Sequence[JournalRecor
     query = select(*RunRow.__table__.columns).where(RunRow.id < first, RunRow.id > start, RunRow.ended.is_(None))
     row = connection.execute(query.order_by(RunRow.id.desc()).limit(1)).one_or_none()
     return None if row is None else dict(row._mapping)
-
-
-def _insert_or_ignore(connection: Connection, table: type[Base], row: dict[str, Any]) -> None:
-    make = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-    connection.execute(make(table).values(row).on_conflict_do_nothing())
 
 
 def import_records(database: Database, other: Database) -> int:

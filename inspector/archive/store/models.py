@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA: Final = "0001"
 _KEY: Final = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER is the number of the row itself
 _JOURNAL: Final = re.compile("[0-9A-Za-z]{1,64}")
 _SEQUENCE: Final = re.compile("[0-9]{1,12}")
@@ -89,7 +88,10 @@ class RecordRow(Base):
 
 
 class RunRow(Base):
-    """A run of a station, from start to stop. `ended` None: it runs, or was interrupted and not yet finished."""
+    """A run of a station, from start to stop. `ended` None: it runs, or was interrupted and not yet finished.
+
+    `cause`: why it ended, "" if a person or the end of its source ended it.
+    """
 
     __tablename__ = "run"
     id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
@@ -102,13 +104,15 @@ class RunRow(Base):
     operator: Mapped[str] = mapped_column(Text, default="")
     lot: Mapped[str] = mapped_column(Text, default="")
     job_id: Mapped[str] = mapped_column(Text, default="")
+    cause: Mapped[str] = mapped_column(Text, server_default="")
 
 
 class ResultRow(Base):
     """An inspection. Times are microseconds since 1970 in UTC; `utc_offset` is the station's, in minutes.
 
     `verdict`: of the machine. `told`: what the line was told where that was another. `human_verdict`: of the last correction.
-    `margin`: distance of the nearest value from its limit, as a share of the larger of both.
+    `margin`: distance of the nearest value from its limit, as a share of the larger of both; `score`: that value.
+    `category_id`: what the inspection is counted under.
     """
 
     __tablename__ = "result"
@@ -121,6 +125,8 @@ class ResultRow(Base):
     utc_offset: Mapped[int] = mapped_column(SmallInteger)
     monotonic: Mapped[float | None] = mapped_column(Float(53))
     part_id: Mapped[str] = mapped_column(Text)
+    serial_number: Mapped[str] = mapped_column(Text, server_default="")  # this and the material: of the code on the part
+    material: Mapped[str] = mapped_column(Text, server_default="")
     product_id: Mapped[str] = mapped_column(Text)  # name of the recipe
     recipe_version: Mapped[int] = mapped_column(Integer)
     internal_recipe_id: Mapped[str] = mapped_column(String(64))  # its SHA-256
@@ -136,11 +142,74 @@ class ResultRow(Base):
     told: Mapped[str | None] = mapped_column(String(16))
     human_verdict: Mapped[str | None] = mapped_column(String(16))
     rule: Mapped[str] = mapped_column(Text)  # quantity and class of the rule that decided, "" for none
+    class_name: Mapped[str] = mapped_column(Text, server_default="")  # the class alone
     reason: Mapped[str] = mapped_column(Text)
     margin: Mapped[float | None] = mapped_column(Float(53))
+    score: Mapped[float | None] = mapped_column(Float(53))
     brightness: Mapped[float | None] = mapped_column(Float(53))
     latency_ms: Mapped[float | None] = mapped_column(Float(53))
     images: Mapped[int] = mapped_column(SmallInteger, default=0)
+    category_id: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class CategoryRow(Base):
+    """What inspections have in common that are counted together. `id`: hash of the other columns (`category_of`)."""
+
+    __tablename__ = "category"
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
+    product_id: Mapped[str] = mapped_column(Text)
+    internal_configuration_id: Mapped[str] = mapped_column(Text)
+    station: Mapped[str] = mapped_column(Text)
+    shift: Mapped[str] = mapped_column(Text)
+    operator: Mapped[str] = mapped_column(Text)
+    lot: Mapped[str] = mapped_column(Text)
+    rule: Mapped[str] = mapped_column(Text)
+    class_name: Mapped[str] = mapped_column(Text)
+    is_simulated: Mapped[bool] = mapped_column(Boolean)
+
+
+class TallyRow(Base):
+    """How many inspections there are of a category in an hour, so that nobody counts a million rows.
+
+    Kept in the transaction that changes `result`. `hour`: since 1970 in UTC. `human_verdict` "": nobody said anything.
+    """
+
+    __tablename__ = "tally"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    category_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    verdict: Mapped[str] = mapped_column(String(16), primary_key=True)
+    human_verdict: Mapped[str] = mapped_column(String(16), primary_key=True)
+    hour: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # last: hours are added up in order
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class RejudgementRow(Base):
+    """A selection that is judged again with another recipe. `recipe`: hash of its text in `document`, as `bundles` there.
+
+    `last`: newest inspection of the selection when it began, so that it stays the same when it goes on.
+    """
+
+    __tablename__ = "rejudgement"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # hash of what was asked for
+    creation_time: Mapped[int] = mapped_column(BigInteger)
+    who: Mapped[str] = mapped_column(Text)
+    selection: Mapped[str] = mapped_column(Text)  # JSON
+    recipe: Mapped[str] = mapped_column(String(64))
+    bundles: Mapped[str] = mapped_column(Text)
+    last: Mapped[int] = mapped_column(BigInteger)
+    ended: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RejudgedRow(Base):
+    """What a rejudgement said of one inspection. `verdict` "": its images could not be judged, for `reason`."""
+
+    __tablename__ = "rejudged"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    rejudgement_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    result_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    verdict: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+    margin: Mapped[float | None] = mapped_column(Float(53))
 
 
 class JudgementRow(Base):
@@ -244,16 +313,20 @@ class HoldRow(Base):
     creation_time: Mapped[int] = mapped_column(BigInteger)
 
 
-# One for each filter, with the time behind it, because pages are in the order of time, and the verdict, because counts beside a
-# filter then read the index alone.
-for _name in ("product_id", "internal_configuration_id", "lot", "shift", "operator", "rule", "human_verdict"):
-    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time, ResultRow.verdict)
-Index("ix_result_verdict", ResultRow.verdict, ResultRow.creation_time)
-Index("ix_result_time", ResultRow.creation_time, ResultRow.verdict)
-Index("ix_result_part", ResultRow.part_id, ResultRow.verdict)
-Index("ix_result_margin", ResultRow.margin, ResultRow.verdict)
-Index("ix_result_brightness", ResultRow.brightness, ResultRow.verdict)
-Index("ix_judgement_rule", JudgementRow.quantity, JudgementRow.rule)
+# Pages are in the order of time: one index for each filter, with the time behind it.
+for _name in ("product_id", "internal_configuration_id", "lot", "shift", "operator", "rule", "class_name", "verdict"):
+    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time)
+for _name in ("part_id", "serial_number"):
+    Index(f"ix_result_{_name}", getattr(ResultRow, _name))
+# Ranges are counted, and their newest are found, in their index alone.
+_COUNTED = ResultRow.category_id, ResultRow.verdict, ResultRow.human_verdict
+Index("ix_result_creation_time", ResultRow.creation_time, *_COUNTED)
+for _name in ("margin", "score", "brightness"):
+    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time, *_COUNTED)
+_CORRECTED = ResultRow.human_verdict.is_not(None)
+Index("ix_result_corrected", ResultRow.creation_time, sqlite_where=_CORRECTED, postgresql_where=_CORRECTED)
+_FIRED = JudgementRow.verdict.in_(("NG", "REVIEW"))
+Index("ix_judgement_fired", JudgementRow.quantity, JudgementRow.result_id, sqlite_where=_FIRED, postgresql_where=_FIRED)
 Index("ix_image_age", ImageRow.deleted, ImageRow.keeps, ImageRow.creation_time)
 Index("ix_correction_result", CorrectionRow.result_id)
 

@@ -1,24 +1,24 @@
 """Finding inspections: filters, pages in the order of time or of margin, and the counts beside each filter."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, literal, select, tuple_
 
 from inspector.archive.filters import Filters
 from inspector.archive.recording.segment import JournalRecord, genesis
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
-    ConfigurationRow,
     CorrectionRow,
     DocumentRow,
     EventRow,
     GapRow,
     ImageRow,
     JournalRow,
-    JudgementRow,
     RecordRow,
     ResultRow,
     RunRow,
@@ -28,10 +28,23 @@ from inspector.archive.store.models import (
     result_id,
     sequence_of,
 )
+from inspector.archive.store.selection import conditions, configurations, has_range, is_narrow, matching
+from inspector.archive.store.tally import count_by
 from inspector.core.errors import ConfigError
 
 PAGE: Final = 100
-FACETS: Final = ("verdict", "product_id", "rule", "lot", "shift", "operator", "human_verdict")
+FACETS: Final = (
+    "verdict",
+    "product_id",
+    "rule",
+    "class_name",
+    "lot",
+    "shift",
+    "operator",
+    "station",
+    "internal_configuration_id",
+    "human_verdict",
+)
 Order = Literal["newest", "oldest", "margin"]
 
 
@@ -45,10 +58,28 @@ class Page:
 
 def page(database: Database, filters: Filters, *, order: Order = "newest", limit: int = PAGE, after: object = None) -> Page:
     """Return the next inspections. `after`: of the page before. Cost does not grow with the number of pages."""
+    name, down = ("margin" if order == "margin" else "creation_time"), order == "newest"
+    with database.read() as connection:
+        # Each in an index of its own, in the order of time; together they would have to be sorted.
+        known = configurations(connection, filters.bundle) if filters.bundle else [None]
+        found = [_next(connection, filters, one, order=order, limit=limit, after=after) for one in known]
+    rows = found[0] if len(found) == 1 else sorted(chain(*found), key=itemgetter(name, "id"), reverse=down)[:limit]
+    last = rows[-1] if len(rows) == limit else None
+    return Page(rows, None if last is None else (last[name], last["id"]))
+
+
+def _next(
+    connection: Connection, filters: Filters, bundles: str | None, *, order: Order, limit: int, after: object
+) -> list[dict[str, Any]]:
     key: ColumnElement[Any] = ResultRow.creation_time if order != "margin" else ResultRow.margin  # type: ignore[assignment]
-    if filters.corrected and order != "margin":
-        key = key + 0  # as an expression: corrections are few, and the index of times would be read to its end for them
-    query = select(*ResultRow.__table__.columns).where(*_conditions(filters))
+    chosen = filters if bundles is None else replace(filters, bundle="")
+    ranged = order != "margin" and has_range(filters)
+    narrow = ranged and is_narrow(connection, filters)
+    if narrow:
+        key = key + 0  # as an expression: the index of times would be read to its end for them
+    query = select(ResultRow.id).where(*conditions(chosen, search=narrow or not ranged))
+    if bundles is not None:
+        query = query.where(ResultRow.internal_configuration_id == bundles)
     if order == "margin":
         query = query.where(ResultRow.margin.is_not(None))
     down = order == "newest"
@@ -56,11 +87,10 @@ def page(database: Database, filters: Filters, *, order: Order = "newest", limit
         here, there = tuple_(key, ResultRow.id), tuple_(*(literal(value) for value in after))
         query = query.where(here < there if down else here > there)
     query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(limit)
-    with database.read() as connection:
-        rows = [dict(row._mapping) for row in connection.execute(query)]
-    last = rows[-1] if len(rows) == limit else None
-    name = "margin" if order == "margin" else "creation_time"
-    return Page(rows, None if last is None else (last[name], last["id"]))
+    keys = list(connection.execute(query).scalars())
+    rows = connection.execute(select(*ResultRow.__table__.columns).where(ResultRow.id.in_(keys)))
+    found = {row.id: dict(zip(row._fields, row, strict=True)) for row in rows}
+    return [found[key] for key in keys]
 
 
 def every(database: Database, filters: Filters, *, order: Order = "oldest") -> Iterator[Mapping[str, Any]]:
@@ -76,21 +106,21 @@ def every(database: Database, filters: Filters, *, order: Order = "oldest") -> I
 def count(database: Database, filters: Filters) -> int:
     """Return how many inspections are meant."""
     with database.read() as connection:
-        return int(connection.execute(select(func.count()).select_from(ResultRow).where(*_conditions(filters))).scalar_one())
+        return count_by(connection, filters, ())[0]
+
+
+def facets(database: Database, filters: Filters, names: Sequence[str] = FACETS) -> dict[str, dict[str, int]]:
+    """Return how many inspections there are of each value of columns of FACETS, the most frequent first. Raises ConfigError."""
+    for name in names:
+        if name not in FACETS:
+            raise ConfigError("There is no filter {name}.", remedy="Use one of: {known}.", name=name, known=", ".join(FACETS))
+    with database.read() as connection:
+        return count_by(connection, filters, names)[1]
 
 
 def facet(database: Database, filters: Filters, name: str, *, most: int = 50) -> dict[str, int]:
-    """Return how many inspections there are of each value of a column of FACETS, the most frequent first."""
-    if name not in FACETS:
-        raise ConfigError("There is no filter {name}.", remedy="Use one of: {known}.", name=name, known=", ".join(FACETS))
-    column: ColumnElement[Any] = getattr(ResultRow, name)
-    number, conditions = func.count(), _conditions(filters)
-    if conditions:
-        # As an expression: SQLite would else read a whole index in the order of this column rather than search in the filter's.
-        column = func.coalesce(column, "").concat("")
-    query = select(column, number).where(*conditions).group_by(column).order_by(number.desc()).limit(most)
-    with database.read() as connection:
-        return {str(value or ""): total for value, total in connection.execute(query)}
+    """Return how many inspections there are of each value of a column of FACETS, the `most` most frequent first."""
+    return dict(islice(facets(database, filters, (name,))[name].items(), most))
 
 
 def result_of(database: Database, key: int) -> Mapping[str, Any]:
@@ -195,6 +225,14 @@ def events(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
+def reasons_of(database: Database, filters: Filters, *, most: int = 20) -> dict[str, int]:
+    """Return why inspections were decided as they were, the most frequent reason first."""
+    number = func.count()
+    query = matching(select(ResultRow.reason, number), filters).group_by(ResultRow.reason).order_by(number.desc()).limit(most)
+    with database.read() as connection:
+        return dict(connection.execute(query).all())
+
+
 def runs(database: Database, filters: Filters, *, limit: int = 1000) -> list[Mapping[str, Any]]:
     """Return the runs that the inspections belong to, newest first."""
     known = matching(select(ResultRow.run_id), filters)
@@ -204,60 +242,9 @@ def runs(database: Database, filters: Filters, *, limit: int = 1000) -> list[Map
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def matching(query: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple[Any, ...]]:
-    """Restrict a query on `result`."""
-    return query.where(*_conditions(filters))
-
-
 def shown_time(microseconds: int, offset: int = 0) -> str:
     """Return a time of the tables as ISO text, with the station's offset from UTC in minutes."""
     utc = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
     shifted = utc + timedelta(minutes=offset)
     sign, minutes = ("-" if offset < 0 else "+"), abs(offset)
     return f"{shifted:%Y-%m-%dT%H:%M:%S.%f}{sign}{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    row = ResultRow
-    conditions: list[ColumnElement[bool]] = []
-    for column, wanted in (
-        (row.verdict, filters.verdict),
-        (row.human_verdict, filters.human_verdict),
-        (row.part_id, filters.part),
-        (row.lot, filters.lot),
-        (row.product_id, filters.recipe),
-        (row.rule, filters.rule),
-        (row.shift, filters.shift),
-        (row.operator, filters.operator),
-        (row.station, filters.station),
-    ):
-        if wanted:
-            conditions.append(column == wanted)
-    if filters.since is not None:
-        conditions.append(row.creation_time >= _microseconds(filters.since))
-    if filters.until is not None:
-        conditions.append(row.creation_time < _microseconds(filters.until))
-    if filters.bundle:
-        known = select(ConfigurationRow.id).where(ConfigurationRow.id.contains(filters.bundle, autoescape=True))
-        conditions.append(row.internal_configuration_id.in_(known))
-    if filters.margin_below is not None:
-        conditions.append(row.margin < filters.margin_below)
-    if filters.brightness_below is not None:
-        conditions.append(row.brightness < filters.brightness_below)
-    if filters.brightness_above is not None:
-        conditions.append(row.brightness > filters.brightness_above)
-    if filters.corrected is not None:
-        # "> ''" means the same as "is not NULL", and is searched in the index.
-        conditions.append(row.human_verdict > "" if filters.corrected else row.human_verdict.is_(None))
-    if filters.simulated is not None:
-        conditions.append(row.is_simulated.is_(filters.simulated))
-    if filters.quantity:
-        judged = select(JudgementRow.result_id).where(
-            JudgementRow.quantity == filters.quantity, or_(JudgementRow.verdict == "NG", JudgementRow.verdict == "REVIEW")
-        )
-        conditions.append(row.id.in_(judged))
-    return conditions
-
-
-def _microseconds(when: datetime) -> int:
-    return round(when.astimezone(UTC).timestamp() * 1e6)

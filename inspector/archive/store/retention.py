@@ -27,10 +27,12 @@ from inspector.archive.store.models import (
     JournalRow,
     JudgementRow,
     RecordRow,
+    RejudgedRow,
     ResultRow,
     key_of,
 )
 from inspector.archive.store.query import journal_names, names_of
+from inspector.archive.store.tally import count_deleted
 from inspector.core.config import FiniteModel, describe_validation, write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.untrusted import parse_json, read_bounded
@@ -233,7 +235,10 @@ def _prune(connection: Connection, journal: int, fed: int, before: int) -> int:
     gone = connection.execute(delete(RecordRow).where(RecordRow.id > first, RecordRow.id <= last.id)).rowcount
     for column in (JudgementRow.result_id, ImageRow.result_id):
         connection.execute(delete(column.class_).where(column > first, column <= last.id))
-    connection.execute(delete(ResultRow).where(ResultRow.id > first, ResultRow.id <= last.id))
+    results = ResultRow.id.between(first + 1, last.id)
+    count_deleted(connection, results)
+    connection.execute(delete(RejudgedRow).where(RejudgedRow.result_id.between(first + 1, last.id)))
+    connection.execute(delete(ResultRow).where(results))
     values = {"pruned": last.id - first, "pruned_digest": last.digest}
     connection.execute(update(JournalRow).where(JournalRow.id == journal).values(values))
     return int(gone)

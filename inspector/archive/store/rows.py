@@ -10,6 +10,7 @@ from typing import Any
 from inspector.archive.images import IMAGES
 from inspector.archive.recording.segment import JournalRecord
 from inspector.archive.store.models import Row, key_of, parse_result_id
+from inspector.archive.store.tally import category_of
 from inspector.core.message import Message
 from inspector.core.sentence import marked
 
@@ -69,13 +70,14 @@ class RowBatch:
         del key
         if self.run is not None:
             ended = microseconds(content["creation_time"])[0]
-            values = {"key": self.run["id"], "ended": ended, "interrupted": bool(content.get("interrupted"))}
-            self.updates["run"].append(values)
+            how = {"interrupted": bool(content.get("interrupted")), "cause": text_of(content.get("cause"))}
+            self.updates["run"].append({"key": self.run["id"], "ended": ended, **how})
             self.run = None
 
     def _result(self, key: int, content: Mapping[str, Any]) -> None:
         judgements = [_judgement_row(key, number, judgement) for number, judgement in enumerate(content["judgements"])]
-        self.inserts["result"].append(result_row(key, content, self.run or {}))
+        row = result_row(key, content, self.run or {})
+        self.inserts["result"].append({**row, "category_id": category_of(row)})
         self.inserts["judgement"] += judgements
 
     def _told(self, key: int, content: Mapping[str, Any]) -> None:
@@ -180,6 +182,8 @@ def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> 
     when, offset = microseconds(content["creation_time"])
     judgements, frames = content["judgements"], content["frames"]
     decided = next((item for item in judgements if item["verdict"] == content["verdict"] != "OK"), None)
+    nearest = _nearest(judgements)
+    identified = content.get("identification", {})
     brightness = next((frame["brightness"] for frame in frames if frame.get("brightness") is not None), None)
     return {
         "id": key,
@@ -191,26 +195,31 @@ def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> 
         "utc_offset": offset,
         "monotonic": content.get("monotonic"),
         "part_id": text_of(content["part_id"]),
+        **{name: text_of(identified.get(name)) for name in ("serial_number", "material")},
         "product_id": text_of(recipe["id"]),
         "recipe_version": recipe["version"],
         "internal_recipe_id": recipe["hash"],
         "internal_configuration_id": " ".join(sorted(content.get("internal_configuration_id", {}).values())),
-        **{name: run.get(name, "") for name in ("job_id", "station", "line", "shift", "operator", "lot")},
+        **{name: run.get(name, "") for name in ("station", "line", "shift", "operator")},
+        "job_id": text_of(identified.get("job_id")) or run.get("job_id", ""),
+        "lot": text_of(identified.get("lot")) or text_of(content.get("lot", run.get("lot", ""))),
         "result_evaluation": content["result_evaluation"],
         "verdict": content["verdict"],
         "told": None,
         "human_verdict": None,
         "rule": "" if decided is None else text_of(f"{decided['quantity']} {decided['class']}"),
+        "class_name": "" if decided is None else text_of(decided["class"]),
         "reason": text_of(_sentence(reasons[0])) if reasons else "",
-        "margin": margin_of(judgements),
+        "margin": None if nearest is None else nearest[0],
+        "score": None if nearest is None else nearest[1],
         "brightness": brightness,
         "latency_ms": content.get("processing_times", {}).get("latency_ms"),
         "images": 0,
     }
 
 
-def margin_of(judgements: list[Mapping[str, Any]]) -> float | None:
-    """Return the smallest distance of a value from its limit, as a share of the larger of both.
+def _nearest(judgements: list[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """Return the smallest distance of a value from its limit, as a share of the larger of both, and that value.
 
     None if there is none: a count of zero with the limit zero is near nothing.
     """
@@ -218,7 +227,7 @@ def margin_of(judgements: list[Mapping[str, Any]]) -> float | None:
     for item in judgements:
         value, limit = compared_value(item), item["limit"]
         if value is not None and (scale := max(abs(value), abs(limit))):
-            found.append(abs(limit - value) / scale)
+            found.append((abs(limit - value) / scale, value))
     return min(found, default=None)
 
 

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, func, select
 from inspector.archive.keys import signed_by
 from inspector.archive.recording.segment import JournalRecord, chained, genesis, sealed_text
 from inspector.archive.store.database import Database
-from inspector.archive.store.models import GapRow, ImageRow, JournalRow, RecordRow, ResultRow, key_of, sequence_of
+from inspector.archive.store.models import GapRow, ImageRow, JournalRow, RecordRow, ResultRow, TallyRow, key_of, sequence_of
 from inspector.archive.store.rows import result_row
+from inspector.archive.store.tally import places
 from inspector.core.message import Message, message
 
 _CHECKED = ("verdict", "part_id", "creation_time", "result_state", "internal_recipe_id", "is_simulated")
@@ -55,6 +56,7 @@ def verify(database: Database, archive: Path, *, trusted: str = "", images: bool
         for journal in journals:
             problems += _check_journal(connection, journal, trusted or journal.public_key, total)
         problems += _check_results(connection)
+        problems += _check_counts(connection)
         if images:
             problems += _check_images(connection, archive, total)
     return Proof(len(journals), total.records, total.seals, total.images, total.unsealed, tuple(problems))
@@ -132,6 +134,15 @@ def _check_results(connection: Connection) -> Iterator[Message]:
     count = connection.execute(extra).scalar_one()
     if count:
         yield message("{count} inspections in the table of results have no record.", count=count)
+
+
+def _check_counts(connection: Connection) -> Iterator[Message]:
+    """Compare the counts that are kept with the rows that they count."""
+    kept = {tuple(place): number for *place, number in connection.execute(select(*TallyRow.__table__.columns))}
+    known = {tuple(place): number for *place, number in connection.execute(places())}
+    wrong = sum(kept.get(place) != known.get(place) for place in {*kept, *known})
+    if wrong:
+        yield message("{count} counts of inspections differ from the inspections.", count=wrong)
 
 
 def _check_images(connection: Connection, archive: Path, total: _Count) -> Iterator[Message]:

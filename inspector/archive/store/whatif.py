@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, s
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import JudgementRow, ResultRow
-from inspector.archive.store.query import matching
+from inspector.archive.store.selection import matching
 from inspector.core.errors import ConfigError
 from inspector.core.types import SEVERITY, Verdict
 from inspector.tasks.statistics.intervals import wilson
@@ -42,6 +42,11 @@ class Columns:
     results: NDArray[np.void]
     judgements: NDArray[np.void]
     of: NDArray[np.int64]
+
+    @classmethod
+    def of_results(cls, rows: Sequence[tuple[int, int, int]]) -> "Columns":
+        """Return rows of `result_columns` without judgements."""
+        return cls(np.array(rows, _RESULT), np.zeros(0, _JUDGEMENT), np.zeros(0, np.int64))
 
 
 # `human` -1: nobody said anything. Verdicts are severities.
@@ -84,10 +89,15 @@ class WhatIf:
     false_rejects: tuple[Share, Share]
 
 
+def result_columns() -> tuple[Any, ...]:
+    """Return key, severity of the machine's verdict, and of the human one; -1 for none."""
+    return ResultRow.id, _severity(ResultRow.verdict), _severity(ResultRow.human_verdict)
+
+
 def load_columns(database: Database, filters: Filters) -> Columns:
     """Read the judgements of a selection. Raises StorageError."""
     judgement = JudgementRow
-    chosen = matching(select(ResultRow.id, _severity(ResultRow.verdict), _severity(ResultRow.human_verdict)), filters)
+    chosen = matching(select(*result_columns()), filters)
     columns = (
         judgement.result_id,
         judgement.rule,
@@ -98,7 +108,9 @@ def load_columns(database: Database, filters: Filters) -> Columns:
         _severity(judgement.verdict),
     )
     with database.read() as connection:
-        results = _table(connection, chosen.order_by(ResultRow.id), _RESULT)
+        results = _table(connection, chosen, _RESULT)
+        # Sorted here: in the order of the rows all of each row would be read, not an index.
+        results = results[np.argsort(results["key"], kind="stable")]
         if not len(results):
             return Columns(results, np.zeros(0, _JUDGEMENT), np.zeros(0, np.int64))
         first, last = int(results["key"][0]), int(results["key"][-1])
@@ -198,17 +210,19 @@ def _share(of: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> Share:
 
 def _check(database: Database, filters: Filters, others: Sequence[OtherLimits]) -> None:
     """Refuse a number that means no rule, or several, in this selection."""
-    numbers = [other.rule for other in others]
-    query = matching(select(JudgementRow.rule, JudgementRow.quantity).distinct(), filters)
-    joined = query.join(ResultRow, ResultRow.id == JudgementRow.result_id).where(JudgementRow.rule.in_(numbers))
+    everywhere = select(JudgementRow.rule, JudgementRow.quantity).distinct()
+    everywhere = everywhere.where(JudgementRow.rule.in_([other.rule for other in others]))
+    chosen = matching(everywhere.join(ResultRow, ResultRow.id == JudgementRow.result_id), filters)
     with database.read() as connection:
-        found = connection.execute(joined).all()
-    for number in numbers:
-        quantities = {quantity for rule, quantity in found if rule == number}
-        if len(quantities) != 1:
+        found = connection.execute(everywhere).all()  # of all inspections, which needs no look at each of them
+        if len(found) != len({other.rule for other in others}):
+            found = connection.execute(chosen).all()
+    for other in others:
+        count = sum(rule == other.rule for rule, _ in found)
+        if count != 1:
             raise ConfigError(
                 "Rule {rule} means {count} different quantities in this selection.",
                 remedy="Choose inspections of one recipe revision.",
-                rule=number,
-                count=len(quantities),
+                rule=other.rule,
+                count=count,
             )

@@ -1,45 +1,34 @@
 """What the archive costs the line, and how soon it answers."""
 
-import contextlib
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from inspector.archive.contents import RunContext, result_content, run_content
-from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.journal import open_journal
-from inspector.archive.recording.segment import JournalRecord, chained, genesis
 from inspector.archive.recording.sinks import archive_sinks
-from inspector.archive.store.database import Database, open_database
-from inspector.archive.store.feeder import journal_row, store_records
-from inspector.archive.store.query import facet, page
-from inspector.archive.store.whatif import OtherLimits, compared, judge_again, load_columns, what_if
-from inspector.bench.archiving.kill import Kills, bench_kills, made_inspection
+from inspector.archive.store.database import open_database
+from inspector.bench.archiving.generated import fill
+from inspector.bench.archiving.kill import Kills, bench_kills
+from inspector.bench.archiving.queries import QuerySpeed, WhatIfSpeed, bench_queries, bench_what_if
 from inspector.bench.frames import demo_frames
 from inspector.bench.sides import Ours, Taken
 from inspector.bundles.bundle import Bundle
-from inspector.core.message import Message
 from inspector.core.text import json_line
-from inspector.core.types import Inspection, Prediction, Region, Scores
-from inspector.inspection.status import StationStatus
+from inspector.core.types import Inspection
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
-from inspector.recipes.verdict import judge
 
 _BATCH: Final = 16  # records that are committed together
 _PAYLOAD: Final = 2000  # bytes of a record, about what a part with four rules has
 _SHARE: Final = 0.7  # of the line's speed, for the time until the line is told
-_ROUNDS: Final = 7  # of each query
 Progress = Callable[[str], None]
 
 
@@ -72,31 +61,6 @@ class LineCost:
     without_p99_ms: float
     ng_share: float
     images: int
-
-
-@dataclass(frozen=True, slots=True)
-class QuerySpeed:
-    """The slowest p99 of a filter with first page and counts over `inspections`. `ratio`: over the same without our indices."""
-
-    inspections: int
-    filter: str
-    p99_ms: float
-    without_indices_ms: float
-    ratio: float
-
-
-@dataclass(frozen=True, slots=True)
-class WhatIfSpeed:
-    """Inspections a second, read and judged with another limit. `again_per_s`: with the next limit, once they are read.
-
-    `one_by_one_per_s`: judged by the recipe's rules from predictions in memory. `ratio`: of `again_per_s` to it.
-    """
-
-    inspections: int
-    per_s: float
-    again_per_s: float
-    one_by_one_per_s: float
-    ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +116,7 @@ def bench_journal(folder: Path, *, rounds: int = 5, records: int = 1600) -> Jour
                 alone.append((time.perf_counter() - began) * 1000)
             began = time.perf_counter()
             for _ in range(records // _BATCH):
-                sequences = [journal.submit(content) for _ in range(_BATCH)]
+                sequences = journal.submit_all([(content, None)] * _BATCH)
                 journal.wait(sequences[-1], time.monotonic() + 60)
             ours = records / (time.perf_counter() - began)
             payload = json_line(content)
@@ -215,136 +179,3 @@ def bench_line(folder: Path, bundle: Path, *, rounds: int = 5, frames: int = 256
         ng_share=2 / len(pictures),
         images=sum(1 for _ in folder.rglob("*.jxl")),
     )
-
-
-def fill(database: Database, inspections: int, *, batch: int = 2000) -> None:
-    """Make inspections of one month on one line and store them as the feeder does."""
-    rng = np.random.default_rng(0)
-    start = datetime.now(UTC) - timedelta(days=30)
-    template = result_content(made_inspection(1, part="", size=(8, 8)), keeps="")
-    before, name, sequence = genesis("bench"), "bench", 0
-    done = 0
-    while done < inspections:
-        records = []
-        for _ in range(min(batch, inspections - done)):
-            if done % 5000 == 0:
-                sequence += 1
-                records.append(_chained(run_content(StationStatus(), _context(done)), before, sequence))
-                before = records[-1].digest
-            sequence += 1
-            records.append(_chained(_varied(template, done, start, inspections, rng), before, sequence))
-            before = records[-1].digest
-            done += 1
-        with database.write() as connection:
-            store_records(connection, int(journal_row(connection, name)["id"]), records)
-    with database.write() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("ANALYZE")
-
-
-def _context(number: int) -> RunContext:
-    lot = number // 5000
-    return RunContext(station="bench", line="1", shift="ABC"[lot % 3], operator=f"operator {lot % 12}", lot=f"L{lot}")
-
-
-def _varied(template: dict[str, Any], number: int, start: datetime, total: int, rng: np.random.Generator) -> dict[str, Any]:
-    value = float(rng.random())
-    verdict = "NG" if value > 0.97 else "REVIEW" if value > 0.95 else "OK"
-    (judgement,) = template["judgements"]
-    name = ("scratch", "stain", "dent", "crack")[int(rng.integers(4))]
-    return {
-        **template,
-        "creation_time": (start + timedelta(days=30) * (number / total)).isoformat(),
-        "part_id": f"P{number:07d}",
-        "run_sequence": number,
-        "verdict": verdict,
-        "result_evaluation": {"OK": 1, "NG": 2, "REVIEW": 3}[verdict],
-        "internal_recipe_id": {**template["internal_recipe_id"], "id": f"product {number // 50_000}", "hash": "ab" * 32},
-        "internal_configuration_id": {"states": f"{number // 100_000:064x}"},
-        "judgements": [{**judgement, "class": name, "value": value, "limit": 0.97, "verdict": verdict}],
-        "reasons": template["reasons"] if verdict != "OK" else [],
-        "frames": [{**template["frames"][0], "brightness": 80 + 20 * value}],
-    }
-
-
-def _chained(content: dict[str, Any], before: bytes, sequence: int) -> JournalRecord:
-    payload = json_line(content)
-    return JournalRecord(sequence, payload, chained(before, sequence, payload))
-
-
-def bench_queries(database: Database, inspections: int) -> QuerySpeed:
-    """Time each filter with its first page and the counts beside it; then the same without our indices."""
-    now = datetime.now(UTC)
-    filters = {
-        "none": Filters(),
-        "time": Filters(since=now - timedelta(days=1)),
-        "verdict": Filters(verdict="NG"),
-        "rule": Filters(rule="score scratch"),
-        "part": Filters(part=f"P{inspections // 2:07d}"),
-        "lot": Filters(lot=f"L{inspections // 10_000}"),
-        "recipe": Filters(recipe="product 0"),
-        "shift": Filters(shift="B"),
-        "operator": Filters(operator="operator 3"),
-        "bundle": Filters(bundle=f"{0:064x}"),
-        "margin": Filters(margin_below=0.01),
-        "brightness": Filters(brightness_above=99.9),
-        "corrected": Filters(corrected=True),
-    }
-    fast = {name: _p99(lambda chosen=chosen: _ask(database, chosen)) for name, chosen in filters.items()}  # type: ignore[misc]
-    slowest = max(fast, key=lambda name: fast[name])
-    with _without_indices(database):
-        slow = {name: _p99(lambda chosen=chosen: _ask(database, chosen), rounds=1) for name, chosen in filters.items()}  # type: ignore[misc]
-    return QuerySpeed(
-        inspections=inspections,
-        filter=slowest,
-        p99_ms=fast[slowest],
-        without_indices_ms=median(slow.values()),
-        ratio=median(slow[name] / fast[name] for name in filters),
-    )
-
-
-def _ask(database: Database, filters: Filters) -> None:
-    page(database, filters)
-    facet(database, filters, "verdict")
-
-
-def _p99(work: Callable[[], object], *, rounds: int = _ROUNDS) -> float:
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - began) * 1000)
-    return float(np.percentile(times, 99))
-
-
-@contextlib.contextmanager
-def _without_indices(database: Database) -> Iterator[None]:
-    with database.write() as connection:
-        query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE 'ix_result%'"
-        indices = connection.exec_driver_sql(query).all()
-        for name, _ in indices:
-            connection.exec_driver_sql(f"DROP INDEX {name}")
-    yield
-
-
-def bench_what_if(database: Database, inspections: int) -> WhatIfSpeed:
-    """Time a what-if over everything, and the recipe's own rules over predictions one by one."""
-    began = time.perf_counter()
-    found = what_if(database, Filters(), [OtherLimits(0, 0.9)])
-    ours = found.inspections / (time.perf_counter() - began)
-    columns = load_columns(database, Filters())
-    began = time.perf_counter()
-    compared(columns, judge_again(columns, [OtherLimits(0, 0.8)]))
-    again = found.inspections / (time.perf_counter() - began)
-    model = InspectModel(bundle="states", camera="top")
-    rule = Rule(bundle="states", quantity="score", limit=0.9)
-    recipe = Recipe(name="bench", cameras={"top": CameraModel(source="bench")}, inspect=(model,), rules=(rule,))
-    scores = np.array([0.2, 0.8], np.float32)
-    region = Region(0, 0, 64, 48)
-    predictions = [Prediction("states", "classification", "top", ("good", "bad"), region, Scores(scores)) for _ in range(2000)]
-    failures: list[Message] = []
-    began = time.perf_counter()
-    for prediction in predictions:
-        judge(recipe, [prediction], failures)
-    single = len(predictions) / (time.perf_counter() - began)
-    return WhatIfSpeed(inspections, ours, again, single, again / single)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inspector.archive.recording.segment import NOTICE, JournalRecord, read_header, scan
 from inspector.results.saving import RESULTS
@@ -45,18 +46,23 @@ def saved_answers(out: Path) -> list[tuple[str, str]]:
     return [answer for file in sorted(out.glob(f"*/{RESULTS}")) for answer in answers_in(file.read_bytes())]
 
 
-def archived_answers(home: Path) -> list[tuple[str, str]]:
-    """Return part and verdict of every record in the archive of a user's data folder, but for those of interrupted parts."""
-    answers = []
+def archived(home: Path, kind: str) -> list[dict[str, Any]]:
+    """Return every record of a kind in the archive of a user's data folder, but for those of interrupted parts."""
+    contents = []
     for segment in sorted(home.rglob("*.journal")):
         data = segment.read_bytes()
         with suppress(ValueError):  # begun and not written yet
             for item in scan(data, read_header(data)[1]):
                 if isinstance(item, JournalRecord) and item.sequence != NOTICE:
                     content = item.content
-                    if content["kind"] == "result" and not content["is_partial"]:
-                        answers.append((content["part_id"], content["verdict"]))
-    return answers
+                    if content["kind"] == kind and not content.get("is_partial"):
+                        contents.append(content)
+    return contents
+
+
+def archived_answers(home: Path) -> list[tuple[str, str]]:
+    """Return part and verdict of every result in the archive of a user's data folder."""
+    return [(content["part_id"], content["verdict"]) for content in archived(home, "result")]
 
 
 def answers_in(data: bytes) -> list[tuple[str, str]]:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import cv2
 
+from inspector.bench.faults.disks import freezable_disk
 from inspector.bench.faults.outcome import FaultCost, answers_in, archived_answers, counted, saved_answers
 from inspector.cameras.demo.line import WINDOW, DemoLine
 from inspector.core.config import Option
-from inspector.core.errors import InspectorError
+from inspector.core.errors import InspectorError, StorageError
 from inspector.core.installed import program_command
 from inspector.recipes.automatic import CAMERA
 from inspector.recipes.document import save_recipe
@@ -25,6 +26,7 @@ from inspector.results.saving import RESULTS
 
 _PATIENCE = 180.0  # seconds until something that must happen counts as lost
 _POLL = 0.02
+_FROZEN_S = 50.0  # less than until a frozen disk thaws by itself
 HOME = "home"  # folder of the user's data of these processes
 
 
@@ -239,3 +241,30 @@ def full_disk(folder: Path, bundle: Path, *, parts: int = 100, size: str = "3m")
         return FaultCost(parts, outcome.lost + parts - len(set(told)), outcome.doubled)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def hung_disk(folder: Path, bundle: Path, *, files: int = 40) -> FaultCost:
+    """Let the disk with archive and ledger hang while files arrive: all are told, none of them OK, and each has one record."""
+    incoming, home = folder / "incoming", folder / HOME
+    incoming.mkdir()
+    recipe = recipe_file(folder, bundle, f"folder:{incoming}", watch=True, settle=0.05, patience=0.2)
+    feeder = _Feeder(incoming, files, 0.1)
+    try:
+        with freezable_disk(home) as disk, running(recipe) as station:
+            feeder.start()
+            station.told(files // 4)
+            disk.freeze()
+            frozen = time.time()
+            until(lambda: len(station.parts()) >= files, _FROZEN_S)
+            told = station.parts()
+            disk.thaw()
+            station.end()
+            feeder.join()
+            late = {name for name in feeder.names if (incoming / f"{name}.jpg").stat().st_mtime > frozen}
+            outcome = counted(feeder.names, archived_answers(home), untrue=feeder.cut)
+    except StorageError as error:
+        return FaultCost(skipped=error.problem.text)
+    answered = counted(feeder.names, told, untrue=feeder.cut | late)
+    return FaultCost(
+        files, outcome.lost + answered.lost, outcome.doubled + answered.doubled, outcome.silent_ok + answered.silent_ok
+    )

@@ -1,5 +1,7 @@
 """Faults of cameras and engines: a triggered station in this process, with a real camera server and real engines."""
 
+import random
+import signal
 import socket
 import threading
 import time
@@ -34,6 +36,7 @@ _PICTURES = 60  # more than the station remembers to recognise old frames
 _SETTLE = 1.0  # seconds until a fault has reached every frame that is under way
 
 Damage = Callable[[Sequence[bytes], int], bytes]
+_HALF: Final = 0.5  # where in a frame
 
 
 class _Answers(Sink):
@@ -107,6 +110,7 @@ class MjpegCamera:
         line = DemoLine(0, good=1.0)
         self._pictures = [cv2.imencode(".jpg", line.visible(index)[0][..., ::-1])[1].tobytes() for index in range(_PICTURES)]
         self.damage: Damage = true_frame
+        self.period = _PERIOD
         self.closed = threading.Event()
         self._clients: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -155,7 +159,7 @@ class MjpegCamera:
                 end.recv(65536)
                 end.sendall(_HEAD)
                 index = 0
-                while not self.closed.wait(_PERIOD):
+                while not self.closed.wait(self.period):
                     body = self.damage(self._pictures, index)
                     size = b"Content-Length: %d\r\n\r\n" % len(body)
                     end.sendall(b"--frame\r\nContent-Type: image/jpeg\r\n" + size + body + b"\r\n")
@@ -168,23 +172,25 @@ def true_frame(pictures: Sequence[bytes], index: int) -> bytes:
     return pictures[index % len(pictures)]
 
 
-def cut(pictures: Sequence[bytes], index: int) -> bytes:
-    """Cut the frame in half."""
-    return true_frame(pictures, index)[: len(pictures[0]) // 2]
+def cut(pictures: Sequence[bytes], index: int, place: float = _HALF) -> bytes:
+    """Cut the frame off, by default in half."""
+    data = true_frame(pictures, index)
+    return data[: int(len(data) * place)]
 
 
-def garbled(pictures: Sequence[bytes], index: int) -> bytes:
-    """Overwrite bytes in the middle of the frame with markers that no JPEG holds there."""
+def garbled(pictures: Sequence[bytes], index: int, place: float = _HALF) -> bytes:
+    """Overwrite bytes of the frame with markers that no JPEG holds there, by default in its middle."""
     data = bytearray(true_frame(pictures, index))
-    middle = len(data) // 2
-    data[middle : middle + 24] = b"\xff\xc4\x00\x00\xff\xfe" * 4
+    at = int((len(data) - 24) * place)
+    data[at : at + 24] = b"\xff\xc4\x00\x00\xff\xfe" * 4
     return bytes(data)
 
 
-def resized(pictures: Sequence[bytes], index: int) -> bytes:
+def resized(pictures: Sequence[bytes], index: int, place: float = _HALF) -> bytes:
     """Send the frame in another size."""
     image = np.asarray(cv2.imdecode(np.frombuffer(true_frame(pictures, index), np.uint8), cv2.IMREAD_COLOR))
-    return cv2.imencode(".jpg", cv2.resize(image, (400, 300)))[1].tobytes()
+    scale = 0.55 + 1.5 * place
+    return cv2.imencode(".jpg", cv2.resize(image, None, fx=scale, fy=scale))[1].tobytes()
 
 
 def stale(pictures: Sequence[bytes], index: int) -> bytes:
@@ -211,6 +217,30 @@ def damaged_stream(bundle: Path, damage: Damage, *, triggers: int = 40) -> Fault
         names += line.trigger(8, "after")
         line.station.stop()
         return counted([*names, *faulty], line.answers.all, untrue=set(faulty))
+
+
+def damaged_at_random(bundle: Path, *, frames: int = 10_000) -> FaultCost:
+    """Damage frame after frame, each in another way and place, until so many have a verdict: none is OK."""
+    chance, answers = random.Random(0), _Answers()
+
+    def damage(pictures: Sequence[bytes], index: int) -> bytes:
+        return chance.choice((cut, garbled, resized))(pictures, index, chance.random())
+
+    with MjpegCamera() as camera:
+        station = Station(fault_recipe(bundle, camera.source), sinks=[answers])
+        station.start()
+        try:
+            if not until(lambda: any(verdict == Verdict.OK.value for _, verdict in answers.all)):
+                raise InspectorError("No part was OK before the fault, so it can prove nothing.")
+            camera.damage, camera.period = damage, 0.001
+            time.sleep(_SETTLE)
+            true = len(answers.all)
+            answers.reach(true + frames)
+        finally:
+            station.stop()
+    untrue = answers.all[true:]
+    wanted = {part for part, _ in untrue}
+    return counted(wanted, untrue, untrue=wanted)
 
 
 def lost_connections(bundle: Path, *, triggers: int = 60) -> FaultCost:
@@ -257,16 +287,16 @@ def hung_engine(bundle: Path, *, triggers: int = 30) -> FaultCost:
         del ENGINES[HANGING]
 
 
-def killed_worker(bundle: Path, *, triggers: int = 30) -> FaultCost:
-    """Kill the process that infers, twice: every trigger gets one verdict."""
+def killed_worker(bundle: Path, number: signal.Signals, *, triggers: int = 30) -> FaultCost:
+    """Send the process that infers a signal that ends or freezes it, twice: every trigger gets one verdict."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with triggered(fault_recipe(bundle, "simulated:visible", engine="torch")) as line:
         names: list[str] = []
-        for number in range(3):
-            names += line.trigger(triggers // 3, f"round-{number}")
+        for turn in range(3):
+            names += line.trigger(triggers // 3, f"round-{turn}")
             for child in psutil.Process().children(recursive=True):
-                if number < 2 and child.pid not in before:
-                    child.kill()
+                if turn < 2 and child.pid not in before:
+                    child.send_signal(number)
         line.station.stop()
         return counted(names, line.answers.all)
 

@@ -1,5 +1,6 @@
 """The table of faults: each is provoked for real, and must cost nothing."""
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -29,16 +30,19 @@ def _stream(damage: stations.Damage) -> Provoke:
 FAULTS: Mapping[str, Provoke] = {
     "MJPEG frames cut in half": _stream(stations.cut),
     "MJPEG frames garbled": _stream(stations.garbled),
+    "10,000 frames damaged at random": lambda folder, bundle: stations.damaged_at_random(bundle),
     "camera sends another size": _stream(stations.resized),
     "camera repeats its last frame": _stream(stations.stale),
     "camera alternates between old frames": _stream(stations.alternating),
     "connection to the camera lost": lambda folder, bundle: stations.lost_connections(bundle),
     "engine hangs": lambda folder, bundle: stations.hung_engine(bundle),
-    "worker process killed": lambda folder, bundle: stations.killed_worker(bundle),
+    "worker process killed": lambda folder, bundle: stations.killed_worker(bundle, signal.SIGKILL),
+    "worker process frozen": lambda folder, bundle: stations.killed_worker(bundle, signal.SIGSTOP),
     "recipe changed while the line runs": lambda folder, bundle: stations.changed_recipe(bundle),
     "process killed": processes.killed_process,
     "process asked to stop": processes.asked_to_stop,
     "disk full": processes.full_disk,
+    "disk hangs": processes.hung_disk,
     "two processes save into one folder": processes.two_writers,
     "two processes watch one folder": processes.two_watchers,
     "process killed while it watches a folder": processes.killed_watching,

@@ -1,66 +1,22 @@
 """`inspector archive`: what the station remembers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime
-from functools import wraps
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from inspector.archive.archive import opened_archive
+from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.filters import Filters
+from inspector.cli.archives.again import rejudge, what_if
 from inspector.cli.archives.keep import JSON, KEEPING, Opened, keys_of
+from inspector.cli.archives.selecting import selecting
 from inspector.cli.support.lines import say, say_json
 from inspector.core.config import write_atomically
 from inspector.core.spreadsheet import table_text
 from inspector.core.text import utf8
-from inspector.core.verdict import Verdict
-
-_VERDICT = click.Choice([verdict.value for verdict in Verdict])
-
-
-def _when(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter("give a time like 2026-11-30T06:00 or 2026-11-30T06:00+09:00") from error
-
-
-def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose inspections; the command receives them as `filters`."""
-
-    @wraps(command)
-    def select(**options: Any) -> Any:  # noqa: ANN401 - whatever the command returns
-        chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
-        filters = Filters(**{name: value for name, value in chosen.items() if value is not None})
-        return command(filters=filters, **options)
-
-    for option in (
-        click.option("--corrected/--not-corrected", default=None, help="Only those that a person said something of, or not."),
-        click.option("--simulated/--real", default=None, help="Only parts of the demo line, or only real ones."),
-        click.option("--brightness-above", type=float, help="Only brighter frames."),
-        click.option("--brightness-below", type=float, help="Only darker frames."),
-        click.option("--margin-below", type=click.FloatRange(0), help="Only those nearer to a limit than this share of it."),
-        click.option("--quantity", help="Only those in which a rule on this quantity fired."),
-        click.option("--station", help="Name of the station."),
-        click.option("--operator", help="Who ran the line."),
-        click.option("--shift", help="Name of the shift."),
-        click.option("--rule", help='Quantity and class of the rule that decided, for example "score scratch".'),
-        click.option("--bundle", help="Fingerprint of a bundle that judged, or a piece of it."),
-        click.option("--recipe", help="Name of the recipe."),
-        click.option("--lot", help="Name of the lot."),
-        click.option("--part", help="Id of the part."),
-        click.option("--human-verdict", type=_VERDICT, help="What a person said."),
-        click.option("--verdict", type=_VERDICT, help="What the machine said."),
-        click.option("--until", callback=_when, help="Before this time."),
-        click.option("--since", callback=_when, help="From this time on; local time unless it has an offset."),
-    ):
-        select = option(select)
-    return select
 
 
 @click.group()
@@ -74,7 +30,7 @@ def archive(context: click.Context, folder: Path | None, url: str) -> None:
 
 
 @archive.command()
-@_selecting
+@selecting
 @click.option("--order", type=click.Choice(["newest", "oldest", "margin"]), default="newest", show_default=True)
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most inspections that are listed.")
 @click.option("--counts", multiple=True, metavar="NAME", help="Count by verdict, rule, lot, ... instead; may be repeated.")
@@ -142,7 +98,7 @@ def show(obj: Opened, *, inspection: str, as_json: bool) -> int:
 
 
 @archive.command()
-@_selecting
+@selecting
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output.")
 @click.pass_obj
 def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
@@ -160,20 +116,24 @@ def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
 
 
 @archive.command()
-@_selecting
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="HTML file to write.")
+@selecting
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="A day of this computer's calendar.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write: .html, .pdf (A4) or .csv.")
 @JSON
 @click.pass_obj
-def report(obj: Opened, *, filters: Filters, out: Path | None, as_json: bool) -> int:
-    """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections."""
-    from inspector.archive.report import report_html, report_of
+def report(obj: Opened, *, filters: Filters, day: datetime | None, out: Path | None, as_json: bool) -> int:
+    """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections, stops, images."""
+    from inspector.archive.report import report_of
 
+    write = None if out is None else _writer(out)
     if filters.simulated is None:
         filters = replace(filters, simulated=False)  # simulated parts never count
+    if day is not None:
+        filters = replace(filters, since=day.astimezone(UTC), until=(day + timedelta(days=1)).astimezone(UTC))
     with obj() as opened:
         found = report_of(opened, filters)
-    if out is not None:
-        write_atomically(out, utf8(report_html(found)).encode())
+        if out is not None and write is not None:
+            write_atomically(out, write(opened, found))
     if as_json:
         say_json(asdict(found))
         return 0
@@ -253,7 +213,7 @@ def correct(
 
 
 @archive.command()
-@_selecting
+@selecting
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new or empty folder.")
 @click.pass_obj
 def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
@@ -267,39 +227,21 @@ def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
     return 0
 
 
-@archive.command("what-if")
-@_selecting
-@click.option(
-    "--rule-limit",
-    "limits",
-    multiple=True,
-    required=True,
-    metavar="RULE=LIMIT[,REVIEW]",
-    help="Number of a rule in the recipe, from 0 on, and its other limits; may be repeated.",
-)
-@JSON
-@click.pass_obj
-def what_if(obj: Opened, *, filters: Filters, limits: tuple[str, ...], as_json: bool) -> int:
-    """Judge stored values with other limits, and list the parts whose verdict flips."""
-    from inspector.archive.store import whatif
-    from inspector.archive.store.query import names_of
+def _writer(out: Path) -> Callable[[Archive, Any], bytes]:
+    """Return what makes a report of the kind that the file's name says."""
+    from inspector.archive.reports.page import report_html
+    from inspector.archive.reports.paper import report_pdf
+    from inspector.archive.reports.sections import report_images
+    from inspector.archive.reports.table import report_rows
 
-    others = [_other_limits(text) for text in limits]
-    with obj() as opened:
-        found = whatif.what_if(opened.database, filters, others)
-        names = names_of(opened.database, (key for key, _, _ in found.flips))
-    flips = [(name, before, then) for name, (_, before, then) in zip(names, found.flips, strict=True)]
-    if as_json:
-        say_json({**asdict(found), "flips": flips})
-        return 0
-    flipped = sum(count for name, row in found.counts.items() for other, count in row.items() if other != name)
-    say(f"{found.inspections} inspections, {flipped} flip")
-    for name, before, then in flips:
-        say(f"{before:<13} -> {then:<13} {name}")
-    for what, (first, second) in (("misses", found.misses), ("false rejects", found.false_rejects)):
-        interval = f"95 %: {second.low:.2%} to {second.high:.2%}"
-        say(f"{what} among {first.of} corrected: {first.count} -> {second.count} ({interval})")
-    return 0
+    kinds: dict[str, Callable[[Archive, Any], bytes]] = {
+        ".html": lambda archive, found: utf8(report_html(found, report_images(archive, found))).encode(),
+        ".pdf": lambda archive, found: report_pdf(found, report_images(archive, found)),
+        ".csv": lambda _, found: utf8(table_text(report_rows(found))).encode("utf-8-sig"),
+    }
+    if out.suffix.lower() not in kinds:
+        raise click.BadParameter(f"the name of a report ends with {', '.join(kinds)}")
+    return kinds[out.suffix.lower()]
 
 
 def _line(facts: Mapping[str, Any]) -> str:
@@ -309,16 +251,5 @@ def _line(facts: Mapping[str, Any]) -> str:
     return f"{facts['creation_time'][:19]} {verdict} {facts['part_id']}  {facts['reason']}  {facts['result_id']}"
 
 
-def _other_limits(text: str) -> Any:  # noqa: ANN401 - of a module that is imported later
-    from inspector.archive.store.whatif import OtherLimits
-
-    try:
-        rule, _, rest = text.partition("=")
-        limit, _, review = rest.partition(",")
-        return OtherLimits(int(rule), float(limit), float(review) if review else None)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not RULE=LIMIT or RULE=LIMIT,REVIEW") from error
-
-
-for _command in KEEPING:
+for _command in (*KEEPING, what_if, rejudge):
     archive.add_command(_command)

@@ -1,4 +1,4 @@
-"""`inspector archive evidence | backup | restore | import | hold | release | retention | events`."""
+"""`inspector archive evidence | backup | restore | import | hold | release | retention | events | take-back`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else.")
-_WHO = click.option("--who", default="", help="Your name, for the audit trail.")
+WHO = click.option("--who", default="", help="Your name, for the audit trail.")
 
 Opened = Callable[..., Any]
 
@@ -20,7 +20,7 @@ Opened = Callable[..., Any]
 @click.argument("inspections", nargs=-1)
 @click.option("--lot", default="", help="All inspections of a lot.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
-@_WHO
+@WHO
 @click.pass_obj
 def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, who: str) -> int:
     """Write an evidence pack (BagIt): images, records, recipe and proof, readable without this program.
@@ -47,7 +47,7 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
 
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path, file_okay=False))
-@_WHO
+@WHO
 @JSON
 @click.pass_obj
 def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
@@ -65,7 +65,7 @@ def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
 @click.pass_context
 def restore(context: click.Context, *, source: Path, as_json: bool) -> int:
     """Copy a back-up from the folder SOURCE to where there is no archive."""
-    from inspector.archive.recording.sinks import archive_folder
+    from inspector.archive.recording.journal import archive_folder
     from inspector.archive.transfer import restore as copy_back
 
     return _say_copied(copy_back(source, context.meta["folder"] or archive_folder()), as_json)
@@ -73,7 +73,7 @@ def restore(context: click.Context, *, source: Path, as_json: bool) -> int:
 
 @click.command("import")
 @click.argument("source", type=click.Path(path_type=Path, file_okay=False))
-@_WHO
+@WHO
 @click.pass_obj
 def import_(obj: Opened, *, source: Path, who: str) -> int:
     """Take over the inspections of another station's archive in the folder SOURCE, each once."""
@@ -119,7 +119,7 @@ def release(obj: Opened, *, lot: str, who: str) -> int:
 @click.option("--image-bytes", type=click.IntRange(0), help="Most bytes of images; 0: no limit.")
 @click.option("--free-bytes", type=click.IntRange(0), help="Free space below which images go before their time.")
 @click.option("--run", "runs", is_flag=True, help="Delete now what is over its time; a running line does so every hour.")
-@_WHO
+@WHO
 @JSON
 @click.pass_obj
 def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes: int | None) -> int:
@@ -179,6 +179,21 @@ def events(obj: Opened, *, limit: int, as_json: bool) -> int:
     return 0
 
 
+@click.command("take-back")
+@click.argument("revision")
+@click.pass_obj
+def take_back(obj: Opened, *, revision: str) -> int:
+    """Lead the tables back to an earlier REVISION, before an earlier version of this program is used again.
+
+    Records, corrections and counts stay. The next command of this version leads them to the newest again.
+    """
+    from inspector.archive.store import database
+
+    with obj() as opened:
+        database.take_back(opened.database, revision)
+    return 0
+
+
 def keys_of(opened: Archive, name: str) -> list[int]:
     """Return the inspections with this result id, or of this part, oldest first. Raises ConfigError if there are none."""
     from inspector.archive.store.query import key_of_name, keys_of_part
@@ -204,4 +219,4 @@ def _say_copied(copied: Any, as_json: bool) -> int:  # noqa: ANN401 - of a modul
     return 0 if proof.sound else 1
 
 
-KEEPING = (evidence, backup, restore, import_, hold, release, retention, events)
+KEEPING = (evidence, backup, restore, import_, hold, release, retention, events, take_back)

@@ -1,12 +1,15 @@
-"""`inspector bench faults | watched`: what faults cost, and how soon a watched file has its verdict."""
+"""`inspector bench faults | restart | watched`: what faults cost, and how soon there are verdicts."""
 
 import json
+import os
 from dataclasses import asdict
+from importlib.util import find_spec
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
+from inspector.cli.gui import no_display
 from inspector.cli.support.bench_output import AS_JSON, progress, rounded
 from inspector.recipes.locate import find_bundle
 
@@ -44,6 +47,28 @@ def faults(*, names: tuple[str, ...], model: str, as_json: bool) -> int:
             numbers = f"{cost.parts:6} {cost.lost:6} {cost.doubled:8} {cost.silent_ok:12}"
             click.echo(f"{row.fault:42} {cost.skipped or numbers}")
     return 0 if all(row.cost.clean for row in rows) else 1
+
+
+@click.command()
+@_MODEL
+@click.option("--kills", type=click.IntRange(1), default=3, show_default=True)
+@AS_JSON
+def restart(*, model: str, kills: int, as_json: bool) -> None:
+    """Measure the time from a kill of the window to its next verdict, with the pause of its service before it starts again."""
+    from inspector.bench.faults.restart import bench_restart
+
+    if find_spec("PySide6") is None:
+        raise click.UsageError("Qt is not installed here.")
+    if no_display():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    with progress(f"{kills} kills") as tell:
+        result = bench_restart(find_bundle(model), kills=kills, progress=tell)
+    if as_json:
+        click.echo(json.dumps(rounded(asdict(result))))
+        return
+    each = ", ".join(f"{seconds:.1f}" for seconds in result.seconds)
+    click.echo(f"from kill -9 to the next verdict: {each} s, of which {result.pause_s:.0f} s are the pause of the service")
+    click.echo(f"same recipe and mode: {'yes' if result.same else 'NO'}")
 
 
 @click.command()

@@ -1,7 +1,6 @@
 """The recommended training on the command line: printed by `data check`, followed by `train`."""
 
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from inspector.data.survey import Survey, survey
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import task_of
 from inspector.training.alternatives import Advice
-from inspector.training.costs import busy_sentence, core_count, estimate_minutes, this_machine
+from inspector.training.costs import busy_since, estimate_minutes, this_machine
 from inspector.training.recommend import recommend, too_short
 from inspector.workers.load import Load
 
 # Who gives one of these chooses the network; nothing is recommended then.
 OWN_CHOICE = frozenset({"network", "width", "height", "options", "pretrained"})
-_LOOK_S = 0.5  # shortest time over which the load is measured
 
 
 class Surveying:
@@ -45,8 +43,7 @@ class Surveying:
 
     def busy(self) -> Message | None:
         """Return a sentence if other programs keep the machine busy."""
-        time.sleep(max(0.0, _LOOK_S - (time.monotonic() - self._before.clock)))
-        return busy_sentence(self._before, Load.now(), cores=core_count())
+        return busy_since(self._before)
 
 
 def advise(found: Survey, task: TaskName, *, takt_ms: float | None = None, time_s: float | None = None) -> Advice:
@@ -73,7 +70,11 @@ def as_command(task: TaskName, settings: Mapping[str, Any], given: Sequence[str]
 
 def advice_lines(task: TaskName, advice: Advice) -> Iterator[str]:
     """Yield advice as lines of text: its reasons, what stands in its way, and the options of `train` that mean the same."""
-    yield f"Recommended for {TASKS[task].label}, about {advice.minutes:.0f} minutes on a machine like this one when it is idle:"
+    busy = f" ({advice.processor_minutes:.0f} of processor time)" if advice.processor_minutes else ""
+    yield (
+        f"Recommended for {TASKS[task].label}, about {advice.minutes:.0f} minutes{busy} on a machine like this one when it is "
+        "idle:"
+    )
     yield from (f"- {reason.text}" for reason in advice.reasons)
     yield from (f"! {problem.text}" for problem in advice.problems)
     yield f"In full: {as_command(task, advice.settings, ())}"
@@ -86,6 +87,7 @@ def advice_json(task: TaskName, advice: Advice) -> dict[str, object]:
         "reasons": [reason.text for reason in advice.reasons],
         "problems": [problem.text for problem in advice.problems],
         "minutes": round(advice.minutes, 1),
+        "processor_minutes": round(advice.processor_minutes, 1),
         "ms": round(advice.ms, 2),
         "options": as_command(task, advice.settings, ()),
     }

@@ -20,6 +20,7 @@ _METAVARS: Mapping[str, str] = {
     "one_class": "NAME",
     "pretrained": "imagenet|FILE",
     "levels": "LOW HIGH",
+    "cover": "X,Y,W,H",
 }
 _TASKS_OWN = ("loss", "network")  # if omitted, the task's default
 

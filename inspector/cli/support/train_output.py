@@ -96,9 +96,9 @@ class TrainOutput:
     def _metric(self, done: messages.EpochDone) -> None:
         if done.best:
             self._best = f"  best {done.name} {_number(done.value)}"
+        checked = f", validation {_number(done.val_loss)}, {summary(done.val)}" if done.val else ""
         self._say(
-            f"epoch {done.epoch}/{done.epochs}: loss {_number(done.loss)}, validation "
-            f"{_number(done.val_loss)}, {summary(done.val)}, "
+            f"epoch {done.epoch}/{done.epochs}: loss {_number(done.loss)}{checked}, "
             f"{done.seconds or 0:.0f} s{' (best)' if done.best else ''}"
         )
 

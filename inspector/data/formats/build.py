@@ -15,7 +15,8 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.core.types import IGNORE, Annotation, LabelKind, TaskName
-from inspector.data.formats.record import BACKGROUND, IGNORED, NO_DEFECT, Listing, Record, Shape, Tick, boxes_of, labelled_size
+from inspector.data.formats.record import BACKGROUND, NO_DEFECT, Listing, Record, Tick, boxes_of, labelled_size
+from inspector.data.formats.shapes import IGNORED, Shape
 from inspector.data.outlines import Outline, components
 from inspector.data.samples import HALF, Dataset, DrawnMask, MaskFile, Sample, class_indices, read_mask, read_mask_of
 
@@ -172,7 +173,7 @@ class _Builder:
             if kinds is not None and record.mask is not None:
                 white = values[0] + 1 if binary else None
                 ignores = not binary and counts[IGNORE] > 0
-                mask = MaskFile(record.mask, white, colours=record.colours, ignores=ignores)
+                mask = MaskFile(record.mask, white, colours=record.colours, ignores=ignores, others=record.others)
                 samples.append(self._sample(record, tuple(kinds), Annotation(), mask))
         ignored = sum(counts[IGNORE] for _, counts in counted) if not binary else 0
         if ignored:
@@ -274,7 +275,12 @@ class _Builder:
             mask = (
                 DrawnMask(record.path, ())
                 if record.mask is None
-                else MaskFile(record.mask, index.get(record.mask_class or "", 0) + 1, white=1 if record.any_value else HALF)
+                else MaskFile(
+                    record.mask,
+                    index.get(record.mask_class or "", 0) + 1,
+                    white=1 if record.any_value else HALF,
+                    others=record.others,
+                )
             )
             drawn = record.mask is not None and record.name not in bare and record.mask_class in index
             samples.append(self._sample(record, (record.mask_class or "",) if drawn else (), Annotation(), mask))
@@ -370,7 +376,7 @@ def _histogram(record: Record) -> tuple[list[int], list[Message]]:
         return [0] * 256, []
     problems: list[Message] = []
     width, height = labelled_size(record.path, problems)
-    pixels = read_mask_of(record.mask, height, width, record.colours)
+    pixels = read_mask_of(record.mask, height, width, record.colours, record.others)
     counts: list[int] = np.bincount(pixels.ravel(), minlength=256).tolist()
     return counts, problems
 

@@ -1,9 +1,14 @@
-"""The .csv files of a data folder: their first lines, and their rows by column name."""
+"""The .csv files of a data folder: their first lines, and their rows by column name.
+
+Names of columns count without case, spaces and punctuation: "Class Name" is "class_name". Where no column is named as one of
+image files, it is the column whose cells are images of the folder; so is the first line read as a row if an image stands in it.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
@@ -11,31 +16,67 @@ from inspector.data.formats.names import PARTS, part_of_image
 from inspector.data.formats.scan import Folder, peek, read_text, without_suffix
 from inspector.data.samples import Part
 
-PATH = ("path", "file", "filename", "file_name", "image", "image_path", "filepath", "image_id", "imageid", "img")
-LABEL = ("label", "class", "class_name", "category", "target", "labelname", "classname", "choice")
+PATH = (
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "image",
+    "image_path",
+    "filepath",
+    "image_id",
+    "imageid",
+    "img",
+    "画像",
+    "ファイル名",
+)
+LABEL = (
+    *("label", "class", "class_name", "category", "target", "labelname", "classname", "choice", "label_name", "labels"),
+    *("defect", "defect_type", "type", "kind", "tag", "クラス", "ラベル", "分類", "カテゴリ", "欠陥", "欠陥種別", "判定"),
+)
 SPLIT = ("split", "set", "subset", "fold")
 _LARGEST = 256 << 20
 _DEEPEST = 2  # folders down to which tables are looked for
 _LOOKED_AT = 32
 _SEEN_ROWS = 40
+_TRIED = 8  # rows by which a column of images is found
+_SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line by which Excel is told what separates cells
+_DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A .csv file: its column names in lower case, and its first rows."""
+    """A .csv file.
+
+    `titles`: the names of its columns as written; numbers if the first line is a row. `columns`: the same as they are compared.
+    `first`: its first rows. `image`: the column of images. `separator`: what stands between cells. `skipped`: lines before the
+    first row.
+    """
 
     name: str
     path: Path
+    titles: tuple[str, ...]
     columns: tuple[str, ...]
     first: tuple[tuple[str, ...], ...]
+    image: int | None
+    separator: str
+    skipped: int
 
     def place(self, names: Sequence[str]) -> int | None:
         """Return the index of the column with one of these names; None if there is none."""
-        return next((self.columns.index(name) for name in names if name in self.columns), None)
+        return next((self.columns.index(name) for name in map(plain, names) if name in self.columns), None)
 
     def has(self, *names: Sequence[str]) -> bool:
         """Return whether there is a column for each of these lists of names."""
         return all(self.place(each) is not None for each in names)
+
+    @property
+    def label(self) -> int | None:
+        """The column of classes: the one named so, else the only one beside that of the images."""
+        place = self.place(LABEL)
+        if place is None and self.image is not None and len(self.columns) == 2:
+            return 1 - self.image
+        return place
 
     @property
     def folder(self) -> str:
@@ -52,20 +93,18 @@ class Table:
         suffixes = ("", ".jpg", ".png", ".jpeg", ".bmp", ".tif") if said else ()
         return next((image for each in suffixes if (image := folder.find(f"{said}{each}", self.folder)) is not None), None)
 
-    def known(self, folder: Folder, column: int) -> float:
+    def known(self, folder: Folder, column: int, rows: int = _SEEN_ROWS) -> float:
         """Return the share of the first rows whose file in this column exists in the folder."""
-        said = [row[column].strip() for row in self.first if len(row) > column]
+        said = [row[column].strip() for row in self.first[:rows] if len(row) > column]
         return sum(self.find(folder, one) is not None for one in said) / len(said) if said else 0.0
 
-    def rows(self, *, header: bool = True) -> Iterator[tuple[int, list[str]]]:
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, cells) of each row that is not empty. Raises ConfigError."""
         text = read_text(self.path, limit=_LARGEST)
         try:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text[:4096].split("\n", 1)[0]))
-            if header:
-                next(reader, None)
-            for row in reader:
-                if row:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=self.separator)
+            for at, row in enumerate(reader):
+                if row and at >= self.skipped:
                     yield reader.line_num, row
         except csv.Error as error:
             raise ConfigError("{file} cannot be read ({detail}).", file=self.path, detail=error) from error
@@ -77,6 +116,15 @@ class Table:
         except OSError:
             return 0
 
+    def decimal(self, text: str) -> str:
+        """Return the text of a number with a point, where commas do not separate the cells."""
+        return text.replace(",", ".") if self.separator != "," and _DECIMAL_COMMA.fullmatch(text) else text
+
+
+def plain(title: str) -> str:
+    """Return the name of a column as it is compared."""
+    return re.sub(r"[\W_]+", "", title.lower()) or title.strip().lower()
+
 
 def tables(folder: Folder) -> Iterator[Table]:
     """Yield the .csv files near the top of a folder, the topmost first."""
@@ -85,14 +133,28 @@ def tables(folder: Folder) -> Iterator[Table]:
         if name.count("/") > _DEEPEST:
             continue
         head = peek(folder.files[name])[:8192].decode("utf-8-sig", "replace")
+        told = _SEPARATOR.match(head)
+        separator = told[1] if told else delimiter(head.split("\n", 1)[0])
         try:
-            rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter(head.split("\n", 1)[0])))
+            rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=separator))[1 if told else 0 :]
         except csv.Error:
             continue
         if rows and rows[0]:
-            columns = tuple(cell.strip().lower() for cell in rows[0])
-            whole = [row for row in rows[1 : _SEEN_ROWS + 1] if len(row) == len(rows[0])]
-            yield Table(name, folder.files[name], columns, tuple(tuple(row) for row in whole))
+            yield _table(folder, name, rows, separator, told=told is not None)
+
+
+def _table(folder: Folder, name: str, rows: list[list[str]], separator: str, *, told: bool) -> Table:
+    titles = tuple(cell.strip() for cell in rows[0])
+    whole = tuple(tuple(row) for row in rows[1 : _SEEN_ROWS + 1] if len(row) == len(rows[0]))
+    found = Table(name, folder.files[name], titles, tuple(map(plain, titles)), whole, None, separator, 1 + told)
+    if len(titles) > 1 and found.find(folder, titles[0]) in folder.images_set:  # no header
+        numbered = tuple(map(str, range(len(titles))))
+        return replace(found, titles=numbered, columns=numbered, first=(titles, *whole), image=0, skipped=int(told))
+    place = found.place(PATH)
+    if place is None or not found.known(folder, place, _TRIED):
+        known = [found.known(folder, column, _TRIED) for column in range(len(titles))]
+        place = known.index(max(known)) if max(known) >= 0.5 else place
+    return replace(found, image=place)
 
 
 def cell(row: Sequence[str], place: int | None) -> str:

@@ -22,7 +22,7 @@ PARTS: dict[str, Part] = {
     "testing": "test",
 }
 _LISTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
-IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos"})
+IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "画像"})
 MASKS = frozenset(
     {
         "masks",
@@ -34,22 +34,30 @@ MASKS = frozenset(
         "segmentationclass",
         "segmentationclasspng",
         "ground_truth",
+        "semantic",
+        "マスク",
     }
 )
+# Pictures with labels drawn in, and those of instances, in which every object has a number of its own.
 DRAWN = frozenset({"segmentationobject", "segmentationclassvisualization", "visualization", "visualisation", "vis"})
+NUMBERED = frozenset({"segmentationobject", "instance", "instances", "semantic_rgb", "panoptic"})
 LABELS = frozenset(
     {"labels", "label", "annotations", "annotation", "annots", "annot", "ann", "anns", "anno", "xml", "xmls", "json", "jsons"}
-    | {"txt", "bbox", "bboxes", "boxes"}
+    | {"txt", "bbox", "bboxes", "boxes", "lab", "labs", "lable", "lables", "ラベル"}
 )
 # Names that say where files lie, never what they show.
 PLACES = IMAGES | MASKS | frozenset({"labels", "annotations", "annotation", "annots", "xmls", "jsons", "ground_truth"})
 GOOD = frozenset({"good", "ok", "normal"})
 # Behind the name of an image, in that of its mask.
 MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "-label", "_gt", "_seg", "_segmentation", "_masks")
-_FILLERS = frozenset({"obj", "data", "dataset", "set", "split", "all", "ground", "truth", "default"})
+_FILLERS = frozenset(
+    {"obj", "data", "dataset", "set", "split", "all", "ground", "truth", "default", "dir", "folder", "source", "original"}
+)
 _ROLES = IMAGES | MASKS | LABELS | _FILLERS
 # "trainannot", "valmasks": a part and a place in one word.
 _JOINED = re.compile(r"^(train|val|valid|validation|test|default)(images|imgs?|annot|masks?|labels|gt)$")
+_PART_BEHIND = re.compile(r"^(images|labels|imgs|masks)(tr|ts|train|val|test)$")  # imagesTr and labelsTs of nnU-Net
+_SHORT = {"tr": "train", "ts": "test"}
 # Cityscapes' folders: gtFine/train/CITY and imgsFine/leftImg8bit/train/CITY.
 _CITIES = frozenset({"gtfine", "gtcoarse", "imgsfine", "imgscoarse", "leftimg8bit"})
 _WORDS = re.compile(r"[\W_]+|(?<=\D)(?=\d)|(?<=\d)(?=\D)")
@@ -71,37 +79,65 @@ def place_of(folder: str) -> Place:
         inner = part_of_folder(piece)
         if inner is not None:
             part = inner
-        elif not _is_role(piece):
+        elif not is_role(piece):
             rest.append(piece)
     return Place(part, tuple(rest))
 
 
 @lru_cache(maxsize=1 << 16)
-def _words(piece: str) -> tuple[str, ...]:
-    return tuple(word for word in _WORDS.split(_JOINED.sub(r"\1 \2", piece.lower())) if word)
+def words_of(piece: str) -> tuple[str, ...]:
+    """Return the words and numbers of a name in lower case, with words of purposes that were joined taken apart."""
+    plain = _JOINED.sub(r"\1 \2", piece.lower())
+    behind = _PART_BEHIND.match(plain)
+    if behind is not None:
+        plain = f"{behind[1]} {_SHORT.get(behind[2], behind[2])}"
+    return tuple(word for word in _WORDS.split(plain) if word)
 
 
-def _is_role(piece: str) -> bool:
-    words = _words(piece)
+def is_role(piece: str) -> bool:
+    """Return whether a folder's name consists of words for purposes only: "images", "labels", "data"."""
+    words = words_of(piece)
     return bool(words) and all(word in _ROLES for word in words)
 
 
 def names_no_class(path: Iterable[str]) -> bool:
     """Return whether the folders of a path say that its images are masks, or pictures of one of Cityscapes' places."""
-    return any(piece.lower() in MASKS or piece.lower() in _CITIES or _JOINED.match(piece.lower()) for piece in path)
+    return any(
+        MASKS.intersection((piece.lower(), "".join(words_of(piece))))
+        or piece.lower() in _CITIES
+        or _JOINED.match(piece.lower())
+        or is_drawn(piece)
+        for piece in path
+    )
 
 
 def is_place(piece: str) -> bool:
     """Return whether a folder's name says where files lie and never what they show: "images", "image_2", "train_imgs"."""
-    words = _words(piece)
-    return bool(PLACES.intersection((piece.lower(), *words))) and all(
-        word in PLACES or word in PARTS or word.isdecimal() for word in (words if len(words) > 1 else [piece.lower()])
-    )
+    words = words_of(piece)
+    return bool(PLACES.intersection((piece.lower(), "".join(words), *words))) and _is_place(piece)
+
+
+def parts_named(pieces: Iterable[str]) -> dict[str, Part] | None:
+    """Map folder names that differ only in the part of a split that they name; None if they differ otherwise.
+
+    Examples: train and val; WIDER_train and WIDER_val; obj_train_data alone.
+    """
+    found: dict[str, Part] = {}
+    rests = set()
+    for piece in pieces:
+        words = words_of(piece)
+        named = [word for word in words if word in PARTS]
+        if len(named) != 1:
+            return None
+        found[piece] = PARTS[named[0]]
+        rests.add(tuple(word for word in words if word not in PARTS))
+    alone = len(found) == 1 and all(word in _ROLES for rest in rests for word in rest)
+    return found if len(rests) == 1 and (len(found) > 1 or alone) else None
 
 
 def part_of_folder(piece: str) -> Part | None:
     """Return the part that a folder's name contains: "Valid", "val2017", "train_images"; None for "leak_test"."""
-    words = _words(piece)
+    words = words_of(piece)
     parts = [PARTS[word] for word in words if word in PARTS]
     others = [word for word in words if word not in PARTS]
     return parts[0] if len(parts) == 1 and all(word in _ROLES or word.isdecimal() for word in others) else None
@@ -115,11 +151,20 @@ def part_of_image(name: str) -> Part | None:
 def holds(folder: str, words: Iterable[str]) -> bool:
     """Return whether a folder on a path has one of these names, also combined with that of a part."""
     wanted = frozenset(words)
-    return any(wanted.intersection((piece, *_words(piece))) and _is_place(piece) for piece in folder.lower().split("/"))
+    return any(
+        wanted.intersection((piece, "".join(words := words_of(piece)), *words)) and _is_place(piece)
+        for piece in folder.lower().split("/")
+    )
+
+
+def is_drawn(folder: str) -> bool:
+    """Return whether a folder holds pictures of labels that are no masks of classes."""
+    pieces = folder.lower().split("/")
+    return any(piece in DRAWN or piece in NUMBERED or "panoptic" in words_of(piece) for piece in pieces)
 
 
 def _is_place(piece: str) -> bool:
-    return all(word in _ROLES or word in PARTS or word.isdecimal() for word in _words(piece))
+    return all(word in _ROLES or word in PARTS or word.isdecimal() for word in words_of(piece))
 
 
 def pair(images: Sequence[str], marks: Sequence[str], *, endings: Sequence[str] = ()) -> dict[str, str]:
@@ -177,7 +222,7 @@ def photographs(folder: Folder) -> list[str]:
     for name in folder.images:
         place = name.rpartition("/")[0]
         if place not in plain:
-            plain[place] = not holds(place, (*MASKS, *LABELS)) and not DRAWN.intersection(place.lower().split("/"))
+            plain[place] = not holds(place, (*MASKS, *LABELS)) and not is_drawn(place)
         if plain[place]:
             found.append(name)
     return found

@@ -1,14 +1,17 @@
 """The content of a data folder, listed once, so that names in annotation files are only looked up and never followed."""
 
+import codecs
 import json
 import os
 import posixpath
+import re
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import PIL.Image
 
@@ -23,6 +26,10 @@ _LARGEST_SMALL_TEXT = 4 << 20
 _LARGE_TEXT = 1 << 20  # letters of a JSON file from which it is decoded in pieces
 _DECODER = json.JSONDecoder()
 _PEEK = 8192
+_TRIED = 50
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?\bencoding\s*=\s*["']([\w.-]+)["'][^>]*\?>""")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as PowerShell and Excel write text
+_SUB_IFDS = 330  # TIFF tag: where subordinate pages are
 _ORIENTATION = 274  # EXIF: which side of the stored rows is up
 
 
@@ -190,22 +197,25 @@ class Folder:
             self._parsed[name] = read_json(self.files[name])
         return self._parsed[name]
 
-    def documents(self, fits: Callable[[bytes], bool], *, most: int | None = 50) -> Iterator[tuple[str, object]]:
+    def documents(self, fits: Callable[[bytes], bool]) -> Iterator[tuple[str, object]]:
         """Yield each .json whose ends (see `peek`) fit, with its content; a file that cannot be read is passed over.
 
-        `most`: how many files are looked at; None: all.
+        Of files named as an image, which may be thousands, a few are looked at first; if none of these fits, no other does.
         """
-        for name in self.with_suffix(".json")[:most]:
-            if fits(peek(self.files[name])):
-                try:
-                    content = self.json(name)
-                except ConfigError:
-                    continue
-                yield name, content
-
-    def sibling(self, name: str, suffix: str) -> str | None:
-        """Return the file with the same path as `name` but another suffix."""
-        return self.exact(without_suffix(name) + suffix)
+        stems = {without_suffix(name.rpartition("/")[2]) for name in self.images}
+        own = [name for name in self.with_suffix(".json") if without_suffix(name.rpartition("/")[2]) in stems]
+        alone = [name for name in self.with_suffix(".json") if without_suffix(name.rpartition("/")[2]) not in stems]
+        for names in (alone, own):
+            few = names[:: max(1, len(names) // _TRIED)]
+            if len(few) < len(names) and not any(fits(peek(self.files[name])) for name in few):
+                continue
+            for name in names:
+                if fits(peek(self.files[name])):
+                    try:
+                        content = self.json(name)
+                    except ConfigError:
+                        continue
+                    yield name, content
 
     def find(self, said: str, *near: str) -> str | None:
         """Return the image that an annotation refers to as `said`, also written as in an address ("part%201.png")."""
@@ -288,7 +298,7 @@ def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
             parts: list[tuple[str, bytes]] = getattr(picture, "applist", [])  # of a JPEG
             if any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
                 return None
-            if picture.format == "TIFF" and has_pages(path):
+            if picture.format == "TIFF" and (has_pages(path) or _SUB_IFDS in getattr(picture, "tag_v2", ())):
                 return None  # the first may be a thumbnail
             width, height = picture.size
             side = picture.getexif().get(_ORIENTATION, 1)
@@ -304,7 +314,8 @@ def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
         size = path.stat().st_size
         if size > limit:
             raise ValueError(f"it has {size >> 20} MB, more than the {limit >> 20} MB that are read")
-        return path.read_text("utf-8-sig")
+        data = path.read_bytes()
+        return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
             "{file} is not a text in UTF-8 (byte {place} does not fit).",
@@ -324,6 +335,21 @@ def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
         return _in_pieces(text) if len(text) > _LARGE_TEXT else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError("{file} is not JSON that can be read ({detail}).", file=path, detail=error) from error
+
+
+def read_xml(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> ElementTree.Element:
+    """Return the root element of an XML file, in the encoding that it declares. Raises ConfigError."""
+    try:
+        declared = _DECLARED.match(peek(path))
+        encoding = declared[1].decode("ascii").lower() if declared else "utf-8"
+        if declared is None or encoding.startswith(("utf-8", "utf-16", "ascii", "us-ascii")):
+            return ElementTree.fromstring(read_text(path, limit=limit))
+        if path.stat().st_size > limit:
+            raise ValueError(f"it has more than {limit >> 20} MB")
+        return ElementTree.fromstring(path.read_bytes()[declared.end() :].decode(codecs.lookup(encoding).name))
+    except (OSError, ValueError, LookupError, ElementTree.ParseError, RecursionError) as error:
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=detail) from error
 
 
 def _in_pieces(text: str) -> object:
@@ -387,6 +413,7 @@ def peek(path: Path) -> bytes:
         with path.open("rb") as stream:
             head = stream.read(_PEEK)
             stream.seek(max(len(head), path.stat().st_size - _PEEK))
-            return head + stream.read(_PEEK)
+            ends = head + stream.read(_PEEK)
+            return ends.decode("utf-16", "replace").encode("utf-8", "replace") if ends.startswith(_UTF16) else ends
     except OSError:
         return b""

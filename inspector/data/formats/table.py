@@ -8,54 +8,62 @@ writes it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from inspector.core.message import message
-from inspector.data.formats.columns import LABEL, PATH, SPLIT, Table, cell, tables
+from inspector.data.formats.columns import SPLIT, Table, cell, tables
+from inspector.data.formats.layouts.object_table import form_of
 from inspector.data.formats.names import GOOD, PARTS
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, class_name
 from inspector.data.formats.scan import Folder
 
 TITLE = message("Table of labels")
+BY_HAND: Final = "inspector-labels.csv"  # written by `data.labelling`; nothing else in the folder counts beside it
 EXPECTED = message("a .csv with the columns path and label, and perhaps group, split and confidence")
 _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
 _CONFIDENCE = ("confidence", "label_confidence")
 _MASK = ("mask", "mask_path", "mask_file")
-_OBJECTS = (("xmin", "x1", "x_min", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
+_OBJECTS = (("xmin", "x1", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
+_EXAMPLE = "submission"  # Kaggle's sample_submission.csv, whose labels mean nothing
 _WEIGHT = 0.9
+_BY_HAND = 1.0
 
 
 def _usable(folder: Folder) -> list[Table]:
     """Return the tables of labels, those at the top before those in subfolders."""
     found = []
     for table in tables(folder):
-        place = table.place(PATH)
-        if place is None or any(table.has(names) for names in _OBJECTS):
+        if table.image is None or any(table.has(names) for names in _OBJECTS) or form_of(table, folder):
             continue
-        if (table.has(LABEL) and not _drawn(table)) or _one_hot(table):
+        if (table.label is not None and not _drawn(table)) or _one_hot(table):
+            if table.name == BY_HAND:
+                return [table]
             found.append(table)
+    found = [table for table in found if _EXAMPLE not in table.name.lower()] or found
     top = min((table.name.count("/") for table in found), default=0)
     return [table for table in found if table.name.count("/") == top]
 
 
 def _drawn(table: Table) -> bool:
     """Return whether the labels are drawings written as JSON, as in Label Studio's .csv, which names no class of an image."""
-    return any(cell(row, table.place(LABEL)).startswith(("[", "{")) for row in table.first)
+    return any(cell(row, table.label).startswith(("[", "{")) for row in table.first)
 
 
 def _one_hot(table: Table) -> bool:
     """Return whether every other column holds only 0 and 1."""
-    place = table.place(PATH)
-    others = [value.strip() for row in table.first for at, value in enumerate(row) if at != place]
+    others = [value.strip() for row in table.first for at, value in enumerate(row) if at != table.image]
     return len(table.columns) > 2 and bool(others) and set(others) <= {"0", "1"}
 
 
 def look(folder: Folder) -> Claim | None:
     """Recognise such tables by the images that they list."""
     used = 0.0
-    for table in _usable(folder):
-        place = table.place(PATH)
-        if place is not None and (share := table.known(folder, place)):
-            used += share * table.lines()
+    usable = _usable(folder)
+    if [table.name for table in usable] == [BY_HAND]:
+        return Claim(_BY_HAND, message("{file} holds labels that were given by hand", file=BY_HAND))
+    for table in usable:
+        if table.image is not None:
+            used += table.known(folder, table.image) * table.lines()
     return claim(_WEIGHT, used, len(folder.images), message("tables of labels list about {count} images", count=round(used)))
 
 
@@ -162,15 +170,14 @@ def _confidence(said: str) -> float | None:
 
 def _rows(table: Table) -> Iterator[_Row]:
     """Yield the rows of a table. Raises ConfigError."""
-    at = {key: table.place(names) for key, names in (("image", PATH), ("label", LABEL), ("group", _GROUP), ("split", SPLIT))}
-    sure, mask = table.place(_CONFIDENCE), table.place(_MASK)
+    group, split, sure, mask = (table.place(names) for names in (_GROUP, SPLIT, _CONFIDENCE, _MASK))
     for line, row in table.rows():
-        label = class_name(cell(row, at["label"])) if at["label"] is not None else _hot(table, row)
-        image, group, split = (cell(row, at[key]) for key in ("image", "group", "split"))
-        yield _Row(table, line, image, label, group, split, cell(row, sure), cell(row, mask))
+        label = class_name(cell(row, table.label)) if table.label is not None else _hot(table, row)
+        about = (cell(row, place) for place in (group, split, sure, mask))
+        yield _Row(table, line, cell(row, table.image), label, *about)
 
 
 def _hot(table: Table, row: Sequence[str]) -> str:
     """Return the only class whose column is 1; "" if there are none or several."""
-    names = [name for at, name in enumerate(table.columns) if at != table.place(PATH) and cell(row, at) == "1"]
+    names = [name for at, name in enumerate(table.titles) if at != table.image and cell(row, at) == "1"]
     return class_name(names[0]) if len(names) == 1 else ""

@@ -6,17 +6,19 @@ the markers (ITU-T T.81, annex B):
 
 - the marker segments have to follow each other up to an end-of-image marker, with no other marker inside a scan, and restart
   markers have to count up;
-- the scans of a picture (several, where it is progressive) have to bring every bit of every coefficient.
+- the scans of a picture (several, where it is progressive) have to bring every bit of every coefficient;
+- the tables before the scans may hold only what the standard allows: libjpeg decodes with any others, to another picture.
 
 A picture whose wrong bytes form a valid scan of the right length cannot be told from a true one by any decoder.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-_RST0, _SOI, _EOI, _SOS, _DRI = 0xD0, 0xD8, 0xD9, 0xDA, 0xDD
+_RST0, _SOI, _EOI, _SOS, _DQT, _DRI, _DHT = 0xD0, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xC4
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = 0xC2
@@ -75,6 +77,7 @@ def read_header(data: bytes) -> JpegHeader:
         raise JpegDamage("it does not begin as a JPEG")
     at, frame, process, restarts = 2, b"", 0, False
     scans: list[bytes] = []
+    valid = True
     while True:
         marker, at = _next_marker(data, at)
         if marker == _EOI:
@@ -89,6 +92,8 @@ def read_header(data: bytes) -> JpegHeader:
             if frame or len(body) < 6 or len(body) < 6 + 3 * body[5]:
                 raise JpegDamage("its header is not valid")
             frame, process = body, marker
+        if marker in (_DQT, _DHT):
+            valid = valid and _tables_valid(marker, body)
         restarts = restarts or marker == _DRI
         at += length
         if marker == _SOS:
@@ -99,8 +104,36 @@ def read_header(data: bytes) -> JpegHeader:
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     header = JpegHeader(process, frame[0], width, height, frame[5], end=at - 2)
     if not header.refused:
+        if not valid:
+            raise JpegDamage("its tables are not valid")
         _check_complete(frame, scans, progressive=process == _PROGRESSIVE)
     return header
+
+
+@lru_cache(maxsize=64)  # a camera sends the same ones with every picture
+def _tables_valid(marker: int, body: bytes) -> bool:
+    """Return whether a segment holds tables of quantization (T.81, B.2.4.1) or of Huffman codes (B.2.4.2), and nothing else."""
+    at = 0
+    while at < len(body):
+        kind, number = body[at] >> 4, body[at] & 15
+        at += 1
+        if kind > 1 or number > 3:
+            return False
+        if marker == _DQT:
+            table = np.frombuffer(body[at : at + 64 * (kind + 1)], ">u2" if kind else np.uint8)
+            valid, size = len(table) == 64 and bool(table.all()), 64 * (kind + 1)
+        else:
+            lengths = body[at : at + 16]
+            symbols = body[at + 16 : at + 16 + sum(lengths)]
+            codes = sum(count << (16 - length) for length, count in enumerate(lengths, start=1))
+            # A length in bits up to 11 of a difference, up to 10 of a coefficient behind a run of zeros.
+            allowed = all(symbol <= 11 for symbol in symbols) if kind == 0 else all(symbol & 15 <= 10 for symbol in symbols)
+            whole = len(lengths) == 16 and len(symbols) == sum(lengths)
+            valid, size = whole and codes <= 1 << 16 and allowed and len(set(symbols)) == len(symbols), 16 + len(symbols)
+        if not valid:
+            return False
+        at += size
+    return True
 
 
 def coded_part(data: bytes) -> bytes:

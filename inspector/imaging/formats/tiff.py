@@ -4,10 +4,12 @@ TIFF Revision 6.0 (Adobe, 1992) names the tags and their values.
 """
 
 import io
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from inspector.core.message import Message, message
 from inspector.core.types import Pixels
 from inspector.imaging.alpha import Whole, bands, lay_on_black
+from inspector.imaging.formats.jpeg import decode_jpeg, read_header
 from inspector.imaging.image import DAMAGE, MAX_PAGES, Image, Reading, check_size, damaged, unsupported
 from inspector.imaging.temperature import scale_of, to_kelvin
 
@@ -46,9 +49,10 @@ _DECODED = frozenset(
 _OWN_COLOURS = frozenset({33003})  # YCbCr inside JPEG 2000, which is not turned into RGB
 _BUFFER = 1 << 22  # bytes of coded data held at a time
 _SMALL = 0.3  # share of the largest page's area up to which a page is a thumbnail
-_SUB_IFDS, _DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _COLOUR_MAP, _INK_SET = (
-    330, 270, 42112, 42113, 254, 262, 320, 332,
+_DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _COLOUR_MAP, _INK_SET, _MAX_SAMPLE = (
+    270, 42112, 42113, 254, 262, 320, 332, 281,
 )  # fmt: skip
+_FULL_OF = frozenset((1 << bits) - 1 for bits in range(9, 16))  # the largest values of 9 to 15 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,19 @@ class TiffPages:
         if described is not None and int(described.get("images", 1)) > len(pages):
             raise unsupported(path, f"a stack of {described['images']} pictures under one header (ImageJ)")
         try:
-            self._pages, self.notes = _without_thumbnails(pages)
+            self._check_stack(pages)
+            self._pages, self.notes = _without_thumbnails([_whole(page) for page in cast("list[TiffPage]", pages)])
         except DAMAGE as error:
             raise damaged(path, error) from error
         self.count = len(self._pages)
+
+    def _check_stack(self, pages: Sequence[Any]) -> None:
+        """Refuse a file whose description promises more pictures than it has headers (tifffile). Raises ConfigError."""
+        for said in self._file.shaped_metadata or ():
+            shape, first = said.get("shape") or (), pages[0]
+            values = int(first.imagewidth) * int(first.imagelength) * int(first.samplesperpixel)
+            if said.get("truncated") and (count := math.prod(map(int, shape)) // max(1, values)) > len(pages):
+                raise unsupported(self._path, f"a stack of {count} pictures under one header (tifffile)")
 
     def read(self, index: int) -> Image:
         """Decode one page. Raises ConfigError."""
@@ -232,8 +245,24 @@ class TiffPages:
         left = len(layout.extra) - len(alphas[:1])
         if left:
             notes.append(message("Bands beside its colours are left out: {count}.", count=left))
-        bits = 8 if layout.bits <= 8 else layout.bits if layout.bits < 16 else None
+        bits = 8 if layout.bits <= 8 else layout.bits if layout.bits < 16 else self._declared_bits(page, stored)
         return Image(colour, "intensity", tuple(note for note in notes if note is not None), bits)
+
+    def _declared_bits(self, page: "TiffPage", stored: NDArray[Any]) -> int | None:
+        """Return how many bits of 16 are in use by the tags or OME's description; None if unknown or exceeded."""
+        said = re.search(r'\bSignificantBits="(\d+)"', _text(page, _DESCRIPTION))
+        value = page.tags.valueof(_MAX_SAMPLE, 0)
+        bits = int(said[1]) if said else int(np.max(value)).bit_length() if np.max(value) in _FULL_OF else 16
+        return bits if 8 <= bits < 16 and int(stored.max()) < 1 << bits else None
+
+
+def _whole(page: "TiffPage") -> "TiffPage":
+    """Return the largest of a page and its subordinate pages (SubIFDs): some files keep a thumbnail above the picture."""
+    pages: list[Any] = [page]
+    if page.subifds and page.pages is not None:
+        pages += [page.pages[index] for index in range(len(page.pages))]
+    largest: TiffPage = max(pages, key=lambda one: int(one.imagewidth) * int(one.imagelength))
+    return largest
 
 
 def _without_thumbnails(pages: Sequence[Any]) -> tuple[list["TiffPage"], tuple[Message, ...]]:
@@ -264,11 +293,14 @@ def _text(page: "TiffPage", tag: int) -> str:
 
 
 def _check_jpegs(page: "TiffPage") -> None:
-    """Decode the pieces of a page with different bytes before their end marks, which reveals missing data.
+    """Look for missing data in the pieces of a page.
 
-    Raises ValueError.
+    Kinds of JPEG that `decode_jpeg` does not read are decoded with different bytes before their end marks, which reveals a part
+    of the damage. Raises ValueError.
     """
     import imagecodecs
+
+    tables = page.jpegtables or b""
 
     stream = page.parent.filehandle
     for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -277,6 +309,10 @@ def _check_jpegs(page: "TiffPage") -> None:
         end = data.rfind(b"\xff\xd9")
         if end < 0:
             raise ValueError("a piece of it ends before its end mark")
+        joined = tables[:-2] + data[2:] if tables else data
+        if not (header := read_header(joined)).refused:
+            decode_jpeg(joined, header=header)
+            continue
         stuffed = data[:end] + b"\x55" * 64 + data[end:]
         one, other = (imagecodecs.jpeg_decode(piece, tables=page.jpegtables) for piece in (data, stuffed))
         if not np.array_equal(one, other):

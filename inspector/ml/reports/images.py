@@ -39,7 +39,7 @@ def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat:
         warm = ""
         if found is not None:
             warm = f"worst-{number:02d}-heat.jpg"
-            (place / warm).write_bytes(jpeg(_heated(picture, found)))
+            (place / warm).write_bytes(jpeg(heated(picture, found)))
         result.append(
             Worst(
                 sample=wrong.sample,
@@ -86,7 +86,7 @@ def _outline(picture: Picture, mask: NDArray[np.uint8], colour: tuple[int, int, 
     cv2.drawContours(picture, outlines, -1, colour, width)
 
 
-def _heated(picture: Picture, heat: Floats) -> Picture:
+def heated(picture: Picture, heat: Floats) -> Picture:
     """Return the frame overlaid with the heat, more opaque where the heat is stronger."""
     size = (picture.shape[1], picture.shape[0])
     large = np.clip(np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32), 0, 1)

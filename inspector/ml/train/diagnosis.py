@@ -48,7 +48,7 @@ def look_after(epochs: int) -> int:
 def nothing_learnt(
     card: Card, settings: TrainSettings, curve: Sequence[Mapping[str, Any]], chance: float, object_px: float | None
 ) -> tuple[Message, Message]:
-    """Return the message that nothing was learnt in the epochs of `curve`, and the likely cause with the next step.
+    """Return the message that nothing was learnt in the validated epochs of `curve`, and the likely cause with the next step.
 
     `object_px`: see `narrow_side`.
     """
@@ -56,7 +56,7 @@ def nothing_learnt(
     name, value = str(last["name"]), max(float(row["value"]) for row in curve)
     measure = measure_of(name.removeprefix("minus_"))
     label = measure.label if measure is not None else name
-    values = {"epochs": len(curve), "name": label, "value": f"{abs(value):.3g}"}
+    values = {"epochs": last["epoch"], "name": label, "value": f"{abs(value):.3g}"}
     said = (
         message("After {epochs} epochs the network finds nothing in the validation images ({name} {value}).", **values)
         if chance == 0

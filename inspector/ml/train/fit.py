@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from inspector.bundles.bundle import Card
-from inspector.core.errors import JobError
+from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.ml.channel import Cancelled
@@ -29,8 +29,8 @@ from inspector.ml.train.machine.distributed import Lockstep, check_company, lost
 from inspector.ml.train.machine.threads import Threads
 from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.train.run_folder import RunFolder
-from inspector.ml.train.validation import Judge
-from inspector.runs.settings import TrainSettings
+from inspector.ml.train.validation import Judge, epochs_a_check
+from inspector.runs.settings import TrainSettings, areas_of
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import EpochDone, Progress, Report
 
@@ -66,6 +66,8 @@ class Fit:
         self._steady = Lockstep(self.accelerator)
         # Distributed processes share the cores by their own plan (`together.company`).
         self._threads = Threads(settings.threads or (torch.get_num_threads() if self._steady.count > 1 else 0))
+        # What a step learns from: pieces of the input, or all of it.
+        self._shown = piece_card(card, settings)
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
@@ -160,31 +162,48 @@ class Fit:
         if not self._steady.first:
             self.epochs_done = epoch + 1
             return
-        judge = self._judge()
+        judge = self._judge() if self._to_validate(epoch) else None
+        checked = {} if judge is None else self._check(epoch, judge)
+        self.epochs_done = epoch + 1
+        row = {
+            "epoch": epoch + 1,
+            "epochs": self.settings.epochs,
+            "loss": loss,
+            "lr": float(self.optimizer.param_groups[-1]["lr"]),
+            "seconds": self.seconds - began,
+            **checked,
+        }
+        self.curve.append(row)
+        self._save()
+        self.report.metric(EpochDone.model_validate(row))
+        self._warn()
+        if judge is not None:
+            self._show(judge, self.seconds - began)
+
+    def _to_validate(self, epoch: int) -> bool:
+        """Return whether this epoch (from 0) is validated: the last one that may be, and of the others every one or some."""
+        settings, whole, piece = self.settings, self.card.input, self._shown.input
+        pixels = whole.width * whole.height / (piece.width * piece.height)
+        every = epochs_a_check(settings, pixels * len(self.inputs["val"]) / len(self.inputs["train"]))
+        lasted = float(self.curve[-1]["seconds"]) if self.curve else 0.0
+        ends = bool(settings.time_limit) and self.seconds + 2 * lasted > settings.time_limit
+        return epoch % every == 0 or epoch + 1 == settings.epochs or ends
+
+    def _check(self, epoch: int, judge: Judge) -> dict[str, Any]:
+        """Validate, keep the epoch if it is the best so far, and return its numbers for the curve."""
         metrics = self._validated(judge)
         primary, numbers = metrics.primary, metrics.compute()
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
         better = is_better(value, judge.loss(), self.best, metrics.chance())
         if better:
             self._keep(epoch + 1, value, rounded(numbers), judge.loss(), metrics.chance())
-        self.epochs_done = epoch + 1
-        row = {
-            "epoch": epoch + 1,
-            "epochs": self.settings.epochs,
-            "loss": loss,
+        return {
             "val_loss": judge.loss(),
-            "lr": float(self.optimizer.param_groups[-1]["lr"]),
-            "seconds": self.seconds - began,
             "best": better,
             "name": primary,
             "value": value,
             "val": {key: number for key, number in rounded(numbers).items() if "/" not in key},
         }
-        self.curve.append(row)
-        self._save()
-        self.report.metric(EpochDone.model_validate(row))
-        self._warn()
-        self._show(judge, self.seconds - began)
 
     def _keep(self, epoch: int, value: float, numbers: dict[str, float], loss: float, chance: float) -> None:
         """Keep this epoch as the best so far."""
@@ -211,12 +230,13 @@ class Fit:
         return self._nothing(self.best.chance)
 
     def _nothing(self, chance: float) -> Sequence[Message]:
-        return nothing_learnt(self.card, self.settings, self.curve, chance, narrow_side(self.inputs["train"]))
+        validated = [row for row in self.curve if "value" in row]
+        return nothing_learnt(self.card, self.settings, validated, chance, narrow_side(self.inputs["train"]))
 
     def _epoch(self, epoch: int) -> float:
         """Train on all samples once and return the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
-        how = augmentation_for(settings.task, settings.augment)
+        how = augmentation_for(settings.task, settings.augment, cover=areas_of(settings.cover))
         total, count = 0.0, 0
         self.graph.train()
         loader = batches(
@@ -226,6 +246,7 @@ class Fit:
             epoch=epoch,
             how=how,
             weights=self._weights,
+            piece=(self._shown.input.width, self._shown.input.height) if settings.piece else None,
             shard=self._steady.shard,
             pin=self.accelerator.device.type == "cuda",
         )
@@ -242,7 +263,7 @@ class Fit:
             together = min(settings.accumulate, self._steps - first)
             last = step + 1 == first + together
             with self.accelerator.accumulating(not last):
-                loss = task.loss(self.accelerator.raw(frames), target, self.card)
+                loss = task.loss(self.accelerator.raw(frames), target, self._shown)
                 value = float(loss.detach())
                 if not math.isfinite(value) and self._steady.first:  # averaging would spread it to the other processes
                     raise _diverged(epoch + 1)
@@ -291,8 +312,8 @@ class Fit:
         if self.folder is None:
             return
         last = self.curve[-1]
-        told = {name: last[name] for name in ("epoch", "loss", "val_loss", "lr", "seconds")}
-        self.folder.append_curve({**told, **last["val"]})
+        told = {name: last.get(name, math.nan) for name in ("epoch", "loss", "val_loss", "lr", "seconds")}
+        self.folder.append_curve({**told, **last.get("val", {})})
         done = Checkpoint(
             epochs=self.epochs_done,
             seconds=self.seconds,
@@ -338,6 +359,21 @@ class Fit:
     def _log(self, problems: Sequence[Message]) -> None:
         for problem in problems:
             self.report.log(problem.text)
+
+
+def piece_card(card: Card, settings: TrainSettings) -> Card:
+    """Return the card with the input that a step learns from: the whole, or a piece of `settings.piece` pixels a side.
+
+    Raises ConfigError if the task's labels belong to whole images.
+    """
+    if not settings.piece:
+        return card
+    if not task_of(card.task).tiled:
+        raise ConfigError(
+            "{task} learns from whole images, not from pieces.", remedy="Leave out --piece.", task=TASKS[card.task].label
+        )
+    width, height = (min(settings.piece, side) for side in (card.input.width, card.input.height))
+    return card.model_copy(update={"input": card.input.model_copy(update={"width": width, "height": height})})
 
 
 def _diverged(epoch: int) -> JobError:

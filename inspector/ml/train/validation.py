@@ -14,8 +14,23 @@ from inspector.core.types import Floats
 from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Item
 from inspector.ml.train.loading.dataset import Inputs
+from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Target, task_of
 from inspector.tasks.statistics.truth import input_frame, input_view
+
+_FORWARD = 1 / 3  # time of going forward over that of a step
+_WORTH = 0.1  # of the time of training, which validation may take
+_FEWEST = 20  # validations of a training, if it has as many epochs
+
+
+def epochs_a_check(settings: TrainSettings, pixels: float) -> int:
+    """Return after how many epochs one is validated. `pixels`: those of a validation over those that an epoch learns from.
+
+    Validation sees whole inputs, also where training sees pieces of them, and would then take much of the time.
+    """
+    if settings.patience:  # counts epochs without a better one
+        return 1
+    return max(1, min(round(_FORWARD * pixels / _WORTH), settings.epochs // _FEWEST))
 
 
 class Judge:

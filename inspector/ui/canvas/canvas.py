@@ -238,14 +238,15 @@ class Canvas(Themed, QWidget):
             shown = f"{self.tr('grey')} {int(value)}"
         return f"x {x}   y {y}   {shown}"
 
-    def render_whole(self) -> QImage:
-        """Return the whole frame with its overlays at one screen pixel a frame pixel (for export); empty without a frame."""
+    def render_whole(self, scale: int = 1) -> QImage:
+        """Return the whole frame with its overlays, `scale` pixels a frame pixel (for export); empty without a frame."""
         if self._frame is None:
             return QImage()
-        width, height = self._frame.width, self._frame.height
+        crop = (0, 0, self._frame.width, self._frame.height)
+        width, height = self._frame.width * scale, self._frame.height * scale
         image = QImage(width, height, QImage.Format.Format_RGB32)
         painter = QPainter(image)
-        placement, crop = Placement(1.0, 0.0, 0.0), (0, 0, width, height)
+        placement = Placement(float(scale), 0.0, 0.0)
         patches = self._render(self._frame, placement, crop, 1.0, self._overlays)
         self._paint(painter, placement, QSizeF(width, height), (0.0, 0.0), patches, self._overlays)
         painter.end()
@@ -321,9 +322,7 @@ class Canvas(Themed, QWidget):
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         selected = self.link.selection(self._key)
-        painting.draw_regions(painter, placement, overlays.regions, view)
-        painting.draw_boxes(painter, placement, overlays.boxes, selected, view)
-        painting.draw_spots(painter, placement, overlays.spots, selected, view)
+        painting.draw_marks(painter, placement, overlays, selected, view)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_simulation(self, painter: QPainter) -> None:

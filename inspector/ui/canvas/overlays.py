@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from inspector.core.types import Boxes, Floats, HotSpot, Prediction, Region, Scores
 from inspector.imaging.colormaps import TemperatureUnit, temperature_text
+from inspector.imaging.thermography import Tool
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.shell.strings import class_name
 
@@ -36,6 +37,15 @@ class RegionMark:
 
     region: Region
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMark:
+    """A measuring tool with its value; `index` is its position among the tools, None while it is being drawn."""
+
+    tool: Tool
+    label: str = ""
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +83,15 @@ class Overlays:
     spots: tuple[SpotMark, ...] = ()
     regions: tuple[RegionMark, ...] = ()
     layers: tuple[ClassLayer | HeatLayer, ...] = field(default=())
+    tools: tuple[ToolMark, ...] = ()
 
     def __add__(self, other: "Overlays") -> "Overlays":
         return Overlays(
-            self.boxes + other.boxes, self.spots + other.spots, self.regions + other.regions, self.layers + other.layers
+            self.boxes + other.boxes,
+            self.spots + other.spots,
+            self.regions + other.regions,
+            self.layers + other.layers,
+            self.tools + other.tools,
         )
 
 

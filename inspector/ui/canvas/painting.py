@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPainterPath, QPen, QPolygonF
 
-from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, ticks
+from inspector.imaging.colormaps import PALETTES, Palette, Table, TemperatureUnit, kelvin, sign, temperature, ticks
+from inspector.imaging.thermography import Ellipse, Line, Polygon, Rectangle, Spot, Tool
 from inspector.ui.canvas.interaction import Placement, Rect, place_labels
-from inspector.ui.canvas.overlays import BoxMark, RegionMark, SpotMark
+from inspector.ui.canvas.overlays import BoxMark, Overlays, RegionMark, SpotMark, ToolMark
 from inspector.ui.shell import theme
 
 LINE = theme.SPACING / 4
@@ -30,6 +32,14 @@ def halo() -> QColor:
     color = theme.DARK.color("canvas")
     color.setAlphaF(0.75)
     return color
+
+
+def draw_marks(painter: QPainter, placement: Placement, overlays: Overlays, selected: int | None, view: QSizeF) -> None:
+    """Draw the regions, boxes, tools and hot spots of a frame; `selected` is the index of a box, a tool or a spot."""
+    draw_regions(painter, placement, overlays.regions, view)
+    draw_boxes(painter, placement, overlays.boxes, selected, view)
+    draw_tools(painter, placement, overlays.tools, view)
+    draw_spots(painter, placement, overlays.spots, selected, view)
 
 
 def draw_boxes(painter: QPainter, placement: Placement, marks: Sequence[BoxMark], selected: int | None, view: QSizeF) -> None:
@@ -71,6 +81,48 @@ def draw_spots(painter: QPainter, placement: Placement, marks: Sequence[SpotMark
     places = place_labels(anchors, sizes, (view.width(), view.height()), avoid=rings)
     for mark, place in zip(marks, places, strict=True):
         draw_label(painter, place, mark.label, color)
+
+
+def draw_tools(painter: QPainter, placement: Placement, marks: Sequence[ToolMark], view: QSizeF) -> None:
+    """Draw the outlines of measuring tools with their labels; one that is being drawn is dashed."""
+    metrics = QFontMetricsF(theme.font("small", bold=True))
+    bounds = []
+    for mark in marks:
+        path = _tool_path(placement, mark.tool)
+        line = Qt.PenStyle.DashLine if mark.index is None else Qt.PenStyle.SolidLine
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for pen in (QPen(halo(), LINE * 2), QPen(contrast(theme.DARK.color("canvas")), LINE * 0.75, line)):
+            painter.setPen(pen)
+            painter.drawPath(path)
+        box = path.boundingRect()
+        bounds.append((box.left(), box.top(), box.right(), box.bottom()))
+    sizes = [(metrics.horizontalAdvance(mark.label) + 2 * PAD, metrics.height() + PAD) for mark in marks]
+    for mark, place in zip(marks, place_labels(bounds, sizes, (view.width(), view.height())), strict=True):
+        if mark.label:
+            draw_label(painter, place, mark.label, theme.DARK.color("raised"))
+
+
+def _tool_path(placement: Placement, tool: Tool) -> QPainterPath:
+    path = QPainterPath()
+    match tool:
+        case Spot(x, y):
+            at = QPointF(*placement.to_view(x + 0.5, y + 0.5))
+            for step in (QPointF(theme.SPACING, 0), QPointF(0, theme.SPACING)):
+                path.moveTo(at - step)
+                path.lineTo(at + step)
+        case Line(x1, y1, x2, y2):
+            path.moveTo(*placement.to_view(x1 + 0.5, y1 + 0.5))
+            path.lineTo(*placement.to_view(x2 + 0.5, y2 + 0.5))
+        case Rectangle(x, y, width, height) | Ellipse(x, y, width, height):
+            left, top, right, bottom = placement.rect((x, y, x + width, y + height))
+            rect = QRectF(left, top, right - left, bottom - top)
+            path.addRect(rect) if isinstance(tool, Rectangle) else path.addEllipse(rect)
+        case Polygon(points):
+            path.addPolygon(QPolygonF([QPointF(*placement.to_view(x + 0.5, y + 0.5)) for x, y in points]))
+            path.closeSubpath()
+        case _:
+            assert_never(tool)
+    return path
 
 
 def draw_regions(painter: QPainter, placement: Placement, marks: Sequence[RegionMark], view: QSizeF) -> None:
@@ -146,13 +198,14 @@ def draw_simulation(painter: QPainter, rect: QRectF, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The colours of a thermal frame: their ends and the limits to mark, in kelvin."""
+    """The colours of a thermal frame: their ends and the limits to mark, in kelvin. `equal`: as `colormaps.equalised`."""
 
     low: float
     high: float
     palette: Palette
     unit: TemperatureUnit
     marks: tuple[float, ...] = ()
+    equal: Table | None = None
 
 
 def draw_scale(painter: QPainter, view: QSizeF, scale: Scale) -> None:
@@ -167,13 +220,13 @@ def draw_scale(painter: QPainter, view: QSizeF, scale: Scale) -> None:
     bar = QRectF(view.width() - theme.SPACING * 2, top, theme.SPACING * 1.5, view.height() - top - metrics.height())
     painter.fillRect(QRectF(view.width() - SCALE_WIDTH, 0, SCALE_WIDTH, view.height()), theme.DARK.color("canvas"))
     colors = QLinearGradient(bar.bottomLeft(), bar.topLeft())
-    table = PALETTES[scale.palette]
+    table = PALETTES[scale.palette] if scale.equal is None else PALETTES[scale.palette][scale.equal]
     for step in range(0, 256, 5):
         colors.setColorAt(step / 255, QColor(*table[step].tolist()))
     painter.fillRect(bar, colors)
     painter.setPen(theme.DARK.color("text"))
     above = QRectF(view.width() - SCALE_WIDTH, bar.top() - 2 * metrics.height(), SCALE_WIDTH - PAD, metrics.height())
-    painter.drawText(above, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, "°C" if scale.unit == "C" else "K")
+    painter.drawText(above, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, sign(scale.unit))
     for number, text in zip(numbers, texts, strict=True):
         y = bar.bottom() - (kelvin(number, scale.unit) - scale.low) / span * bar.height()
         painter.drawLine(QLineF(bar.left() - PAD, y, bar.left(), y))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.types import Floats, Frame, Pixels
-from inspector.imaging.colormaps import PALETTES, Palette, Table, indices, packed
+from inspector.imaging.colormaps import PALETTES, Palette, Table, equalised, indices, packed
 
 Words = NDArray[np.uint32]
 Crop = tuple[int, int, int, int]  # left, top, right, bottom, whole pixels
@@ -28,12 +28,13 @@ class Display:
     """How values become colours.
 
     The window (low, high) is in the frame's unit and defaults to the full range. The palette applies to frames without colour
-    and defaults to grey for intensity and iron for temperature.
+    and defaults to grey for intensity and iron for temperature. `equal`: each colour is as frequent as the others.
     """
 
     low: float | None = None
     high: float | None = None
     palette: Palette | None = None
+    equal: bool = False
 
 
 def full_range(frame: Frame) -> tuple[float, float]:
@@ -67,6 +68,8 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size, *, smooth: b
         patch = resized(patch, size)
     plain = patch.dtype == np.uint8 and (low, high) == (0.0, 255.0)
     levelled: Pixels = np.ascontiguousarray(patch) if plain else indices(patch, low, high)
+    if display.equal:
+        levelled = equalised(frame.pixels, low, high)[levelled]
     if not shrink:
         levelled = resized(levelled, size, smooth=smooth)
     if levelled.ndim == 3:
@@ -74,7 +77,7 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size, *, smooth: b
     palette = display.palette or ("iron" if frame.unit == "kelvin" else "grey")
     if palette == "grey":
         return _words(cv2.cvtColor(levelled, cv2.COLOR_GRAY2BGRA))
-    return np.asarray(packed(PALETTES[palette])[levelled], np.uint32)
+    return np.asarray(packed(PALETTES[palette]).take(levelled), np.uint32)
 
 
 def heat(values: Floats, crop: Crop, size: Size) -> Words:

@@ -20,6 +20,7 @@ from inspector.core.types import (
 from inspector.tasks.masks import areas
 
 ROOM: Final = 2.5  # side of the cut-out, in sides of the defect
+REGION_ROOM: Final = 1.1  # the same where all of the judged region is what is wrong
 SMALLEST: Final = 0.15  # least side of the cut-out, in sides of the frame
 SPOT_PX: Final = 4  # half of the side taken for a hot spot
 
@@ -42,7 +43,7 @@ def evidence(inspection: Inspection, *, aspect: float) -> tuple[Frame, Region] |
         return None if frame is None else (frame, Region(0, 0, frame.width, frame.height))
     defects = [place for prediction in _judged(inspection, judgement) for place in _places(prediction, judgement.name)]
     place = max(defects, key=lambda defect: defect[1], default=(judgement.region, 0.0))[0]
-    return frame, _around(place, frame, aspect)
+    return frame, _around(place, frame, aspect, room=REGION_ROOM if place == judgement.region else ROOM)
 
 
 def class_of(inspection: Inspection) -> str:
@@ -86,10 +87,10 @@ def _region(xyxy: list[float]) -> Region:
     return Region(x, y, max(math.ceil(right) - x, 1), max(math.ceil(bottom) - y, 1))
 
 
-def _around(place: Region, frame: Frame, aspect: float) -> Region:
-    """Return a larger place of this aspect around a defect, moved inside the frame."""
-    width = max(place.width * ROOM, frame.width * SMALLEST)
-    height = max(place.height * ROOM, frame.height * SMALLEST)
+def _around(place: Region, frame: Frame, aspect: float, *, room: float) -> Region:
+    """Return a larger place of this aspect around a defect, moved inside the frame. `room`: how much larger."""
+    width = max(place.width * room, frame.width * SMALLEST)
+    height = max(place.height * room, frame.height * SMALLEST)
     width, height = max(width, height * aspect), max(height, width / aspect)
     wide, high = (int(np.clip(round(side), 1, most)) for side, most in ((width, frame.width), (height, frame.height)))
     x = int(np.clip(place.x + place.width / 2 - wide / 2, 0, frame.width - wide))

@@ -9,6 +9,7 @@ from inspector.ui.inspect.panels.readouts import Badge
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 
 class HoldStrip(Themed, QFrame):
@@ -62,7 +63,7 @@ class HoldStrip(Themed, QFrame):
         held = self.tr("Held: {part}, {verdict}").format(part=item.part, verdict=verdict_word(item.verdict))
         reasons = "  ·  ".join(translate(reason) for reason in item.reasons)
         self._whole = f"{held}  ·  {reasons}" if reasons else held
-        self._text.setToolTip(self._whole)
+        self._text.setToolTip(plain_tip(self._whole))
         self._elide()
         self.setAccessibleName(held)
 

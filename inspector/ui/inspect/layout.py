@@ -23,6 +23,7 @@ from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain, two_thirds
 from inspector.ui.widgets.inputs import TabBar
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 if TYPE_CHECKING:
     from inspector.ui.variants.panel import VariantsPanel
@@ -161,7 +162,7 @@ class InspectLayout(Themed, QWidget):
         for button, text, tip in texts:
             button.setText(text)
             button.setAccessibleName(text)
-            button.setToolTip(tip)
+            button.setToolTip(plain_tip(tip))
         self.fullscreen_button.setAccessibleName(self.tr("Full screen"))
         self.fullscreen_button.setToolTip(self.tr("Operator view on the full screen (F11)"))
         self.help_button.setAccessibleName(self.tr("Keys"))

@@ -24,6 +24,7 @@ from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.hold_button import HoldButton
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 NG_PARTS: Final = 6
 # Shares of the height of the screen.
@@ -299,6 +300,11 @@ class OperatorView(Themed, QWidget):
         self.stop_button.held.connect(self.stop_wanted)
         self.leave_button.held.connect(self.left)
 
+    @property
+    def held_by_keys(self) -> dict[str, HoldButton]:
+        """The buttons that a key holds down, by the name of its action."""
+        return {"fullscreen": self.leave_button, "leave": self.leave_button, "stop": self.stop_button}
+
     # ---- what is shown --------------------
 
     def take_picture(self, views: QWidget) -> None:
@@ -339,7 +345,7 @@ class OperatorView(Themed, QWidget):
 
     def show_shift(self, recipe: str, tally: Tally, *, simulated: bool) -> None:
         """Show the recipe and the counts. `simulated`: the parts are rendered."""
-        self.info.set_lines(recipe, since_text(tally.since))
+        self.info.set_lines(recipe, since_text(tally))
         self.figures.set_tally(tally)
         for tile in (self.band, self.live):
             tile.set_simulated(simulated)
@@ -399,14 +405,18 @@ class OperatorView(Themed, QWidget):
         texts = (
             (self.back_button, self.tr("Back to live"), self.tr("Back to live")),
             (self.start_button, self.tr("Start"), self.tr("Start inspecting")),
-            (self.stop_button, self.tr("Stop (hold)"), self.tr("Hold to stop inspecting")),
+            (self.stop_button, self.tr("Stop (hold)"), self.tr("Hold it, or Shift+F5, to stop inspecting")),
             (self.trigger_button, self.tr("Trigger"), self.tr("Inspect one part now")),
-            (self.leave_button, self.tr("Leave (hold)"), self.tr("Hold to leave the operator view; the line goes on")),
+            (
+                self.leave_button,
+                self.tr("Leave (hold)"),
+                self.tr("Hold it, or Esc, to leave the operator view; the line goes on"),
+            ),
         )
         for button, text, tip in texts:
             button.setText(text)
             button.setAccessibleName(text)
-            button.setToolTip(tip)
+            button.setToolTip(plain_tip(tip))
         self.show_situation(self._tell, self._held)
         self.restyle()
 

@@ -12,12 +12,12 @@ from inspector.core.addresses import mark_secrets
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.core.types import Inspection
-from inspector.inspection.run_request import RunRequest, resolve_recipe
+from inspector.inspection.run_request import RunRequest
 from inspector.inspection.status import Mode, StationState, StationStatus
 from inspector.station.load_shedding import Shed
-from inspector.ui.inspect.choosers import with_source
 from inspector.ui.inspect.last_line import KeptLine, LastLine
 from inspector.ui.inspect.layout import LIVE, InspectLayout
+from inspector.ui.inspect.line_choice import LineChoice
 from inspector.ui.inspect.shift_change import ShiftChange
 from inspector.ui.inspect.situation import problems, shown
 from inspector.ui.inspect.station_worker import Snapshot, StationWorker
@@ -44,10 +44,7 @@ class InspectPage(InspectLayout):
     def __init__(self, worker: StationWorker, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._worker = worker
-        self._file: Path | None = None
-        self._source = ""  # inspected instead of the recipe's own; with its secrets
-        self._written: RunRequest | None = None  # the recipe as written in its file
-        self._choice: RunRequest | None = None  # the recipe that Start runs, or that runs now
+        self.line = LineChoice(self.recipe_chooser, self.source_chooser, self)
         self._snapshot = Snapshot()  # the snapshot shown last
         self._held: Inspection | None = None
         self._tab_before, self._camera = LIVE, ""  # the tab before the operator view; the chosen camera, if the recipe has it
@@ -72,8 +69,11 @@ class InspectPage(InspectLayout):
         self.alarm.flashed.connect(self.tile.set_flashed)
         self.alarm.flashed.connect(self.operator.set_flashed)
         self.counters.reset_wanted.connect(lambda: self.shift_change.offer(self.counters.tally))
-        self.recipe_chooser.chosen.connect(self.open_recipe)
-        self.source_chooser.chosen.connect(self.use_source)
+        self.recipe_chooser.chosen.connect(self.line.open)
+        self.source_chooser.chosen.connect(self.line.use_source)
+        self.line.accepted.connect(lambda: self.banners.clear(_FILE))
+        self.line.refused.connect(self._refuse)
+        self.line.changed.connect(self._on_choice)
         self.camera_chooser.chosen.connect(self.choose_camera)
         self.fullscreen_button.clicked.connect(self.fullscreen_wanted)
         self.help_button.clicked.connect(self.help_wanted)
@@ -97,21 +97,11 @@ class InspectPage(InspectLayout):
 
     def set_choice(self, choice: RunRequest, path: Path | None) -> None:
         """Set the recipe that Start runs; a running line continues with it."""
-        self._file, self._written, self._source = path, choice, ""
-        self.recipe_chooser.show_recipe(path, choice.recipe.name)
-        self.source_chooser.show_source("")
-        self._use(choice)
+        self.line.set(choice, path)
 
     def open_recipe(self, path: Path) -> None:
         """Read a recipe and set it as the one that Start runs. A problem becomes a banner."""
-        try:
-            choice = resolve_recipe(path)
-        except InspectorError as error:
-            self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
-            self.recipe_chooser.show_recipe(self._file, self._written.recipe.name if self._written else "")
-            return
-        self.banners.clear(_FILE)
-        self.set_choice(choice, path)
+        self.line.open(path)
 
     def browse_recipe(self) -> None:
         """Ask for a recipe file, unless a line runs, which a dialog must not cover."""
@@ -126,27 +116,21 @@ class InspectPage(InspectLayout):
 
         Returns False if the source cannot be used; a banner gives the reason.
         """
-        if self._written is None:
-            return False
-        try:
-            choice = with_source(self._written, self._file, source)
-        except InspectorError as error:
-            self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
-            return False
-        self.banners.clear(_FILE)
-        self._source = source
-        self.source_chooser.show_source(source)
-        self._use(choice)
-        return True
+        return self.line.use_source(source)
 
     def reopen(self, path: Path, source: str) -> None:
         """Open what ran last. `source` without its secrets: Start refuses it if there were any."""
-        self.open_recipe(path)
-        if source and self._file is not None and not self.use_source(source):
+        self.line.open(path)
+        if source and self.line.file is not None and not self.line.use_source(source):
             self.source_chooser.show_refused(source)
 
-    def _use(self, choice: RunRequest) -> None:
-        self._choice = choice
+    def _refuse(self, error: InspectorError) -> None:
+        self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
+
+    def _on_choice(self) -> None:
+        choice = self.line.request
+        if choice is None:
+            return
         if choice.note is not None:
             self.banners.show_problem(_FILE, choice.note, retryable=False)
         self.analysis.offer_for(choice.recipe, choice.base)
@@ -168,25 +152,24 @@ class InspectPage(InspectLayout):
 
     def go_on(self, line: LastLine) -> None:
         """Start the line that ran when the program was killed: the same recipe, source and mode."""
-        self.open_recipe(Path(line.recipe))
-        if self._file == Path(line.recipe) and (not line.source or self.use_source(line.source)):
+        self.line.open(Path(line.recipe))
+        if self.line.file == Path(line.recipe) and (not line.source or self.line.use_source(line.source)):
             self._start(line.mode)
 
     def _keep(self, mode: Mode) -> None:
         """Write down what runs, for a start after a crash."""
-        if self._file is not None:
-            self._last_line.keep(LastLine(str(self._file.absolute()), self._source, mode))
+        if self.line.file is not None:
+            self._last_line.keep(LastLine(str(self.line.file.absolute()), self.line.source, mode))
 
     def _start(self, mode: Mode | None) -> None:
         """Start with the source in the source field, or report why it cannot be used."""
         stopped = self._worker.status.state is StationState.STOPPED
-        pending = self.source_chooser.pending() if stopped else None
-        if pending is not None and not self.use_source(pending):
+        if stopped and not self.line.use_pending():
             return
-        if self._choice is not None:
+        if self.line.request is not None:
             self.back_to_live()
-            self._worker.begin(self._choice, mode)
-            self._keep(mode or self._choice.recipe.mode)
+            self._worker.begin(self.line.request, mode)
+            self._keep(mode or self.line.request.recipe.mode)
             self._on_news()
 
     def stop(self) -> None:
@@ -204,8 +187,8 @@ class InspectPage(InspectLayout):
 
     def open_tune(self) -> None:
         """Open the panel that measures which variants keep the takt."""
-        if self._choice is not None:
-            self.tune.open(self._choice, running=self.running, takt_ms=self.takt.takt_ms)
+        if self.line.request is not None:
+            self.tune.open(self.line.request, running=self.running, takt_ms=self.takt.takt_ms)
 
     def open_variants(self) -> None:
         """Open the panel of the bundles' variants.
@@ -220,13 +203,13 @@ class InspectPage(InspectLayout):
             from inspector.ui.variants.panel import VariantsPanel  # not needed at the start
 
             self.variants = VariantsPanel(self)
-        self.variants.open(self._choice, running=lambda: self.running)
+        self.variants.open(self.line.request, running=lambda: self.running)
 
-    def _begin_shift(self) -> None:
-        self._worker.reset_tally(simulated=self._simulated)
+    def _begin_shift(self, lot: str) -> None:
+        self._worker.reset_tally(simulated=self._simulated, lot=lot)
 
-    def leave(self) -> None:
-        """Close the topmost overlay, or show the newest part again."""
+    def leave(self) -> bool:
+        """Close the topmost overlay, or show the newest part again; return whether there was something to leave."""
         if self.shift_change.question.isVisible():
             self.shift_change.question.escape()
         elif self.variants is not None and self.variants.isVisible():
@@ -235,6 +218,9 @@ class InspectPage(InspectLayout):
             self.tune.leave()
         elif self._held is not None:
             self.back_to_live()
+        else:
+            return False
+        return True
 
     @property
     def running(self) -> bool:
@@ -242,21 +228,21 @@ class InspectPage(InspectLayout):
 
     @property
     def _simulated(self) -> bool:
-        return self._choice is not None and self._choice.recipe.is_simulated
+        return self.line.request is not None and self.line.request.recipe.is_simulated
 
     @property
     def source(self) -> str:
         """The source inspected instead of the recipe's own, with marks for its secrets; "" for the recipe's own."""
-        return mark_secrets(self._source)
+        return mark_secrets(self.line.source)
 
     @property
     def recipe_file(self) -> Path | None:
         """The file of the open recipe, if it has one."""
-        return self._file
+        return self.line.file
 
     @property
     def choice(self) -> RunRequest | None:
-        return self._choice
+        return self.line.request
 
     def hold(self, inspection: Inspection | None) -> None:
         """Keep this part on screen while the line goes on; None: back to live."""
@@ -268,6 +254,10 @@ class InspectPage(InspectLayout):
         QTimer.singleShot(0, self, self._place_banners)  # after the layout has placed the strip
         self._show_views()
         self._settle()
+
+    def step_ng(self, by: int) -> None:
+        """Hold the next older (+1) or newer (-1) NG part of the strip on the screen."""
+        (self.filmstrip if self.operator.isHidden() else self.operator.strip).step(by)
 
     def back_to_live(self) -> None:
         """Show the newest part again."""
@@ -390,7 +380,7 @@ class InspectPage(InspectLayout):
         if self.views.currentWidget() is self.feed:
             self.feed.set_inspection(seen, recipe)
         else:
-            self.analysis.set_inspection(seen, recipe, base=self._choice.base if self._choice else None)
+            self.analysis.set_inspection(seen, recipe, base=self.line.request.base if self.line.request else None)
 
     # ---- load shedding --------------------
 
@@ -441,7 +431,7 @@ class InspectPage(InspectLayout):
             snapshot.newest,
             live_at=snapshot.newest_at,
             now=time.monotonic(),
-            ready=self._choice is not None,
+            ready=self.line.request is not None,
         )
         if tell.verdict is None:
             self.tile.set_idle(tell.words)
@@ -454,8 +444,8 @@ class InspectPage(InspectLayout):
             self.counters.set_tally(tally)
         if not self.operator.isHidden():
             self.operator.show_situation(tell, self._held)
-            self.operator.show_line(status.state, status.mode, ready=self._choice is not None)
-            name = "" if self._choice is None else self._choice.recipe.name
+            self.operator.show_line(status.state, status.mode, ready=self.line.request is not None)
+            name = "" if self.line.request is None else self.line.request.recipe.name
             self.operator.show_shift(name, tally, simulated=self._simulated)
         self.veil.set_words("" if self._held is not None else tell.veil)
         stopped = status.state is StationState.STOPPED
@@ -469,9 +459,11 @@ class InspectPage(InspectLayout):
         elif not self._watch.isActive():
             self._watch.start()
         self.tune.set_running(not stopped)
-        self.start_button.setEnabled(stopped and self._choice is not None)
+        self.start_button.setEnabled(stopped and self.line.request is not None)
         self.stop_button.setEnabled(self.running)
-        self.trigger_button.setEnabled(self._choice is not None and (stopped or (self.running and status.mode == "triggered")))
+        self.trigger_button.setEnabled(
+            self.line.request is not None and (stopped or (self.running and status.mode == "triggered"))
+        )
 
     def retranslate(self) -> None:
         self.name_widgets()

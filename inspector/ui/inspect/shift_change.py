@@ -14,9 +14,9 @@ KEEP: Final = "keep_counting"
 
 
 class ShiftChange(QObject):
-    """Begins a new shift or lot after a confirmation."""
+    """Begins a new shift or lot after a confirmation. `reset` is called with the name of the lot, "" for none."""
 
-    def __init__(self, question: Question, reset: Callable[[], None], parent: QObject | None = None) -> None:
+    def __init__(self, question: Question, reset: Callable[[str], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.question = question
         self._reset = reset
@@ -27,10 +27,11 @@ class ShiftChange(QObject):
         text = self.tr("{count} parts were counted. {since}. Their records and pictures stay.")
         self.question.ask(
             self.tr("Begin a new shift or lot?"),
-            text.format(count=f"{tally.parts:,}", since=since_text(tally.since)),
+            text.format(count=f"{tally.parts:,}", since=since_text(tally)),
             (Answer(RESET, self.tr("Count from 0")), Answer(KEEP, self.tr("Go on counting"), leading=True)),
+            field=self.tr("Lot, if there is one; it is recorded with every part"),
         )
 
     def _on_answer(self, answer: str) -> None:
         if answer == RESET:
-            self._reset()
+            self._reset(self.question.field.text().strip())

@@ -27,7 +27,7 @@ from inspector.inspection.status import Fault, Mode, StationState, StationStatus
 from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
 from inspector.station.load_shedding import Limits, Shed, Shedder
-from inspector.station.tally import Tally, TallyFile, TallySink
+from inspector.station.tally import Tallies, Tally, TallyFile, TallySink
 from inspector.ui.widgets.work_thread import NewsThread
 
 log = logging.getLogger(__name__)
@@ -56,16 +56,29 @@ class Factory(Protocol):
     """A function that makes a station; raises InspectorError."""
 
     def __call__(
-        self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
+        self,
+        recipe: Recipe,
+        *,
+        base: Path | None,
+        sinks: Sequence[Sink],
+        listeners: Sequence[Listener],
+        lot: Callable[[Inspection], str],
     ) -> StationLike: ...
 
 
-def make_station(recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> StationLike:
+def make_station(
+    recipe: Recipe,
+    *,
+    base: Path | None,
+    sinks: Sequence[Sink],
+    listeners: Sequence[Listener],
+    lot: Callable[[Inspection], str],
+) -> StationLike:
     """Make the real station. Its import happens here, so that the window appears before engines are searched for."""
     from inspector.station.part_ids import PartIds
     from inspector.station.station import Station
 
-    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=PartIds())
+    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=PartIds(), lot=lot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +130,7 @@ class StationWorker(NewsThread):
         `counts`: folder in which the counters of the shift are kept; None: until the window is closed.
         """
         super().__init__(parent, hz=DISPLAY_HZ, look_s=STATS_S)
-        names = {False: "shift", True: "simulation"}  # what was simulated must not count for the shift
-        self._tallies = {key: TallyFile(counts and counts / name) for key, name in names.items()}
+        self._tallies = Tallies(counts)
         self._limits = limits
         self._shedder = Shedder(limits)
         self.setObjectName("station worker")
@@ -166,11 +178,11 @@ class StationWorker(NewsThread):
 
     def tally(self, *, simulated: bool) -> Tally:
         """Return the counters of the shift, or those of everything simulated."""
-        return self._tallies[simulated].tally
+        return self._tallies.of(simulated=simulated).tally
 
-    def reset_tally(self, *, simulated: bool) -> None:
-        """Begin these counters anew."""
-        self._command(lambda: self._reset(self._tallies[simulated]))
+    def reset_tally(self, *, simulated: bool, lot: str) -> None:
+        """Begin these counters anew, with this lot; "" for none."""
+        self._command(lambda: self._reset(self._tallies.of(simulated=simulated), lot))
 
     @property
     def status(self) -> StationStatus:
@@ -227,19 +239,21 @@ class StationWorker(NewsThread):
             if serial != self._serial:
                 return  # another start was requested meanwhile
             self._put(self._now.status)
-        counting = TallySink(list(self._tallies.values()), self._tally_of)
-        sinks = [*self._saving(), counting, _DisplaySink(lambda inspection: self._show(serial, inspection))]
+        counting = TallySink(self._tallies, self._recipe)
+        lot = self._tallies.of(simulated=request.recipe.is_simulated).tally.lot
+        sinks = [*self._saving(lot), counting, _DisplaySink(lambda inspection: self._show(serial, inspection))]
         listeners = [lambda status: self._hear(serial, status)]
-        station = self._factory(request.recipe, base=request.base, sinks=sinks, listeners=listeners)
+        station = self._factory(request.recipe, base=request.base, sinks=sinks, listeners=listeners, lot=self._lot_of)
         self._station = station
         station.start(mode)
 
-    def _saving(self) -> list[Sink]:
+    def _saving(self, lot: str) -> list[Sink]:
         sinks: list[Sink] = []
         if self.archive:
+            from inspector.archive.contents import RunContext
             from inspector.archive.recording.sinks import archive_sinks
 
-            sinks += archive_sinks()
+            sinks += archive_sinks(RunContext(lot=lot))
         if self.save_to is not None:
             from inspector.results.saving import PictureSink, RecordSink, RunFolder
 
@@ -247,14 +261,15 @@ class StationWorker(NewsThread):
             sinks += [RecordSink(folder), PictureSink(folder)]
         return sinks
 
-    def _tally_of(self, inspection: Inspection) -> TallyFile:
-        recipe = self._now.status.recipe
-        simulated = inspection.is_simulated if inspection.frames else recipe is not None and recipe.is_simulated
-        return self._tallies[simulated]
+    def _recipe(self) -> Recipe | None:
+        return self._now.status.recipe
 
-    def _reset(self, tally: TallyFile) -> None:
+    def _lot_of(self, inspection: Inspection) -> str:
+        return self._tallies.of_part(inspection, self._recipe()).tally.lot
+
+    def _reset(self, tally: TallyFile, lot: str) -> None:
         try:
-            tally.reset()
+            tally.reset(lot)
         except OSError as error:
             log.warning("the counters cannot be kept (%s)", error)
         self._stir()

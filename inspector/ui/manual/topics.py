@@ -7,16 +7,35 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QKeySequence
 
 from inspector.core.storage.paths import resources
-from inspector.ui.shell.shortcuts import PICTURE_KEYS, REVIEW_KEYS, SHORTCUTS, Shortcut
+from inspector.ui.shell.shortcuts import ARCHIVE_KEYS, PICTURE_KEYS, REVIEW_KEYS, SHORTCUTS, Shortcut
 from inspector.ui.shell.strings import current_language
 
 KEYS: Final = "keys"
 ABOUT: Final = "about"
-TEXTS: Final = ("start", "inspect", "not-inspected", "judge", "train", "limit", "recipe", "camera", "settings", "changes")
+TEXTS: Final = (
+    "start",
+    "inspect",
+    "not-inspected",
+    "judge",
+    "archive",
+    "train",
+    "limit",
+    "recipe",
+    "camera",
+    "settings",
+    "changes",
+)
 TOPICS: Final = (*TEXTS, KEYS, ABOUT)
 # The topic that F1 opens on a page.
 OF_PAGE: Final = MappingProxyType(
-    {"inspect": "inspect", "review": "judge", "train": "train", "recipes": "recipe", "settings": "settings"}
+    {
+        "inspect": "inspect",
+        "review": "judge",
+        "archive": "archive",
+        "train": "train",
+        "recipes": "recipe",
+        "settings": "settings",
+    }
 )
 
 
@@ -39,6 +58,7 @@ def _keys() -> str:
     lines = [f"# {title}", "", *_table(SHORTCUTS)]
     groups = (
         (QCoreApplication.translate("Manual", "On the review page"), REVIEW_KEYS),
+        (QCoreApplication.translate("Manual", "On the archive page"), ARCHIVE_KEYS),
         (QCoreApplication.translate("Manual", "In a picture"), PICTURE_KEYS),
     )
     for heading, keys in groups:

@@ -6,6 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from inspector.cameras.base import is_live
 from inspector.inspection.recipe_check import RecipeCheck, Size, check_recipe
 from inspector.recipes.recipe import Recipe
 
@@ -43,6 +44,16 @@ class RecipeDraft(QObject):
             self._sizes[camera] = size
             self._settle()
 
+    def with_sizes(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with the size of the frames that its live cameras have shown: it was set up with those."""
+        cameras = {
+            name: camera.model_copy(update={"frame_size": self._sizes[name]})
+            if name in self._sizes and is_live(camera.source)
+            else camera
+            for name, camera in recipe.cameras.items()
+        }
+        return recipe.model_copy(update={"cameras": cameras})
+
     # Whole recipe
 
     def set_line(self, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -69,7 +80,10 @@ class RecipeDraft(QObject):
 
     def set_camera(self, name: str, **values: Any) -> None:  # noqa: ANN401 - as different as the settings are
         """Set values of a camera; None removes one."""
-        camera = {**self.cameras[name], **values}
+        before = dict(self.cameras[name])
+        if values.get("source", before.get("source")) != before.get("source"):
+            before.pop("frame_size", None)  # of another camera
+        camera = {**before, **values}
         self.cameras[name] = {key: value for key, value in camera.items() if value is not None}
         self._settle()
 

@@ -21,6 +21,7 @@ from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _LIST_WIDTH: Final = theme.SPACING * 22
 _NEW: Final = "new"
@@ -147,7 +148,7 @@ class RecipesPage(Themed, QWidget):
         if recipe is None:
             return False
         try:
-            written = self._write(recipe)
+            written = self._write(self.draft.with_sizes(recipe))
         except InspectorError as error:
             self._say(error)
             return False
@@ -197,7 +198,7 @@ class RecipesPage(Themed, QWidget):
             for path in ((open_path,) if open_path is not None and open_path not in paths else ()) + tuple(paths):
                 item = QListWidgetItem(recipe_name(path))
                 item.setData(Qt.ItemDataRole.UserRole, path)
-                item.setToolTip(str(path))
+                item.setToolTip(plain_tip(str(path)))
                 item.setSizeHint(QSize(0, theme.TOUCH))
                 self.list.addItem(item)
                 if path == open_path:

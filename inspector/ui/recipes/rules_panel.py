@@ -156,7 +156,7 @@ class RulesPanel(Themed, QWidget):
         color = None if worst is None else theme.current().verdict(worst.verdict)
         sign = "<" if rule.get("when") == "below" else ">"
         return (
-            Cell(" ".join((Path(str(rule.get("bundle", ""))).name, label, *what))),
+            Cell("\n".join((" ".join((label, *what)), Path(str(rule.get("bundle", ""))).name))),
             Cell(f"{sign} {rule.get('limit', '')}"),
             Cell(value),
             Cell(verdict, color=color),

@@ -6,8 +6,9 @@ from types import MappingProxyType
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QButtonGroup,
     QFrame,
     QGridLayout,
@@ -37,6 +38,7 @@ from inspector.ui.widgets.cover import Cover
 from inspector.ui.widgets.file_dialogs import ask_file, ask_folder
 from inspector.ui.widgets.themed import Themed
 
+_NARROW: Final = theme.SPACING * 110  # width of the sheet
 _KINDS: Final = ("usb", "folder", "video", "rtsp", "simulated")
 _FILES: Final = ("folder", "video")
 _DEMO: Final = ("simulated:visible", "simulated:thermal")
@@ -154,8 +156,10 @@ class SourceSheet(Themed, Cover):
         kinds.addStretch(1)
         body = plain(QHBoxLayout(), theme.SPACING * 2)
         body.addLayout(kinds)
-        body.addWidget(scrolled(self.stack), 3)
-        body.addWidget(self.preview, 2)
+        self._beside = plain(QBoxLayout(QBoxLayout.Direction.LeftToRight), theme.SPACING * 2)
+        self._beside.addWidget(scrolled(self.stack), 3)
+        self._beside.addWidget(self.preview, 2)
+        body.addLayout(self._beside, 1)
         foot = plain(QHBoxLayout())
         foot.addWidget(self.cancel)
         foot.addWidget(self._state, 1)
@@ -178,6 +182,12 @@ class SourceSheet(Themed, Cover):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(*(theme.SPACING * 4,) * 4)
         whole.addWidget(card)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the picture below the fields where there is no room beside them."""
+        super().resizeEvent(event)
+        direction = QBoxLayout.Direction.TopToBottom if self.width() < _NARROW else QBoxLayout.Direction.LeftToRight
+        self._beside.setDirection(direction)
 
     # Use
 

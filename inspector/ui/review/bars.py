@@ -14,6 +14,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 SPEEDS: Final = (1, 2, 5, 10, 30)  # parts a second
 OPENERS: Final = {"image": "open-image", "folder": "open", "video": "open-video", "demo": "inspect"}
@@ -142,7 +143,7 @@ class Player(_Bar):
             "next_ng": self.tr("Next NG (N)"),
         }
         for name, button in self.buttons.items():
-            button.setToolTip(texts[name])
+            button.setToolTip(plain_tip(texts[name]))
             button.setAccessibleName(texts[name])
             button.setIcon(theme.icon("pause" if name == "play" and self._playing else STEPS[name]))
         for index, speed in enumerate(SPEEDS):
@@ -202,7 +203,7 @@ class OutcomeBar(_Bar):
     def retranslate(self) -> None:
         variants, why = self._judge
         self.note.setText(self._note or variants)
-        self.note.setToolTip("" if why is None else translate(why))
+        self.note.setToolTip(plain_tip("" if why is None else translate(why)))
         self.badge.setVisible(self._shown is not None and self._shown[1])
         if self._shown is None:
             return
@@ -213,7 +214,7 @@ class OutcomeBar(_Bar):
         self.part.setText(inspection.part)
         reasons = "; ".join(translate(reason) for reason in inspection.reasons) if final or not self._judged else ""
         self.reason.setText(reasons)
-        self.reason.setToolTip(reasons)
+        self.reason.setToolTip(plain_tip(reasons))
         self.setAccessibleName(f"{self.word.text()} {inspection.part} {reasons}")
 
 

@@ -23,6 +23,7 @@ from inspector.ui.review.thread import Line
 from inspector.ui.review.truth import Comparison, Outcome
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
+from inspector.ui.widgets.tips import plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 NOWHERE: Final = QModelIndex()
@@ -81,8 +82,10 @@ class PartsModel(QAbstractTableModel):
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         column, line = Column(index.column()), self._lines.get(index.row())
-        if role == Qt.ItemDataRole.DisplayRole or (role == Qt.ItemDataRole.ToolTipRole and column != Column.NUMBER):
+        if role == Qt.ItemDataRole.DisplayRole:
             return self._text(index.row(), column)
+        if role == Qt.ItemDataRole.ToolTipRole and column != Column.NUMBER:
+            return plain_tip(self._text(index.row(), column))
         if role == Qt.ItemDataRole.DecorationRole and column == Column.NUMBER and line is not None:
             return badge_icon(line.verdict)
         if role == Qt.ItemDataRole.AccessibleTextRole:

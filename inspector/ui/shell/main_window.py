@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
+from inspector.ui.shell.actions import make_actions
+from inspector.ui.shell.operator_keys import OperatorKeys
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.rail import PAGES, Rail
 from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
-from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.inspection.run_request import RunRequest
+    from inspector.ui.archive.page import ArchivePage
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
@@ -30,6 +32,7 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.shell.handover import Handover
     from inspector.ui.shell.line_closing import LineClosing
     from inspector.ui.shell.settings_page import SettingsPage
+    from inspector.ui.tabs.tabs import AnalysisTabs
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
@@ -65,6 +68,7 @@ class MainWindow(Themed, QMainWindow):
             {
                 "inspect": lambda: self.inspect,
                 "review": lambda: self.review,
+                "archive": lambda: self.archive,
                 "train": lambda: self.train,
                 "recipes": lambda: self.recipes,
                 "settings": lambda: self.settings_page,
@@ -78,8 +82,10 @@ class MainWindow(Themed, QMainWindow):
         row.addWidget(self.rail)
         row.addWidget(self.pages, 1)
         self.setCentralWidget(body)
-        self.actions_by_name: dict[str, QAction] = {}
-        self._make_actions()
+        self.actions_by_name = make_actions(self)
+        self._operator_keys = OperatorKeys(
+            self.actions_by_name, lambda: self.inspect.operator.held_by_keys, leave=self._leave_overlay
+        )
         for name, button in self.rail.buttons.items():
             button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
         self._settings.changed.connect(self._use)
@@ -87,38 +93,6 @@ class MainWindow(Themed, QMainWindow):
         self._recall(settings.layout)
         self.retranslate()
         self._use(settings.preferences)
-
-    def _make_actions(self) -> None:
-        slots: dict[str, Callable[[], object]] = {
-            "start": lambda: self.inspect.start_button.click(),
-            "stop": lambda: self.inspect.stop_button.click(),
-            "trigger": lambda: self.inspect.trigger_button.click(),
-            "live": lambda: self.inspect.back_to_live(),
-            "older_ng": lambda: self.inspect.filmstrip.step(1),
-            "newer_ng": lambda: self.inspect.filmstrip.step(-1),
-            "page_inspect": lambda: self.show_page("inspect"),
-            "page_review": lambda: self.show_page("review"),
-            "page_train": lambda: self.show_page("train"),
-            "page_recipes": lambda: self.show_page("recipes"),
-            "page_settings": lambda: self.show_page("settings"),
-            "next_tab": lambda: self._step_tab(1),
-            "previous_tab": lambda: self._step_tab(-1),
-            "open_image": lambda: self._browse("image"),
-            "open_folder": lambda: self._browse("folder"),
-            "open_video": lambda: self._browse("video"),
-            "open_recipe": lambda: self.inspect.browse_recipe(),
-            "fullscreen": self.toggle_operator_view,
-            "leave": self.leave,
-            "help": lambda: self.help.toggle(),
-            "quit": self.close,
-        }
-        for shortcut in SHORTCUTS:
-            action = QAction(self)
-            action.setObjectName(f"action_{shortcut.name}")
-            action.setShortcut(QKeySequence(shortcut.keys))
-            action.triggered.connect(lambda _checked=False, slot=slots[shortcut.name]: slot())
-            self.addAction(action)
-            self.actions_by_name[shortcut.name] = action
 
     # ---- what is made when it is needed first --------------------
 
@@ -179,6 +153,17 @@ class MainWindow(Themed, QMainWindow):
         return page
 
     @cached_property
+    def archive(self) -> "ArchivePage":
+        from inspector.ui.archive.page import ArchivePage
+
+        page = ArchivePage(self._settings)
+        self.pages.addWidget(page)
+        page.train_wanted.connect(self.handover.train_on)
+        page.record.analysis.set_unit(self._settings.preferences.temperature)
+        page.record.analysis.set_resting(self._resting)
+        return page
+
+    @cached_property
     def train(self) -> "TrainPage":
         from inspector.runs.folder import runs_folder
         from inspector.ui.training.page import TrainPage
@@ -188,6 +173,7 @@ class MainWindow(Themed, QMainWindow):
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.inspect_wanted.connect(lambda _path: self.show_page("inspect"))
         page.review_wanted.connect(self.handover.review_with)
+        page.bridge.news.connect(self._tell_of_trainings, Qt.ConnectionType.QueuedConnection)  # after the page
         return page
 
     @cached_property
@@ -245,6 +231,12 @@ class MainWindow(Themed, QMainWindow):
         from inspector.ui.manual.helper import Helper
 
         return Helper(self)
+
+    def _tell_of_trainings(self) -> None:
+        """Tell what measures on this computer whether a training runs beside it."""
+        from inspector.training.state import RunState
+
+        self.inspect.tune.set_training(any(info.state is RunState.RUNNING for info in self.train.runs))
 
     def load(self, then: Callable[[], None]) -> None:
         """Schedule the imports that the pages need for the time after the first paint.
@@ -334,10 +326,12 @@ class MainWindow(Themed, QMainWindow):
             self.pages.look_at(path, until="review")
             self.show_page("review")
 
-    def _browse(self, what: str) -> None:
+    def browse(self, what: str) -> None:
+        """Ask for an image, a folder or a video to review."""
         self.review.browse(what, self.open_path)
 
-    def _step_tab(self, by: int) -> None:
+    def step_tab(self, by: int) -> None:
+        """Show the next (1) or previous (-1) view of the inspect page."""
         bar = self.inspect.tab_bar
         order = [(bar.currentIndex() + by * step) % bar.count() for step in range(1, bar.count())]
         bar.setCurrentIndex(next((index for index in order if bar.isTabVisible(index)), bar.currentIndex()))
@@ -354,6 +348,7 @@ class MainWindow(Themed, QMainWindow):
         if on:
             self.show_page("inspect")
         self.rail.setVisible(not on)
+        self._operator_keys.use(on)
         self.inspect.set_operator_view(on)
         self.setWindowState(
             self.windowState() | Qt.WindowState.WindowFullScreen
@@ -363,22 +358,34 @@ class MainWindow(Themed, QMainWindow):
 
     def leave(self) -> None:
         """Close the topmost overlay: a question, the help, the operator view, or an overlay of the current page."""
-        if self._has("leaving") and self.leaving.question.isVisible():
-            self.leaving.question.escape()
-        elif self._has("line_closing") and self.line_closing.question.isVisible():
-            self.line_closing.question.escape()
-        elif self._has("recipe_change") and self.recipe_change.question.isVisible():
-            self.recipe_change.question.escape()
-        elif self._has("help") and self.help.leave():
-            pass
-        elif self.operator_view:
+        if self._leave_overlay():
+            return
+        if self.operator_view:
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
             self.train.leave()
         elif self.page == "recipes" and self._has("recipes"):
             self.recipes.leave()
-        elif self._has("inspect"):
-            self.inspect.leave()
+        elif self.page == "archive" and self._has("archive"):
+            self.archive.leave()
+
+    def _leave_overlay(self) -> bool:
+        """Close a question, the help, or what lies over the inspect page; return whether there was one."""
+        for name in ("leaving", "line_closing", "recipe_change"):
+            if self._has(name) and (question := getattr(self, name).question).isVisible():
+                question.escape()
+                return True
+        if self._has("help") and self.help.leave():
+            return True
+        return self._has("inspect") and self.inspect.isVisible() and self.inspect.leave()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not self._operator_keys.press(event):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if not self._operator_keys.release(event):
+            super().keyReleaseEvent(event)
 
     # ---- settings, errors, layout --------------------
 
@@ -391,14 +398,19 @@ class MainWindow(Themed, QMainWindow):
         set_language(preferences.language or system_language())
         if self._has("inspect"):
             self.inspect.use_preferences(preferences)
-        if self._has("review"):
-            self.review.analysis.set_unit(preferences.temperature)
+        for analysis in self._analyses():
+            analysis.set_unit(preferences.temperature)
 
     def _rest(self, resting: bool) -> None:
         """Tell the pages that the line started or stopped needing the processor."""
         self._resting = resting
-        if self._has("review"):
-            self.review.analysis.set_resting(resting)
+        for analysis in self._analyses():
+            analysis.set_resting(resting)
+
+    def _analyses(self) -> "list[AnalysisTabs]":
+        """Return the tabs of the pages that show single parts."""
+        made = [self.review.analysis] if self._has("review") else []
+        return [*made, self.archive.record.analysis] if self._has("archive") else made
 
     @property
     def usable(self) -> bool:
@@ -474,16 +486,9 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
-        if self._has("help"):
-            self.help.close_workers()
-        if self._has("inspect"):
-            self.inspect.close_workers()
-        if self._has("review"):
-            self.review.close_workers()
-        if self._has("train"):
-            self.train.close_workers()
-        if self._has("recipes"):
-            self.recipes.close_workers()
+        for name in ("help", "inspect", "review", "archive", "train", "recipes"):
+            if self._has(name):
+                getattr(self, name).close_workers()
         if self._has("worker"):
             self.worker.close()
         super().closeEvent(event)

@@ -24,6 +24,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "inspect": "inspector.ui.inspect.page",
         "review": "inspector.ui.review.page",
+        "archive": "inspector.ui.archive.page",
         "train": "inspector.ui.training.page",
         "recipes": "inspector.ui.recipes.page",
         "settings": "inspector.ui.shell.settings_page",

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 
-PAGES: Final = ("inspect", "review", "train", "recipes", "settings")
+PAGES: Final = ("inspect", "review", "archive", "train", "recipes", "settings")
 
 
 class Rail(Themed, QFrame):
@@ -41,6 +41,7 @@ class Rail(Themed, QFrame):
         texts = {
             "inspect": self.tr("Inspect"),
             "review": self.tr("Review"),
+            "archive": self.tr("Archive"),
             "train": self.tr("Train"),
             "recipes": self.tr("Recipes"),
             "settings": self.tr("Settings"),

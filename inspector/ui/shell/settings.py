@@ -48,7 +48,8 @@ class Layout:
     `geometry` and `feed` are Qt states in base64. `takt`: whether the takt meter is unfolded. `folders`: data folders chosen
     for training, the newest first. `recipe`: the open recipe's file, empty for the demo line, `NO_RECIPE` for none. `source`:
     inspected instead of the recipe's own, without its secrets. `toured`: whether the tour of the first start was seen or
-    skipped. `version`: of the program that ran last. Raises ValueError.
+    skipped. `version`: of the program that ran last. `person`: who corrects in the archive. `filters`: those saved there, each
+    its name, a line feed and its values as JSON. Raises ValueError.
     """
 
     geometry: str = ""
@@ -62,6 +63,8 @@ class Layout:
     source: str = ""
     toured: bool = False
     version: str = ""
+    person: str = ""
+    filters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)

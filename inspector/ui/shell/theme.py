@@ -167,7 +167,8 @@ def apply(app: QApplication, choice: Choice) -> None:
     """Apply a theme to the whole program. Every widget then gets an event for which `is_theme_change` is true."""
     theme = choose(choice)
     _state["current"] = theme
-    app.setStyle("Fusion")  # the only style that looks the same on every desktop
+    if not app.styleSheet():
+        app.setStyle("Fusion")  # the only style that looks the same on every desktop; set once, because it styles all anew
     app.setFont(font("body"))
     app.setPalette(_palette(theme))
     app.setStyleSheet(style_sheet(theme))

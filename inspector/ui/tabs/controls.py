@@ -21,6 +21,7 @@ from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.shell import theme
 from inspector.ui.widgets.inputs import DoubleSpinBox, Slider
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 
 class ShareSlider(Themed, QWidget):
@@ -129,7 +130,7 @@ class CanvasTools(Themed, QWidget):
         names = {"zoom-in": self.tr("Zoom in (+)"), "zoom-out": self.tr("Zoom out (-)"), "zoom-fit": self.tr("Fit (F)")}
         for name, button in self.buttons.items():
             button.setAccessibleName(names[name])
-            button.setToolTip(names[name])
+            button.setToolTip(plain_tip(names[name]))
             button.setIcon(theme.icon(name))
 
     def restyle(self) -> None:
@@ -212,7 +213,7 @@ class NumberField(Themed, QWidget):
 
     def set_texts(self, name: str, less: str, more: str) -> None:
         self.field.setAccessibleName(name)
-        self.field.setToolTip(name)
+        self.field.setToolTip(plain_tip(name))
         self.less.setAccessibleName(f"{name}: {less}")
         self.more.setAccessibleName(f"{name}: {more}")
 

@@ -13,13 +13,14 @@ from inspector.core.types import Frame, Region
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.widgets.work_thread import WorkThread
+from inspector.workers.messages import CamMethod
 
 IDLE_S: Final = 90.0  # time without a request after which the worker process ends, to free its memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A request to explain. `layer` and `class_index` None: the default layer, the predicted class."""
+    """A request to explain. `layer`, `class_index` and `method` None: the default ones, and the predicted class."""
 
     folder: Path
     frame: Frame
@@ -27,6 +28,7 @@ class Question:
     layer: str | None = None
     class_index: int | None = None
     box: Rect | None = None
+    method: CamMethod | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +52,7 @@ class Explains(Protocol):
         layer: str | None = None,
         class_index: int | None = None,
         box: Rect | None = None,
+        method: CamMethod | None = None,
     ) -> HeatMap: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
@@ -127,6 +130,7 @@ class ExplainThread(WorkThread[Question]):
             layer=question.layer if question.layer in layers else None,
             class_index=question.class_index,
             box=question.box,
+            method=question.method,
         )
         if self._is_newest(question):
             self.answered.emit(Answer(question, heat, layers))

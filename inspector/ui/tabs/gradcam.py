@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QProg
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
+from inspector.core.spreadsheet import table_text
 from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, Temperatures
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
@@ -20,11 +21,22 @@ from inspector.ui.canvas.interaction import Rect
 from inspector.ui.canvas.overlays import HeatLayer, Overlays, box_marks, region_mark
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name, translate
-from inspector.ui.tabs.base import AnalysisTab, caption, labelled, step_of
+from inspector.ui.tabs.base import AnalysisTab, caption, headed, labelled, step_of
 from inspector.ui.tabs.controls import ShareSlider
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
+from inspector.ui.tabs.heat_views import HeatBar, HeatViews, clipped, in_a_row
+from inspector.ui.tabs.instrument.saving import SaveButton, joined, png_of
 from inspector.ui.widgets.inputs import ComboBox
+from inspector.workers.messages import CamMethod
 
+MOST_CLIPPED = 25  # percent of the pixels of a map that are cut off at either end
+METHODS: tuple[tuple[str, CamMethod | None], ...] = (
+    ("", None),
+    ("Grad-CAM", "gradcam"),
+    ("Grad-CAM++", "gradcam++"),
+    ("LayerCAM", "layercam"),
+    ("Eigen-CAM", "eigencam"),
+)
 SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
 
@@ -61,11 +73,14 @@ class GradCamTab(AnalysisTab):
         self.retranslate()
 
     def _make_controls(self) -> None:
-        self.layer, self.class_choice = ComboBox(), ComboBox()
-        self.layer_label, self.class_label = QLabel(), QLabel()
+        self.layer, self.class_choice, self.method = ComboBox(), ComboBox(), ComboBox()
+        self.layer_label, self.class_label, self.method_label = QLabel(), QLabel(), QLabel()
+        self.method_label.setBuddy(self.method)
+        for text, method in METHODS:
+            self.method.addItem(text, method)
         self.layer_label.setBuddy(self.layer)
         self.class_label.setBuddy(self.class_choice)
-        for chooser in (self.layer, self.class_choice):
+        for chooser in (self.method, self.layer, self.class_choice):
             chooser.setMinimumHeight(theme.TOUCH)
             chooser.setMinimumWidth(theme.SPACING * 12)
             chooser.activated.connect(self.explain)
@@ -77,6 +92,17 @@ class GradCamTab(AnalysisTab):
         self.opacity.set_value(0.7)
         self.canvas.set_opacity(0.7)
         self.opacity.moved.connect(self.canvas.set_opacity)
+        self.clip = ShareSlider(percent=True)
+        self.clip.slider.setMaximum(MOST_CLIPPED)
+        self.clip.moved.connect(self._draw)
+        self.views = HeatViews(self.link)
+        self.views.hide()
+        self.beside_each_other = QCheckBox()
+        self.beside_each_other.setMinimumHeight(theme.TOUCH)
+        self.beside_each_other.toggled.connect(self._on_views)
+        self.bar = HeatBar()
+        self.save = SaveButton({"picture": self._png, "numbers": self._numbers_csv}, "heat")
+        self.save.failed.connect(self._on_refusal)
         self.marks = QCheckBox()
         self.marks.setChecked(True)
         self.marks.setMinimumHeight(theme.TOUCH)
@@ -91,14 +117,20 @@ class GradCamTab(AnalysisTab):
         self.heading = caption(QLabel())
 
     def _fill_panel(self) -> None:
+        self.panel.addLayout(labelled(self.method_label, self.method))
         self.panel.addLayout(labelled(self.layer_label, self.layer))
         self.panel.addLayout(labelled(self.class_label, self.class_choice))
         self.panel.addWidget(self.button)
         row = QHBoxLayout()
         row.addWidget(self.progress)
         self.panel.addLayout(row)
-        for other in (self.state, self.opacity, self.marks, self.heading):
+        for other in (self.state, self.bar, self.opacity, self.clip, self.marks, self.beside_each_other):
             self.panel.addWidget(other)
+        self.panel.addLayout(headed(self.heading, self.save))
+        side = self.canvas.parentWidget()
+        picture = side.layout() if side is not None else None
+        assert isinstance(picture, QHBoxLayout)
+        picture.insertWidget(0, self.views, 1)
         numbers = QFormLayout()
         numbers.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name, label in self.names.items():
@@ -188,7 +220,8 @@ class GradCamTab(AnalysisTab):
             self._draw()
             return None
         kind = self.class_choice.currentData()
-        return Question(folder, frame, prediction.region, self.layer.currentData(), kind, self._box(prediction))
+        box, method = self._box(prediction), self.method.currentData()
+        return Question(folder, frame, prediction.region, self.layer.currentData(), kind, box, method)
 
     def _box(self, prediction: Prediction) -> Rect | None:
         """Return the selected box, if boxes are explained and a box is selected."""
@@ -231,13 +264,34 @@ class GradCamTab(AnalysisTab):
         if prediction is not None:
             marks = box_marks(prediction, self._threshold(prediction)) if self.marks.isChecked() else ()
             found += Overlays(boxes=marks, regions=(region_mark(prediction),))
+        layer = None
         if answer is not None:
-            found += Overlays(layers=(HeatLayer.of(answer.heat.values, answer.heat.region),))
+            layer = HeatLayer.of(clipped(answer.heat.values, self.clip.value()), answer.heat.region)
+            found += Overlays(layers=(layer,))
+        if self.beside_each_other.isChecked():
+            self.views.show_heat(self.frame(), layer)
+        self.save.setEnabled(answer is not None)
         key = f"boxes:{prediction.bundle}:{prediction.camera}" if prediction is not None else ""
         self.canvas.set_overlays(found, key=key)
         self.marks.setVisible(prediction is not None and isinstance(prediction.answer, Boxes))
         self._show_numbers(prediction)
         self._show_state()
+
+    def _on_views(self, shown: bool) -> None:
+        self.views.setVisible(shown)
+        self._draw()
+
+    def _png(self) -> bytes:
+        """Return original, map and overlay in a row."""
+        self.views.show_heat(self.frame(), next((x for x in self.canvas.overlays.layers if isinstance(x, HeatLayer)), None))
+        canvases = (self.views.original, self.views.map, self.canvas)
+        return png_of(in_a_row([canvas.render_whole() for canvas in canvases]))
+
+    def _numbers_csv(self) -> bytes:
+        """Return what is explained, and the map row by row at the network's resolution, as it is without clipping."""
+        facts = [[self.names[name].text(), label.text()] for name, label in self.values.items() if not label.isHidden()]
+        heat = self._answer.heat.values if self._answer is not None else np.zeros((0, 0), np.float32)
+        return joined([table_text(facts), table_text([[f"{value:.4f}" for value in row] for row in heat.tolist()])])
 
     def _show_numbers(self, prediction: Prediction | None) -> None:
         texts = dict.fromkeys(self.values, "–")
@@ -301,7 +355,9 @@ class GradCamTab(AnalysisTab):
 
     def retranslate(self) -> None:
         super().retranslate()
-        texts = {self.layer: self.tr("Layer"), self.class_choice: self.tr("Class")}
+        texts = {self.method: self.tr("Method"), self.layer: self.tr("Layer"), self.class_choice: self.tr("Class")}
+        self.method.setItemText(0, self.tr("The usual one"))
+        self.method_label.setText(texts[self.method])
         self.layer_label.setText(texts[self.layer])
         self.class_label.setText(texts[self.class_choice])
         for widget, text in texts.items():
@@ -310,6 +366,9 @@ class GradCamTab(AnalysisTab):
         self.button.setText(self.tr("Explain"))
         self.button.setAccessibleName(self.tr("Explain"))
         self.opacity.set_texts(self.tr("Opacity"))
+        self.clip.set_texts(self.tr("Cut off at either end"))
+        self.beside_each_other.setText(self.tr("Original and map beside it"))
+        self.beside_each_other.setAccessibleName(self.tr("Original and map beside it"))
         self.marks.setText(self.tr("Show boxes"))
         self.marks.setAccessibleName(self.tr("Show boxes"))
         self.progress.setAccessibleName(self.tr("Explaining…"))

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.core.types import Frame
-from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
+from inspector.imaging.colormaps import PALETTES, Palette, Table, TemperatureUnit, equalised, kelvin, temperature
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 
@@ -34,7 +34,7 @@ class Histogram(Themed, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._unit: TemperatureUnit = "C"
-        self._palette: Palette = "iron"
+        self._colours: Table = PALETTES["iron"]
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._edges: NDArray[np.float64] = np.zeros(0)
         # Neither a PlotWidget nor a PlotItem, whose menus are English and ignore the theme.
@@ -78,9 +78,12 @@ class Histogram(Themed, QWidget):
         low, high = self.band.getRegion()
         return kelvin(float(low), self._unit), kelvin(float(high), self._unit)
 
-    def show_frame(self, frame: Frame, low: float, high: float, palette: Palette, unit: TemperatureUnit) -> None:
-        """Show the temperatures of a frame; the band spans `low` to `high` kelvin."""
-        self._unit, self._palette = unit, palette
+    def show_frame(
+        self, frame: Frame, low: float, high: float, palette: Palette, unit: TemperatureUnit, *, equal: bool = False
+    ) -> None:
+        """Show the temperatures of a frame; the band spans `low` to `high` kelvin. `equal`: its colours are equalised."""
+        self._unit = unit
+        self._colours = PALETTES[palette][equalised(frame.pixels, low, high)] if equal else PALETTES[palette]
         values = frame.pixels[np.isfinite(frame.pixels)]
         if not values.size:
             return
@@ -96,13 +99,12 @@ class Histogram(Themed, QWidget):
     def _draw(self) -> None:
         if not self._counts.size:
             return
-        shift = temperature(0.0, self._unit)
+        edges = np.array([temperature(float(edge), self._unit) for edge in self._edges])
         lengths = np.log1p(self._counts)
         lengths = lengths / max(float(lengths.max()), 1e-9)
-        heights = np.diff(self._edges)
-        self.bars.setOpts(x0=0.0, y0=self._edges[:-1] + shift, width=lengths, height=heights, pen=None)
+        self.bars.setOpts(x0=0.0, y0=edges[:-1], width=lengths, height=np.diff(edges), pen=None)
         low, high = self.band.getRegion()
-        self.strip.setImage(PALETTES[self._palette][:, None, :], levels=(0, 255))
+        self.strip.setImage(self._colours[:, None, :], levels=(0, 255))
         self.strip.setRect(_STRIP[0], low, _STRIP[1] - _STRIP[0], max(high - low, 1e-6))
         self.axis.setLabel(None)
 

@@ -1,23 +1,44 @@
 """The thermal tab: temperatures as colours, measured if the camera is radiometric, otherwise predicted."""
 
 import math
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, QTimer
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, Inspection, Temperatures
-from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
+from inspector.core.errors import InspectorError
+from inspector.core.spreadsheet import table_text
+from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, HotSpot, Inspection, Temperatures
+from inspector.imaging.colormaps import (
+    PALETTES,
+    Palette,
+    Table,
+    TemperatureUnit,
+    difference,
+    equalised,
+    kelvin,
+    sign,
+    temperature,
+    temperature_text,
+)
+from inspector.imaging.image import AS_STORED
+from inspector.imaging.thermography import SpotEvent
+from inspector.results.sheet import SheetTable, sheet
+from inspector.ui.canvas import painting
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.overlays import Overlays, RegionMark, spot_marks
 from inspector.ui.canvas.rendering import Display
-from inspector.ui.canvas.thermal_scale import ThermalScale, limits_of
+from inspector.ui.canvas.thermal_scale import AT_START, ThermalScale, limits_of
 from inspector.ui.shell import theme
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.base import AnalysisTab, caption, headed
 from inspector.ui.tabs.controls import Choice, CopyButton, NumberField
+from inspector.ui.tabs.instrument.instrument import Instrument
+from inspector.ui.tabs.instrument.saving import SaveButton, joined, picture_png
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
@@ -25,27 +46,30 @@ if TYPE_CHECKING:
     from inspector.ui.tabs.histogram import Histogram
 
 SCALE_WIDTH = theme.SPACING * 20
+LEAST_DIFFERENCE = 0.5  # kelvin either way that the colours of a difference reach
 HOTTEST = 5000.0  # in either unit; more than any camera or process here
 
 
 class ThermalTab(AnalysisTab):
-    """Palette, range, unit; cursor temperature; highest, mean and lowest; hot spots on the canvas and in a table."""
+    """Palette, range, unit; cursor temperature; highest, mean and lowest; hot spots; and the tools of the instrument."""
 
     tools_direction: ClassVar = QBoxLayout.Direction.LeftToRight
     answer: ClassVar[type[Answer] | None] = Temperatures
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
-        self.unit = Choice(("C", "K"))
+        self.unit = Choice(("C", "K", "F"))
+        self._shown_unit: TemperatureUnit = "C"
         self.palette_choice = ComboBox()
         self.palette_choice.setMinimumHeight(theme.TOUCH)
         self.palette_choice.setMinimumWidth(theme.SPACING * 12)
         for name in PALETTES:
             self.palette_choice.addItem(name, name)
         self._range = ThermalScale()
-        self.automatic = QCheckBox()
-        self.automatic.setChecked(True)
-        self.automatic.setMinimumHeight(theme.TOUCH)
+        self.span = ComboBox()
+        self.span.setMinimumHeight(theme.TOUCH)
+        for span in ("automatic", "equalised", "locked"):
+            self.span.addItem(span, span)
         self.low, self.high = NumberField(-KELVIN_AT_0_C, HOTTEST), NumberField(-KELVIN_AT_0_C, HOTTEST)
         self.limits = {"high": QLabel(), "low": QLabel()}
         self.histogram: Histogram | None = None  # made when the tab is first shown
@@ -56,6 +80,10 @@ class ThermalTab(AnalysisTab):
         self.values = {name: QLabel() for name in self.names}
         self.table = ValueTable()
         self.copy = CopyButton()
+        self.instrument = Instrument(self.canvas)
+        self.save = SaveButton(
+            {"picture": self._png, "numbers": self._numbers_csv, "time": self._time_csv, "report": self._page}, "thermal"
+        )
         self._fill_panel()
         self._connect()
         self.retranslate()
@@ -64,20 +92,20 @@ class ThermalTab(AnalysisTab):
         self.scale_ = QWidget()
         self.scale_.setFixedWidth(SCALE_WIDTH)
         QVBoxLayout(self.scale_).setContentsMargins(theme.SPACING // 2, 0, theme.SPACING // 2, 0)
+        self.beside.addWidget(self.instrument.buttons, 0, Qt.AlignmentFlag.AlignHCenter)
         self.beside.addWidget(self.scale_, 1)
-        self.panel.addWidget(self.headings["whole"])
+        self.panel.addLayout(headed(self.headings["whole"], self.save))
         self.panel.addLayout(self._numbers())
         self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
+        self.panel.addWidget(self.instrument)
         self.panel.addLayout(headed(self.headings["spots"], self.copy))
+        self.panel.addWidget(self.instrument.hot_spots)
         self.panel.addWidget(self.table)
         self.table.set_whole()
+        self.table.set_minor(2)
         self.panel.addWidget(self.headings["look"])
-        look = QHBoxLayout()
-        look.setSpacing(theme.SPACING)
-        look.addWidget(self.palette_choice, 1)
-        look.addWidget(self.unit)
-        self.panel.addLayout(look)
-        self.panel.addWidget(self.automatic)
+        for widget in (self.unit, self.palette_choice, self.span):
+            self.panel.addWidget(widget)
         for name, field in (("high", self.high), ("low", self.low)):
             self.limits[name].setBuddy(field)
             self.limits[name].setWordWrap(True)
@@ -126,16 +154,18 @@ class ThermalTab(AnalysisTab):
             )
 
     def _on_ranged(self, low: float, high: float) -> None:
-        """Take over the range from the dragged band; from now on the range is manual."""
+        """Take over the range from the dragged band; from now on the range is locked."""
         self._set_spins(low, high)
-        with QSignalBlocker(self.automatic):
-            self.automatic.setChecked(False)
+        with QSignalBlocker(self.span):
+            self.span.setCurrentIndex(self.span.findData("locked"))
         self._recolor()
 
     def _connect(self) -> None:
         self.palette_choice.currentIndexChanged.connect(self._recolor)
         self.unit.chosen.connect(self._on_unit)
-        self.automatic.toggled.connect(self._recolor)
+        self.span.currentIndexChanged.connect(self._recolor)
+        self.instrument.changed.connect(self._on_instrument)
+        self.save.failed.connect(self._on_failed)
         self.low.valueChanged.connect(self._recolor)
         self.high.valueChanged.connect(self._recolor)
         self.canvas.hovered.connect(self._on_hover)
@@ -152,53 +182,73 @@ class ThermalTab(AnalysisTab):
         """Return the frame of the thermal prediction, else a frame in kelvin, else None: light is not a temperature."""
         if self.inspection is None:
             return None
-        chosen = self.prediction()
-        if chosen is not None:
-            return self.inspection.frames.get(chosen.camera)
-        return next((frame for frame in self.inspection.frames.values() if frame.unit == "kelvin"), None)
+        chosen, frames = self.prediction(), self.inspection.frames
+        warm = next((frame for frame in frames.values() if frame.unit == "kelvin"), None)
+        frame = warm if chosen is None else frames.get(chosen.camera)
+        return frame if frame is None or frame.unit != "kelvin" else self.instrument.frame_for(frame, self.recipe)
 
     def temperatures(self) -> Temperatures | None:
         """Return the temperatures of the chosen prediction, or those measured on the whole frame if no bundle inspected it."""
         chosen, frame = self.prediction(), self.frame()
-        if chosen is not None:
+        if chosen is not None and not self._own_view():
             return chosen.expect(Temperatures)
-        if frame is None:
+        values = None if frame is None else frame.pixels[np.isfinite(frame.pixels)]
+        if values is None or not values.size:
             return None
-        values = frame.pixels
-        return Temperatures(float(np.nanmax(values)), float(np.nanmean(values)), float(np.nanmin(values)), "measured")
+        return Temperatures(float(values.max()), float(values.mean(dtype=np.float64)), float(values.min()), "measured")
+
+    def _own_view(self) -> bool:
+        """Return whether the frame is shown under a person's conditions or as a difference, which no bundle has seen."""
+        shown = self.instrument.shown
+        own = any(tool.emissivity is not None for tool in self.instrument.tools)
+        return shown.problem is None and (shown.scene != AS_STORED or self.instrument.differs or own)
 
     def refresh(self) -> None:
         frame, chosen = self.frame(), self.prediction()
         radiometric = frame is not None and frame.unit == "kelvin"
-        for widget in (self.palette_choice, self.automatic):
+        for widget in (self.palette_choice, self.span):
             widget.setEnabled(radiometric)
+        self.save.setEnabled(frame is not None)
+        thermal = frame if radiometric else None
+        events = self.instrument.measure(thermal, self._unit())
         if self.histogram is not None:
             self.histogram.setVisible(radiometric)
         self._show_numbers()
-        found = self.temperatures()
-        spots = found.hot_spots if found is not None else ()
+        found, unit = self.temperatures(), self._unit()
+        spots = tuple(event.last.spot for event in events) if events is not None else found.hot_spots if found else ()
         regions = (RegionMark(chosen.region),) if chosen is not None else ()
-        unit = self._unit()
         self.canvas.set_unit(unit)
-        self.canvas.set_overlays(Overlays(spots=spot_marks(spots, unit), regions=regions), key=self._key())
-        sign = "°C" if unit == "C" else "K"
-        self.table.set_titles([self.tr("Hot spot"), sign, self.tr("Area px")])
-        self.table.set_rows(
-            [
-                Row(
-                    n,
-                    (
-                        Cell(f"{n + 1}:  x {spot.x}, y {spot.y}"),
-                        Cell(f"{temperature(spot.kelvin, unit):.1f}", spot.kelvin),
-                        Cell(f"{spot.area_px:.0f}", spot.area_px),
-                    ),
-                )
-                for n, spot in enumerate(spots)
+        marks = Overlays(spots=spot_marks(spots, unit), regions=regions) + self.instrument.overlays(thermal)
+        self.canvas.set_overlays(marks, key=self._key())
+        self._show_spots(spots, events)
+        self._recolor()
+
+    def _show_spots(self, spots: Sequence[HotSpot], events: Sequence[SpotEvent] | None) -> None:
+        """Fill the table of hot spots; those over their surroundings have a difference and a trend."""
+        unit, side = self._unit(), self._mm_per_px()
+        titles = [self.tr("Hot spot"), sign(unit), self.tr("Area px") if side is None else self.tr("Area mm²")]
+        self.table.set_titles(titles if events is None else [*titles, self.tr("Above"), self.tr("A frame")])
+        rows = []
+        for n, spot in enumerate(spots):
+            area = spot.area_px * (1.0 if side is None else side * side)
+            cells = [
+                Cell(f"{n + 1}:  x {spot.x}, y {spot.y}"),
+                Cell(f"{temperature(spot.kelvin, unit):.1f}", spot.kelvin),
+                Cell(f"{area:.0f}" if side is None else f"{area:.1f}", area),
             ]
-        )
+            if events is not None:
+                event = events[n]
+                cells.append(Cell(f"{difference(event.last.delta, unit):+.1f}", event.last.delta))
+                cells.append(Cell(f"{difference(event.trend, unit):+.2f}" if event.seen > 1 else "–", event.trend))
+            rows.append(Row(n, tuple(cells)))
+        self.table.set_rows(rows)
         self.table.select_key(self.link.selection(self._key()))
         self.copy.setEnabled(bool(spots))
-        self._recolor()
+
+    def _mm_per_px(self) -> float | None:
+        frame = self.frame()
+        camera = self.recipe.cameras.get(frame.camera) if self.recipe is not None and frame is not None else None
+        return None if camera is None else camera.mm_per_px
 
     def missing(self) -> str:
         if self.frame() is not None:
@@ -207,14 +257,20 @@ class ThermalTab(AnalysisTab):
 
     def retranslate(self) -> None:
         super().retranslate()
-        palettes = (self.tr("Iron"), self.tr("Rainbow"), self.tr("Grey"), self.tr("Inferno"))
+        palettes = (self.tr("Iron"), self.tr("Rainbow"), self.tr("Grey"), self.tr("Inferno"), self.tr("Viridis"))
         for index, text in enumerate(palettes):
             self.palette_choice.setItemText(index, text)
         self.palette_choice.setAccessibleName(self.tr("Palette"))
-        self.unit.set_texts({"C": "°C", "K": "K"})
-        self.automatic.setText(self.tr("Automatic range"))
-        self.automatic.setAccessibleName(self.tr("Automatic range"))
-        self.automatic.setToolTip(self.tr("The same for every frame: up to the recipe's limits, or all that was seen."))
+        self.unit.set_texts({"C": "°C", "K": "K", "F": "°F"})
+        for index, text in enumerate((self.tr("Automatic range"), self.tr("Equalised colours"), self.tr("Locked range"))):
+            self.span.setItemText(index, text)
+        self.span.setAccessibleName(self.tr("Range of the colours"))
+        self.span.setToolTip(
+            self.tr(
+                "Automatic: the same for every frame, up to the recipe's limits, or all that was seen. Equalised: every colour "
+                "is as frequent as the others. Locked: as set, to compare pictures."
+            )
+        )
         less, more = self.tr("less"), self.tr("more")
         self.low.set_texts(self.tr("Lowest temperature shown"), less, more)
         self.high.set_texts(self.tr("Highest temperature shown"), less, more)
@@ -242,7 +298,8 @@ class ThermalTab(AnalysisTab):
         self._on_hover(-1, -1)
 
     def _unit(self) -> TemperatureUnit:
-        return cast("TemperatureUnit", self.unit.current())
+        """Return the unit of what is shown; a difference is in kelvin."""
+        return "K" if self.instrument.differs else cast("TemperatureUnit", self.unit.current())
 
     def _key(self) -> str:
         return "hot spots"
@@ -254,7 +311,7 @@ class ThermalTab(AnalysisTab):
             numbers = {"maximum": found.maximum, "mean": found.mean, "minimum": found.minimum}
             texts |= {name: temperature_text(value, unit) for name, value in numbers.items() if math.isfinite(value)}
             measured = found.source == "measured"
-            texts["source"] = self.tr("measured by the camera") if measured else self.tr("predicted by the network")
+            texts["source"] = self.tr("measured by the camera") if measured else self.tr("predicted, not measured")
             if found.predicted is not None:
                 texts["network"] = " / ".join(f"{temperature(value, unit):.1f}" for value in found.predicted)
         for name, text in texts.items():
@@ -267,7 +324,8 @@ class ThermalTab(AnalysisTab):
     def _recolor(self) -> None:
         """Apply palette and range to the canvas and the colour bar."""
         frame = self.frame()
-        manual = not self.automatic.isChecked()
+        span = self.span.currentData()
+        manual = span == "locked"
         for widget in (self.low, self.high, *self.limits.values()):
             widget.setEnabled(manual)
         if frame is None or frame.unit != "kelvin":
@@ -277,12 +335,24 @@ class ThermalTab(AnalysisTab):
             low, high = kelvin(self.low.value(), unit), kelvin(self.high.value(), unit)
             high = max(high, low + 0.1)
         else:
-            low, high = self._range.range_for(frame, limits_of(self.recipe, frame.camera))
+            low, high = self._automatic(frame, own=span == "equalised")
             self._set_spins(low, high)
         palette = cast("Palette", self.palette_choice.currentData())
-        self.canvas.set_display(Display(low, high, palette))
+        equal = span == "equalised"
+        self.canvas.set_display(Display(low, high, palette, equal))
         if self.histogram is not None:
-            self.histogram.show_frame(frame, low, high, palette, unit)
+            self.histogram.show_frame(frame, low, high, palette, unit, equal=equal)
+
+    def _automatic(self, frame: Frame, *, own: bool) -> tuple[float, float]:
+        """Return the range for a frame: its `own`, as far either way for a difference, or the one that lasts over frames."""
+        if not own and not self.instrument.differs:
+            return self._range.range_for(frame, limits_of(self.recipe, frame.camera))
+        values = frame.pixels[np.isfinite(frame.pixels)]
+        low, high = (float(values.min()), float(values.max())) if values.size else AT_START
+        if self.instrument.differs:
+            reach = max(abs(low), abs(high), LEAST_DIFFERENCE)
+            return -reach, reach
+        return low, max(high, low + 0.1)
 
     def _set_spins(self, low: float, high: float) -> None:
         for spin, value in ((self.low, low), (self.high, high)):
@@ -296,10 +366,70 @@ class ThermalTab(AnalysisTab):
             self.unit.set_current(unit)
             self._on_unit(unit)
 
+    def set_frozen(self, frozen: bool) -> None:
+        self.instrument.by_number = frozen
+
     def _on_unit(self, unit: str) -> None:
-        old: TemperatureUnit = "K" if unit == "C" else "C"
-        self._set_spins(kelvin(self.low.value(), old), kelvin(self.high.value(), old))
+        del unit
+        self._follow_unit()
+        self.instrument.set_unit(cast("TemperatureUnit", self.unit.current()))
         self.refresh()
+
+    def _follow_unit(self) -> None:
+        """Turn the ends of the range to the unit of what is shown now."""
+        old, self._shown_unit = self._shown_unit, self._unit()
+        if old != self._shown_unit:
+            self._set_spins(kelvin(self.low.value(), old), kelvin(self.high.value(), old))
+
+    def _on_instrument(self) -> None:
+        self._follow_unit()
+        self.canvas.show_frame(self.frame())
+        self.refresh()
+
+    def _on_failed(self, error: InspectorError) -> None:
+        self.note.setText(translate(error.problem))
+        self.note.setVisible(True)
+
+    # What is saved
+
+    def _png(self) -> bytes:
+        frame, display = self.canvas.frame, self.canvas.display
+        scale = None
+        if frame is not None and frame.unit == "kelvin" and display.low is not None and display.high is not None:
+            scale = painting.Scale(display.low, display.high, display.palette or "iron", self._unit(), equal=self._equal(frame))
+        return picture_png(self.canvas, scale)
+
+    def _equal(self, frame: Frame) -> Table | None:
+        """Return the equalised palette's indices, if the colours are equalised."""
+        display = self.canvas.display
+        if not display.equal or display.low is None or display.high is None:
+            return None
+        return equalised(frame.pixels, display.low, display.high)
+
+    def _numbers_csv(self) -> bytes:
+        tools = self.instrument.panel.sheet_table()
+        return joined([table_text([tools.columns, *tools.rows]), self.table.as_text(separator=",")])
+
+    def _time_csv(self) -> bytes:
+        return joined([self.instrument.table()])
+
+    def _page(self) -> bytes:
+        """Return the report: picture, origin, tools, hot spots."""
+        frame, part = self.frame(), self.inspection.part if self.inspection is not None else ""
+        facts = [(name.text(), self.values[key].text()) for key, name in self.names.items() if not name.isHidden()]
+        facts += (
+            [] if frame is None else [(self.tr("File"), frame.source), (self.tr("Time"), f"{frame.utc:%Y-%m-%d %H:%M:%S} UTC")]
+        )
+        spots = [row.split("\t") for row in self.table.as_text().splitlines()]
+        tables = [
+            SheetTable(self.headings["whole"].text(), ("", ""), tuple(facts)),
+            self.instrument.panel.sheet_table(),
+            SheetTable(self.headings["spots"].text(), tuple(spots[0]), tuple(tuple(row) for row in spots[1:])),
+            SheetTable(self.instrument.conditions.own.text(), ("", ""), self.instrument.conditions.rows()),
+        ]
+        notes = [] if frame is not None and frame.unit == "kelvin" else [self.tr("Temperatures are predicted, not measured.")]
+        notes += [self.tr("Differences to the reference, in kelvin.")] if self.instrument.differs else []
+        return sheet(part or self.tr("Thermal picture"), self._png(), tables, notes=notes).encode()
 
     def _on_hover(self, x: int, y: int) -> None:
         frame = self.canvas.frame

@@ -478,10 +478,10 @@ class EmptyRuns(Themed, QWidget):
     def retranslate(self) -> None:
         self._title.setText(self.tr("Bring a folder of images, leave with a bundle"))
         self._text.setText(
-            self.tr("A training learns from labelled images of your own parts. The line goes on being inspected meanwhile.")
+            self.tr("A training learns from images of your own parts. The line goes on being inspected meanwhile.")
         )
         steps = (
-            self.tr("Choose the folder: the program shows what it understands and what is wrong in it."),
+            self.tr("Choose the folder: the program shows what it understands. Images without labels are sorted into classes."),
             self.tr("Take the network that is recommended, or another one."),
             self.tr("Watch the curves, and use the bundle in your recipe."),
         )

@@ -39,7 +39,7 @@ class TunePanel(Themed, JobCover):
         super().__init__(over)
         self.setObjectName("tune")
         self._choice: RunRequest | None = None
-        self._running = False
+        self._running = self._training = False
         self._tuning: Tuning | None = None
         self._make()
         self._lay_out()
@@ -74,18 +74,21 @@ class TunePanel(Themed, JobCover):
 
     def _lay_out(self) -> None:
         box = self._card()
+        top = plain(QHBoxLayout())
+        top.addWidget(self.title, 1)
+        top.addWidget(self.close_button)
         head = plain(QHBoxLayout(), theme.SPACING * 2)
-        head.addWidget(self.title, 1)
         head.addWidget(self.takt_label)
         head.addWidget(self.takt)
         head.addWidget(self.export)
+        head.addStretch(1)
         head.addWidget(self.start_button)
         head.addWidget(self.cancel_button)
         head.addWidget(self.variants_button)
-        head.addWidget(self.close_button)
         found = plain(QHBoxLayout(), theme.SPACING * 2)
         found.addWidget(self.table, 5)
         found.addWidget(self.plot, 3)
+        box.addLayout(top)
         box.addLayout(head)
         box.addWidget(self.progress)
         box.addWidget(self.state)
@@ -115,9 +118,17 @@ class TunePanel(Themed, JobCover):
             self.cancel()
         self._show()
 
+    def set_training(self, training: bool) -> None:
+        """Set whether a training runs: what is measured beside it would be too slow, and the choice a wrong one."""
+        if training != self._training:
+            self._training = training
+            if training:
+                self.cancel()
+            self._show()
+
     def start(self) -> None:
         """Start measuring."""
-        if self._choice is None or self.busy or self._running:
+        if self._choice is None or self.busy or self._running or self._training:
             return
         recipe, base = self._choice.recipe, self._choice.base
         job = TuneJob(
@@ -141,7 +152,8 @@ class TunePanel(Themed, JobCover):
         super()._show()
         busy, name = self.busy, self._choice.recipe.name if self._choice else ""
         self.title.setText(self.tr("Auto-tune: {recipe}").format(recipe=name))
-        self.start_button.setEnabled(not busy and not self._running and self._choice is not None)
+        disturbed = self._running or self._training
+        self.start_button.setEnabled(not busy and not disturbed and self._choice is not None)
         self.takt.setEnabled(not busy)
         self.export.setEnabled(not busy)
         self.cancel_button.setEnabled(busy)
@@ -177,6 +189,8 @@ class TunePanel(Themed, JobCover):
             return in_words(self._outcome)
         if self._running:
             return self.tr("Stop the line first: measuring and inspecting would slow each other.")
+        if self._training:
+            return self.tr("A training runs: measured beside it, everything would be too slow. Wait for it, or pause it.")
         if self._outcome is not None:
             return self.tr("Cancelled; nothing was changed.")
         return self.tr(

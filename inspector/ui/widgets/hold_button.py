@@ -30,62 +30,65 @@ class HoldButton(QPushButton):
         """How much of the time it has been held, 0..1."""
         return min(self._clock.elapsed() / HOLD_MS, 1.0) if self._timer.isActive() else 0.0
 
-    def _begin(self) -> None:
-        self._clock.start()
-        self._timer.start()
+    def begin(self) -> None:
+        """Begin to hold it; a button that cannot be pressed now stays as it is."""
+        if self.isVisible() and self.isEnabled():
+            self.setDown(True)
+            self._clock.start()
+            self._timer.start()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Let it go."""
         self._timer.stop()
         self.setDown(False)
         self.update()
 
     def _on_tick(self) -> None:
         if self._clock.elapsed() >= HOLD_MS:
-            self._end()
+            self.end()
             self.held.emit()
         self.update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
         if event.button() == Qt.MouseButton.LeftButton:
-            self._begin()
+            self.begin()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         if self._timer.isActive() and not self.rect().contains(event.position().toPoint()):
-            self._end()
+            self.end()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
-        self._end()
+        self.end()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in _KEYS:
             if not event.isAutoRepeat():
-                self.setDown(True)
-                self._begin()
+                self.begin()
             return
         super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         if event.key() in _KEYS:
             if not event.isAutoRepeat():
-                self._end()
+                self.end()
             return
         super().keyReleaseEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._end()
+        self.end()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._end()
+        self.end()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.EnabledChange:
-            self._end()
+            self.end()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from inspector.ui.shell import theme
 from inspector.ui.widgets.boxes import plain
@@ -30,7 +30,8 @@ class Answer:
 class Question(Cover):
     """Asks one question at a time.
 
-    `answered` carries the key of the answer; Escape gives the last answer, which changes nothing.
+    `answered` carries the key of the answer; Escape gives the last answer, which changes nothing. Return in the field gives the
+    first answer, if something was typed.
     """
 
     answered = Signal(str)
@@ -49,12 +50,16 @@ class Question(Cover):
         self._busy = QProgressBar()
         self._busy.setRange(0, 0)
         self._busy.setTextVisible(False)
+        self._field_title, self.field = QLabel(), QLineEdit()
+        self.field.setObjectName("question_field")
+        self.field.setMinimumHeight(theme.TOUCH)
+        self.field.returnPressed.connect(self._on_return)
         self._row = plain(QHBoxLayout())
         self.buttons: dict[str, QPushButton] = {}
         box = QVBoxLayout(self._card)
         box.setContentsMargins(*(theme.SPACING * 3,) * 4)
         box.setSpacing(theme.SPACING * 2)
-        for widget in (self._title, self._text, self._busy):
+        for widget in (self._title, self._text, self._field_title, self.field, self._busy):
             box.addWidget(widget)
         box.addLayout(self._row)
         whole = QVBoxLayout(self)
@@ -71,9 +76,14 @@ class Question(Cover):
         """The question; "" if there is none."""
         return "" if self.isHidden() else f"{self._title.text()} {self._text.text()}"
 
-    def ask(self, title: str, text: str, answers: Sequence[Answer]) -> None:
-        """Ask a question; the last answer is the harmless one."""
+    def ask(self, title: str, text: str, answers: Sequence[Answer], *, field: str = "") -> None:
+        """Ask a question; the last answer is the harmless one. `field`: what can be typed besides, "" for nothing."""
         self._show(title, text, busy=False)
+        self._field_title.setText(field)
+        self.field.setAccessibleName(field)
+        self.field.clear()
+        for widget in (self._field_title, self.field):
+            widget.setVisible(bool(field))
         for answer in answers:
             button = HoldButton() if answer.hold else QPushButton()
             button.setText(answer.text)
@@ -89,7 +99,7 @@ class Question(Cover):
             self._row.addWidget(button)
             button.show()
             self.buttons[answer.key] = button
-        self.buttons[answers[-1].key].setFocus()
+        (self.field if field else self.buttons[answers[-1].key]).setFocus()
 
     def wait(self, title: str, text: str) -> None:
         """Show what is in progress, without answers."""
@@ -106,6 +116,10 @@ class Question(Cover):
         if self.buttons:
             self.answer(list(self.buttons)[-1])
 
+    def _on_return(self) -> None:
+        if self.buttons and self.field.text().strip():
+            self.answer(next(iter(self.buttons)))
+
     def _show(self, title: str, text: str, *, busy: bool) -> None:
         for button in self.buttons.values():
             self._row.removeWidget(button)
@@ -116,12 +130,14 @@ class Question(Cover):
         self._text.setText(text)
         self._text.setVisible(bool(text))
         self._busy.setVisible(busy)
+        for widget in (self._field_title, self.field):
+            widget.hide()
         self.setAccessibleName(f"{title} {text}")
         self.uncover(True)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         """Keep the focus among the answers."""
-        buttons = list(self.buttons.values())
+        buttons: list[QWidget] = [*([] if self.field.isHidden() else [self.field]), *self.buttons.values()]
         if buttons:
             at = next((place for place, button in enumerate(buttons) if button.hasFocus()), 0)
             reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason

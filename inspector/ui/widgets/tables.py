@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 from inspector.core.spreadsheet import table_text
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 KEY_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -185,7 +186,7 @@ class ValueTable(Themed, QTableWidget):
 def _item(key: int, cell: Cell) -> QTableWidgetItem:
     item = _Item(cell.text)
     item.setData(KEY_ROLE, key)
-    item.setToolTip(cell.text)
+    item.setToolTip(plain_tip(cell.text))
     if cell.sort is not None:
         item.setData(SORT_ROLE, float(cell.sort))
         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -1,6 +1,7 @@
 """Data sets for methods that learn from good parts only: MVTec AD and AD 2, BTAD and data sets in the same layout.
 
     MVTec AD    train/good, test/good, test/<defect>, ground_truth/<defect>/*_mask.png
+    MVTec LOCO  ...                    ground_truth/<defect>/<image>/*.png, a mask for each defect in an image
     MVTec AD 2  train/good, validation/good, test_public/good, test_public/bad, test_public/ground_truth/bad/*_mask.png
     BTAD        train/ok, test/ok, test/ko, ground_truth/ko/*
 
@@ -86,6 +87,17 @@ def look(folder: Folder) -> Claim | None:
     )
 
 
+def _by_image(images: list[str], masks: list[str]) -> dict[str, list[str]]:
+    """Return the masks that lie in folders named as the images of a kind; empty if they do not lie so."""
+    stems = {without_suffix(name).rpartition("/")[2]: name for name in images}
+    found: dict[str, list[str]] = {}
+    for mask in masks:
+        image = stems.get(mask.rpartition("/")[0].rpartition("/")[2])
+        if image is not None:
+            found.setdefault(image, []).append(mask)
+    return found
+
+
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the labels; the class of an image is its folder. Raises ConfigError for a folder with several such data sets."""
     found = Listing(TITLE)
@@ -112,10 +124,11 @@ def read(folder: Folder, tick: Tick) -> Listing:
     for label, names in images.items():
         good = label.lower() in GOOD_NAMES
         tested = [name for name in names if not kinds[name.rpartition("/")[0]].trained]
-        mask_of = {} if good else pair(tested, masks.get(label, []), endings=MASK_ENDINGS)
+        several = _by_image(tested, masks.get(label, []))
+        mask_of = {} if good else pair(tested, masks.get(label, []), endings=MASK_ENDINGS) if not several else {}
         for name in names:
             tick()
-            mask = mask_of.get(name)
+            own = several.get(name) or [mask_of[name]] if name in several or name in mask_of else []
             # Files are numbered anew in every folder, so the name alone is not a part.
             found.records.append(
                 Record(
@@ -123,12 +136,14 @@ def read(folder: Folder, tick: Tick) -> Listing:
                     folder.files[name],
                     label=label,
                     shapes=() if good else None,
-                    mask=folder.files[mask] if mask else None,
-                    mask_class=label if mask else None,
+                    mask=folder.files[own[0]] if own else None,
+                    mask_class=label if own else None,
+                    others=tuple(folder.files[mask] for mask in own[1:]),
+                    any_value=bool(several),  # each kind of defect has a value of its own
                     group=without_suffix(name),
                 )
             )
-        for name in sorted(set(masks.pop(label, [])).difference(mask_of.values())):
+        for name in sorted(set(masks.pop(label, [])).difference(mask_of.values(), *several.values())):
             found.skip("{file} has no image.", folder.files[name])
     for name in (name for names in masks.values() for name in names):
         found.skip("{file} has no image.", folder.files[name])

@@ -5,12 +5,13 @@ Folders named after their purpose ("images", "image_2", "masks", "labels") are n
 other images have masks, images of a class named "good", "ok" or "normal" show no defect without one.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 from inspector.core.message import message
-from inspector.data.formats.names import GOOD, MASK_ENDINGS, PARTS, common_folder, is_place, names_no_class
+from inspector.data.formats.names import GOOD, MASK_ENDINGS, common_folder, is_place, is_role, names_no_class, parts_named
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, without_suffix
 from inspector.data.samples import Part
@@ -22,6 +23,7 @@ _WEIGHT = 0.4
 _MASKED = 0.9
 _ONE_CLASS = 0.1  # certainty for a single class, which teaches no distinction
 _MANY, _FEW, _PARTS = 20, 10, 0.3  # many folders with few images each are probably parts, not classes
+_COUNTED = re.compile(r"(.*\D)0\d+")  # kos01, kos02, ...: parts that are counted
 
 
 class _Kinds:
@@ -32,16 +34,20 @@ class _Kinds:
         folders = {name.rpartition("/")[0] for name in folder.images}
         paths = {each: self._path(each) for each in folders if f"{each}/".startswith(self.prefix)}
         said = [path for path in paths.values() if path]
-        above = bool(said) and all(path[0].lower() in PARTS for path in said)
-        below = bool(said) and all(len(path) > 1 and path[1].lower() in PARTS for path in said)
+        above = parts_named({path[0] for path in said}) or {}
+        below = {} if above or not all(len(path) > 1 for path in said) else parts_named({path[1] for path in said}) or {}
         self._known: dict[str, tuple[str, Part | None]] = {}
         for each, path in paths.items():
-            kind = path[1 if above else 0] if len(path) > above else ""
-            self._known[each] = kind, PARTS[path[0 if above else 1].lower()] if kind and (above or below) else None
+            kind = path[1 if above else 0] if len(path) > bool(above) else ""
+            part = above.get(path[0]) if above and path else below.get(path[1]) if below and path else None
+            self._known[each] = kind, part if kind else None
 
     def _path(self, folder: str) -> list[str]:
         path = folder[len(self.prefix) :].split("/")
-        return [] if names_no_class(path) else [piece for piece in path if piece and not is_place(piece)]
+        if names_no_class(path):
+            return []
+        plain = [piece for piece in path if piece and not is_place(piece)]
+        return plain if len(plain) > 1 or not all(map(is_role, plain)) else []  # "data" alone is no class
 
     def of(self, name: str) -> tuple[str, Part | None]:
         """Return (class, part) of a path; ("", None) if its folders name no class."""
@@ -57,6 +63,9 @@ def look(folder: Folder) -> Claim | None:
     masks = len(_masks(folder.images))
     weight = _ONE_CLASS if len(classes) < 2 else _MASKED if masks > 0.2 * used else _WEIGHT
     if len(classes) > _MANY and used < _FEW * len(classes):
+        weight = min(weight, _PARTS)
+    numbered = {found[1].lower() if (found := _COUNTED.fullmatch(kind)) else kind for kind in classes}
+    if len(classes) > 2 and len(numbered) == 1 and masks:
         weight = min(weight, _PARTS)
     return claim(
         weight, used, len(folder.images), message("{count} images lie in {classes} folders", count=used, classes=len(classes))

@@ -14,22 +14,10 @@ from pathlib import Path
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import (
-    IGNORED,
-    Claim,
-    Listing,
-    Record,
-    Shape,
-    Tick,
-    add_objects,
-    claim,
-    class_name,
-    number,
-    of_pixels,
-    rotated,
-)
+from inspector.data.formats.names import part_of_image, photographs
+from inspector.data.formats.record import Claim, Listing, Record, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, without_suffix
+from inspector.data.formats.shapes import IGNORED, Shape, number, of_pixels, rotated
 from inspector.data.outlines import Outline, decode_runs
 from inspector.data.samples import Part
 
@@ -39,7 +27,7 @@ _WEIGHT = 1.0
 _BROKEN = 0.3  # less than folders that can be classes
 _LOOKED_AT = 200
 _SIGNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"iscrowd"')
-_NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"')
+_NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"', b'"segments_info"')
 _PART = re.compile(r"(?:^|[/_.\-])(train|valid|val|test)(?:ing|idation)?(?:\d*)(?=$|[/_.\-])")
 Summary = tuple[tuple[str, str], ...]
 _PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
@@ -76,18 +64,24 @@ def look(folder: Folder) -> Claim | None:
     """Recognise COCO files by the images that they list."""
     listed: set[str] = set()
     names = files(folder)
-    broken = 0
+    broken, labelled = 0, False
     for name in names:
         try:
             file = _parse(name, folder, Listing(TITLE))
         except ConfigError:
             broken += 1
             continue
+        labelled = labelled or file.labelled
         images = (_find(folder, said, name) for said, _ in file.images.values())
         listed.update(image for image in images if image is not None)
     if names and broken == len(names):  # reading it says what is wrong
         return claim(_BROKEN, 1, 1, message("{count} .json files look like COCO, and cannot be read", count=broken))
-    return claim(_WEIGHT, len(listed), len(folder.images), message("COCO files list {count} of the images", count=len(listed)))
+    if not listed:
+        return None
+    weight = _WEIGHT if labelled else _BROKEN  # a mere list of images teaches nothing
+    return claim(
+        weight, len(listed), len(photographs(folder)), message("COCO files list {count} of the images", count=len(listed))
+    )
 
 
 def part_of(name: str) -> Part | None:
@@ -345,7 +339,8 @@ def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def outline_of(said: object, image: tuple[int, int]) -> Outline | None:
     """Convert COCO's `segmentation` for an image of (width, height); None if it is empty. Raises ValueError."""
     if isinstance(said, list):
-        polygons = [tuple(number(value) for value in polygon) for polygon in said if isinstance(polygon, list)]
+        lists = said if any(isinstance(each, list) for each in said) else [said]  # some write a single polygon flat
+        polygons = [tuple(number(value) for value in polygon) for polygon in lists if isinstance(polygon, list)]
         used = tuple(polygon for polygon in polygons if len(polygon) >= 6 and len(polygon) % 2 == 0)
         return Outline(used) if used else None
     if isinstance(said, Mapping):

@@ -5,12 +5,26 @@ pixels. Folders train/, val/, test/ above or inside both folders are a split of 
 masks are in SegmentationClass/, and labelmap.txt may give the colour of each class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.names import LABELS, MASK_ENDINGS, MASKS, holds, listed_parts, pair, part_of_image, spread
+from inspector.data.formats.names import (
+    LABELS,
+    MASK_ENDINGS,
+    MASKS,
+    Place,
+    holds,
+    is_drawn,
+    is_role,
+    listed_parts,
+    pair,
+    part_of_image,
+    place_of,
+    spread,
+    words_of,
+)
 from inspector.data.formats.record import BACKGROUND, Claim, Listing, Record, Tick, claim, class_name
 from inspector.data.formats.scan import Folder, read_text, without_suffix
 from inspector.data.samples import is_mask
@@ -19,8 +33,9 @@ TITLE = message("Images and masks")
 EXPECTED = message("images/ and masks/ with a mask of the same name for each image (.png, .tif or .bmp)")
 _WEIGHT = 0.85
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".webp")
-_INSTANCES = "segmentationobject"
+_ALIKE = 0.8  # share of the names in two folders from which one may hold the masks of the other
 _LOOKED_AT = 12
+_CHANNEL = "_0000"  # behind the name of an image of nnU-Net, whose mask lacks it
 _LISTS = ("classes.txt", "class_names.txt", "labels.txt")
 _VOC_CLASSES = 40
 _NO_CLASS = frozenset({"background", "bg"})
@@ -29,6 +44,7 @@ _NO_CLASS = frozenset({"background", "bg"})
 def look(folder: Folder) -> Claim | None:
     """Recognise images that have a mask."""
     pairs, masks = _pairs(folder)
+    pairs |= {image: own[0] for image, own in _several(folder, masks, pairs).items()}
     if not pairs:
         return None
     seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
@@ -47,17 +63,87 @@ def _is_mask(path: Path) -> bool:
 
 def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
     """Return a mapping from image to mask, and every file whose place or name is that of a mask."""
-    instances = [name for name in folder.images if _INSTANCES in name.lower().split("/")]
+    instances = [name for name in folder.images if is_drawn(name.rpartition("/")[0])]
+    plain = [name for name in folder.images if name not in set(instances)]
     stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
-    candidates = [name for name in folder.images if holds(name.rpartition("/")[0], MASKS) or _image_stem(name) in stems]
+    candidates = [name for name in plain if holds(name.rpartition("/")[0], MASKS) or _image_stem(name) in stems]
     if not candidates:  # some keep masks in labels/ or annotations/
-        candidates = [name for name in folder.images if holds(name.rpartition("/")[0], LABELS)]
+        candidates = [name for name in plain if holds(name.rpartition("/")[0], LABELS)]
     if not candidates:  # or beside each photograph
         candidates = _beside(folder)
-    masks = set(candidates).difference(instances)
-    images = [name for name in folder.images if name not in masks and name not in instances]
-    pairs = pair(images, [name for name in candidates if name in masks], endings=MASK_ENDINGS)
+    if not candidates:  # or in a folder with another name
+        candidates = _twins(folder, plain)
+    masks = set(candidates)
+    images = [name for name in plain if name not in masks]
+    pairs = pair(images, candidates, endings=MASK_ENDINGS)
+    if len(pairs) < len(images):
+        pairs = _by_key(images, candidates, pairs) | pairs
     return pairs, sorted(masks.union(instances))
+
+
+def _twins(folder: Folder, images: Sequence[str]) -> list[str]:
+    """Return the files of the folder that holds masks by their content, named as the photographs in one other folder."""
+    paths = [name.split("/") for name in images]
+    for level in range(min((len(path) for path in paths), default=1) - 1):
+        stems: dict[str, set[str]] = {}
+        for path in paths:
+            rest = "/".join(path[:level] + path[level + 1 :])
+            stems.setdefault(path[level], set()).add(without_suffix(rest))
+        if len(stems) != 2:
+            continue
+        (one, names), (other, others) = stems.items()
+        if len(names & others) < _ALIKE * max(len(names), len(others)):
+            continue
+        drawn = [
+            each for each in (one, other) if _all_masks(folder, [name for name in images if name.split("/")[level] == each])
+        ]
+        if len(drawn) == 1:
+            return [name for name in images if name.split("/")[level] == drawn[0]]
+    return []
+
+
+def _all_masks(folder: Folder, names: Sequence[str]) -> bool:
+    """Return whether images are masks by their content; False if one cannot be read, or if their format changes values."""
+    seen = spread(names, _LOOKED_AT)
+    try:
+        return all(name.lower().endswith(_LOSSLESS) for name in seen) and all(is_mask(folder.files[name]) for name in seen)
+    except ConfigError:
+        return False
+
+
+def _by_key(images: Sequence[str], masks: Sequence[str], pairs: Mapping[str, str]) -> dict[str, str]:
+    """Pair what is left by names without the words for images and masks: image_01.jpg and mask_01.png, part_0000 and part."""
+    taken = set(pairs.values())
+    keys: dict[tuple[Place, tuple[str, ...]], list[str]] = {}
+    for name in masks:
+        if name not in taken:
+            keys.setdefault(_key(name), []).append(name)
+    found: dict[tuple[Place, tuple[str, ...]], list[str]] = {}
+    for name in images:
+        if name not in pairs and (key := _key(name)) in keys:
+            found.setdefault(key, []).append(name)
+    return {own[0]: keys[key][0] for key, own in found.items() if len(own) == len(keys[key]) == 1}
+
+
+def _several(folder: Folder, masks: Sequence[str], pairs: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the masks of each image that has a folder for itself, with a mask for each object in it: A/images/a, A/masks/*."""
+    known = {*masks, *pairs, *pairs.values()}
+    alone: dict[Place, list[str]] = {}
+    for name in folder.images:
+        if name not in known:
+            alone.setdefault(place_of(name.rpartition("/")[0]), []).append(name)
+    own: dict[Place, list[str]] = {}
+    for name in masks:
+        if name not in known.difference(masks) and not is_drawn(name.rpartition("/")[0]):
+            own.setdefault(place_of(name.rpartition("/")[0]), []).append(name)
+    return {names[0]: own[place] for place, names in alone.items() if len(names) == 1 and place.rest and place in own}
+
+
+def _key(name: str) -> tuple[Place, tuple[str, ...]]:
+    """Return the place of a file and the words of its name that tell it from others."""
+    folder, _, last = name.rpartition("/")
+    stem = without_suffix(last).removesuffix(_CHANNEL)
+    return place_of(folder), tuple(word for word in words_of(stem) if not is_role(word))
 
 
 def _image_stem(name: str) -> str:
@@ -80,9 +166,11 @@ def read(folder: Folder, tick: Tick) -> Listing:
     names, colours = _classes(folder)
     found = Listing(TITLE, classes=tuple(names))
     pairs, masks = _pairs(folder)
+    several = _several(folder, masks, pairs)
+    pairs |= {image: own[0] for image, own in several.items()}
     parts = listed_parts(folder)
     known = set(masks)
-    used = set(pairs.values())
+    used = {*pairs.values(), *(mask for own in several.values() for mask in own)}
     lossy = 0
     for name in folder.images:
         tick()
@@ -91,11 +179,13 @@ def read(folder: Folder, tick: Tick) -> Listing:
             lossy += 1
         if mask is not None:
             part = parts.get(without_suffix(name).rpartition("/")[2]) or part_of_image(name)
-            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=part, colours=colours))
+            more = tuple(folder.files[other] for other in several.get(name, ())[1:])
+            record = Record(name, folder.files[name], mask=folder.files[mask], part=part, colours=colours, others=more)
+            found.records.append(record)
         elif name not in known:
             found.missing.append(name)
     for name in masks:
-        if name not in used and _INSTANCES not in name.lower().split("/"):
+        if name not in used and not is_drawn(name.rpartition("/")[0]):
             found.skip("{file} has no image.", folder.files[name])
     if lossy:
         found.problems.append(

@@ -1,55 +1,79 @@
-"""A .csv with one line per object: image, class, and its box, or run lengths of its pixels.
+"""A .csv with one line per object: image, class, and its box, polygon, or run lengths of its pixels.
 
-The box is given by corners or by left, top, width and height, in pixels or as fractions of the image. Roboflow (also without a
-header line, as for Keras RetinaNet), VoTT, Open Images and many data sets on Kaggle use this layout. A line without a class or
-box belongs to an image without objects.
+The box is given by corners, by left, top, width and height, or by centre and size, in pixels or as fractions of the image. Row
+and Column (Halcon) are the first and the last pixel. Roboflow (also without a header line, as for Keras RetinaNet), VoTT, Open
+Images and many data sets on Kaggle use this layout. A line without a box, and without a class or with one of good parts,
+belongs to an image without objects.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.columns import LABEL, PATH, SPLIT, Table, cell, tables
-from inspector.data.formats.names import PARTS, part_of_image
-from inspector.data.formats.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number, of_pixels
-from inspector.data.formats.scan import Folder
+from inspector.data.formats.columns import LABEL, SPLIT, Table, cell, tables
+from inspector.data.formats.names import GOOD, PARTS, part_of_image
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
+from inspector.data.formats.scan import Folder, image_size
+from inspector.data.formats.shapes import Shape, number, of_pixels, polygon
 from inspector.data.samples import Part
 
 TITLE = message("Table of objects")
 EXPECTED = message("a .csv with a line an object: image, class, xmin, ymin, xmax, ymax")
+_PIXELS = (("row1", "rowbegin"), ("column1", "col1"), ("row2", "rowend"), ("column2", "col2"))
 _CORNERS = (
-    ("xmin", "x_min", "x1", "left"),
-    ("ymin", "y_min", "y1", "top"),
-    ("xmax", "x_max", "x2", "right"),
-    ("ymax", "y_max", "y2", "bottom"),
+    ("xmin", "x1", "left", "minx", "bbox_xmin", "bbox_x1", "bbox_left", "topleftx", "startx", *_PIXELS[1]),
+    ("ymin", "y1", "top", "miny", "bbox_ymin", "bbox_y1", "bbox_top", "toplefty", "starty", *_PIXELS[0]),
+    ("xmax", "x2", "right", "maxx", "bbox_xmax", "bbox_x2", "bbox_right", "bottomrightx", "endx", *_PIXELS[3]),
+    ("ymax", "y2", "bottom", "maxy", "bbox_ymax", "bbox_y2", "bbox_bottom", "bottomrighty", "endy", *_PIXELS[2]),
 )
-_SIZED = (("x", "left", "xmin"), ("y", "top", "ymin"), ("w", "box_width", "bbox_width"), ("h", "box_height", "bbox_height"))
+_LEFT_TOP = (("x", "left", "xmin", "bbox_x", "bbox_left", "minx"), ("y", "top", "ymin", "bbox_y", "bbox_top", "miny"))
+_CENTRE = (
+    ("x_center", "x_centre", "center_x", "centre_x", "cx", "xc"),
+    ("y_center", "y_centre", "center_y", "centre_y", "cy", "yc"),
+)
+_SIZE = (("w", "box_width", "bbox_width", "bbox_w", "width"), ("h", "box_height", "bbox_height", "bbox_h", "height"))
 _LIST = ("bbox",)
+_POINTS = ("points", "polygon", "vertices")
 _RUNS = ("encodedpixels", "rle", "segmentation")
-_KIND = (*LABEL, "classid", "class_id")
-_NUMBERED = ("classid", "class_id")
-_BOTH = "imageid_classid"  # "abc.jpg_3", as in Severstal's first table
+_KIND = (*LABEL, "classid")
+_NUMBERED = ("classid",)
+_NO_KIND = frozenset({"source", "comment", "remark", "annotator", "user", "username", "date", "time", "url", "id", "usage"})
+_BOTH = ("imageid_classid",)  # "abc.jpg_3", as in Severstal's first table
+_NOTHING = GOOD | {"no finding", "none", "no defect", "no_defect", "background"}  # classes of lines without an object
 _WEIGHT = 1.0
 Row = Sequence[str]
 
 
-def _form(table: Table) -> str:
+def form_of(table: Table, folder: Folder) -> str:
     """Return how the table gives the positions of objects; "" if it does not."""
-    if table.has(PATH) or _BOTH in table.columns:
-        if all(table.has(names) for names in _CORNERS):
-            return "corners"
-        if all(table.has(names) for names in _SIZED):
-            return "sized"
-        if table.has(_LIST):
-            return "list"
-        if table.has(_RUNS):
-            return "runs"
-    first = table.columns
-    if len(first) == 6 and (not any(first[1:]) or all(_is_number(value) for value in first[1:5])):
-        return "bare"
-    return ""
+    if table.image is None and not table.has(_BOTH):
+        return ""
+    if table.skipped == 0 or table.columns[0] == "0":  # no header line
+        return "bare" if len(table.columns) == 6 and all(not v or _is_number(v) for v in table.first[0][1:5]) else ""
+    forms = {"corners": _CORNERS, "centred": (*_CENTRE, *_SIZE), "sized": (*_LEFT_TOP, *_SIZE)}
+    for form, names in forms.items():
+        if table.has(*names) and not (form != "corners" and _of_image(table, folder)):
+            return form
+    return next((form for form, names in (("list", _LIST), ("points", _POINTS), ("runs", _RUNS)) if table.has(names)), "")
+
+
+def _of_image(table: Table, folder: Folder) -> bool:
+    """Return whether the columns "width" and "height" are the size of the image and not of a box."""
+    places = [table.place(names) for names in _SIZE]
+    if [table.columns[place] for place in places if place is not None] != ["width", "height"]:
+        return False
+    for row in table.first:
+        image = table.find(folder, cell(row, table.image))
+        if image is not None:
+            try:
+                size = image_size(folder.files[image])
+            except ConfigError:
+                return False
+            return [cell(row, place) for place in places] == [str(value) for value in size]
+    return False
 
 
 def _is_number(text: str) -> bool:
@@ -60,24 +84,19 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _image_place(table: Table) -> int:
-    place = table.place((*PATH, _BOTH))
-    return 0 if place is None else place
-
-
 def _image_name(table: Table, row: Row) -> str:
-    said = cell(row, _image_place(table))
-    return said.rpartition("_")[0] if _BOTH in table.columns else said
+    both = table.place(_BOTH)
+    return cell(row, table.image) if both is None else cell(row, both).rpartition("_")[0]
 
 
 def look(folder: Folder) -> Claim | None:
     """Recognise such tables by the images that they list."""
     listed: set[str] = set()
     for table in tables(folder):
-        seen = {_image_name(table, row) for row in table.first} if _form(table) else set()
+        seen = {_image_name(table, row) for row in table.first} if form_of(table, folder) else set()
         if any(table.find(folder, said) for said in seen):
             try:
-                names = {_image_name(table, row) for _, row in table.rows(header=_form(table) != "bare")}
+                names = {_image_name(table, row) for _, row in table.rows()}
             except ConfigError:
                 names = seen  # reading it says what is wrong
             listed.update(image for said in names if (image := table.find(folder, said)) is not None)
@@ -91,43 +110,60 @@ def read(folder: Folder, tick: Tick) -> Listing:
     found = Listing(TITLE)
     listed: set[str] = set()
     for table in tables(folder):
-        form = _form(table)
+        form = form_of(table, folder)
         if not form:
             continue
         rows: dict[str, list[Row]] = {}
-        for _, row in table.rows(header=form != "bare"):
+        for _, row in table.rows():
             rows.setdefault(_image_name(table, row), []).append(row)
-        fractions = form in ("corners", "bare") and _fractions(table, form, rows)
+        fractions = bool(_places(table, form)) and _fractions(table, form, rows)
         for said, own in rows.items():
             tick()
             image = table.find(folder, said)
             if found.is_new(image, said, table.path, listed):
-                _add(found, folder, table, image, own, fractions=fractions)
+                _add(found, folder, table, form, image, own, fractions=fractions)
     found.missing += [name for name in folder.images if name not in listed]
     return found
 
 
 def _fractions(table: Table, form: str, rows: dict[str, list[Row]]) -> bool:
-    """Return whether no corner exceeds 1, so that corners are fractions of the image."""
-    places = _corner_places(table, form)
-    values = [cell(row, place) for own in rows.values() for row in own for place in places]
+    """Return whether no value exceeds 1, so that they are fractions of the image."""
+    places = _places(table, form)
+    values = [table.decimal(cell(row, place)) for own in rows.values() for row in own for place in places]
     numbers = [float(value) for value in values if _is_number(value)]
     return bool(numbers) and max(numbers) <= 1.0
 
 
-def _corner_places(table: Table, form: str) -> list[int | None]:
-    return [1, 2, 3, 4] if form == "bare" else [table.place(names) for names in _CORNERS]
+def _places(table: Table, form: str) -> list[int | None]:
+    """Return the columns of the four numbers of a box; none if it stands in a single column."""
+    names = {"corners": _CORNERS, "centred": (*_CENTRE, *_SIZE), "sized": (*_LEFT_TOP, *_SIZE)}
+    return [1, 2, 3, 4] if form == "bare" else [table.place(each) for each in names.get(form, ())]
 
 
-def _add(found: Listing, folder: Folder, table: Table, image: str, rows: list[Row], *, fractions: bool) -> None:
-    form = _form(table)
-    kind = 5 if form == "bare" else table.place(_KIND)
+def _kind_place(table: Table, form: str) -> int | None:
+    """Return the column of classes: the one named so, else the only other one that holds words."""
+    if form == "bare":
+        return 5
+    place = table.place(_KIND)
+    if place is not None:
+        return place
+    known = {table.image, *_places(table, form), *(table.place(names) for names in (_LIST, _POINTS, _RUNS, SPLIT, _BOTH))}
+    words = [
+        at
+        for at, column in enumerate(table.columns)
+        if at not in known and column not in _NO_KIND and not all(_is_number(row[at]) for row in table.first)
+    ]
+    return words[0] if len(words) == 1 else None
+
+
+def _add(found: Listing, folder: Folder, table: Table, form: str, image: str, rows: list[Row], *, fractions: bool) -> None:
+    kind = _kind_place(table, form)
 
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
         for row in rows:
             name = class_name(cell(row, kind))
-            if _BOTH in table.columns:
-                name = f"class {cell(row, _image_place(table)).rpartition('_')[2]}"
+            if (both := table.place(_BOTH)) is not None:
+                name = f"class {cell(row, both).rpartition('_')[2]}"
             elif form != "bare" and kind is not None and table.columns[kind] in _NUMBERED:
                 name = f"class {name}"
             yield from _shapes(table, form, row, name, size, fractions=fractions)
@@ -139,28 +175,39 @@ def _add(found: Listing, folder: Folder, table: Table, image: str, rows: list[Ro
 
 def _shapes(table: Table, form: str, row: Row, name: str, size: tuple[int, int], *, fractions: bool) -> Iterator[Shape | str]:
     """Yield the shape of a row, or what an object lacks; nothing for a row without an object. Raises ValueError."""
-    if form == "runs":
-        runs = cell(row, table.place(_RUNS))
-        shape = _of_runs(name, runs, size) if runs else None
+    if form in ("runs", "points"):
+        drawn = cell(row, table.place(_RUNS if form == "runs" else _POINTS))
+        shape = None if not drawn else _of_points(name, drawn) if drawn.startswith("[") else _of_runs(name, drawn, size)
         if shape is not None:
             yield shape
         return
     if form == "list":
         said = cell(row, table.place(_LIST)).strip("[]() ").replace(",", " ").split()
-    elif form == "sized":
-        said = [cell(row, table.place(names)) for names in _SIZED]
     else:
-        said = [cell(row, place) for place in _corner_places(table, form)]
+        said = [table.decimal(cell(row, place)) for place in _places(table, form)]
     if not any(said):
-        if name:
+        if name and name.lower() not in _NOTHING:
             yield f"{name}, without a box"
         return
     if len(said) != 4:
         raise ValueError(f"{len(said)} numbers for a box")
-    a, b, c, d = (number(value) for value in said)
     scale = (float(size[0]), float(size[1])) if fractions else (1.0, 1.0)
-    right, bottom = (a + c, b + d) if form in ("list", "sized") else (c * scale[0], d * scale[1])
-    yield Shape(name or "object", (a * scale[0], b * scale[1], right, bottom))
+    a, b, c, d = (number(value) * scale[at % 2] for at, value in enumerate(said))
+    if form == "centred":
+        a, b, c, d = a - c / 2, b - d / 2, a + c / 2, b + d / 2
+    elif form in ("list", "sized"):
+        c, d = a + c, b + d
+    elif table.has(*_PIXELS):
+        c, d = c + 1, d + 1
+    yield Shape(name or "object", (a, b, c, d))
+
+
+def _of_points(name: str, text: str) -> Shape:
+    """Return a polygon written as a list of points, flat or of pairs. Raises ValueError."""
+    values = [number(word) for word in re.findall(r"[^\s,\[\](){}]+", text)]
+    if len(values) % 2:
+        raise ValueError(f"{len(values)} numbers for the points of a polygon")
+    return polygon(name or "object", list(zip(values[::2], values[1::2], strict=True)))
 
 
 def _of_runs(name: str, text: str, size: tuple[int, int]) -> Shape | None:

@@ -13,20 +13,9 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.layouts.mask_folders import class_list
 from inspector.data.formats.names import listed_parts, pair, part_of_image, photographs, spread
-from inspector.data.formats.record import (
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    claim,
-    class_name,
-    number,
-    polygon,
-    rotated,
-    turned_box,
-)
-from inspector.data.formats.scan import Folder, peek, read_text, without_suffix
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
+from inspector.data.formats.scan import Folder, peek, read_xml, without_suffix
+from inspector.data.formats.shapes import Shape, number, polygon, rotated, turned_box
 from inspector.data.outlines import Outline
 from inspector.data.samples import Part
 
@@ -73,7 +62,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
         stem = without_suffix(name).rpartition("/")[2]
         part = parts.get(without_suffix(name).removeprefix("JPEGImages/")) or parts.get(stem) or part_of_image(name)
         try:
-            root = _root(path)
+            root = read_xml(path)
             said = (_number(root, "size/width", path), _number(root, "size/height", path))
         except ConfigError as error:
             found.problems.append(error.problem)
@@ -96,14 +85,6 @@ def _add(
     part: Part | None,
 ) -> None:
     add_objects(found, folder, name, path, lambda _: _objects(root, path), said=said, part=part)
-
-
-def _root(path: Path) -> ElementTree.Element:
-    """Return the root element of an annotation. Raises ConfigError."""
-    try:
-        return ElementTree.fromstring(read_text(path))
-    except (ValueError, ElementTree.ParseError, RecursionError) as error:
-        raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=error) from error
 
 
 def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:

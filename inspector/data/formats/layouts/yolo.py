@@ -16,20 +16,9 @@ from inspector.core.message import message
 from inspector.data.formats.layouts.coco import bounds
 from inspector.data.formats.layouts.mask_folders import class_list
 from inspector.data.formats.names import LABELS, holds, pair, part_of_folder, part_of_image, spread
-from inspector.data.formats.record import (
-    Claim,
-    Listing,
-    Record,
-    Shape,
-    Tick,
-    claim,
-    class_name,
-    inside,
-    labelled_size,
-    number,
-    usable,
-)
+from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, class_name, inside, labelled_size, usable
 from inspector.data.formats.scan import Folder, peek, read_text
+from inspector.data.formats.shapes import Shape, number
 from inspector.data.outlines import Outline
 from inspector.data.samples import Part
 
@@ -51,6 +40,8 @@ def look(folder: Folder) -> Claim | None:
     pairs = pair(folder.images, marks)
     seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
     kinds = [_kind(folder, name) for name in seen]
+    if not kinds.count("lines") and kinds.count("text"):
+        return None
     if not kinds.count("lines"):  # labels without any object, if nothing says that they are meant
         lists = _config_name(folder) is not None or any(holds(name.rpartition("/")[0], ("labels",)) for name in seen)
         kinds = ["lines" if kind == "empty" and lists else "text" for kind in kinds]

@@ -5,19 +5,9 @@ from pathlib import Path
 
 from inspector.core.message import message
 from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import (
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    claim,
-    class_name,
-    listed_images,
-    new_entries,
-    number,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, listed_images, new_entries
 from inspector.data.formats.scan import Folder
+from inspector.data.formats.shapes import Shape, number
 
 TITLE = message("Create ML")
 EXPECTED = message("a .json of Create ML with image and annotations, and the images")

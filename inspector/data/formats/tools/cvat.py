@@ -15,24 +15,9 @@ import numpy as np
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.names import PARTS, part_of_image
-from inspector.data.formats.record import (
-    IGNORED,
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    around,
-    claim,
-    class_name,
-    ellipse,
-    number,
-    of_pixels,
-    polygon,
-    turned_box,
-    with_labels,
-)
-from inspector.data.formats.scan import Folder, peek, read_text, without_suffix
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, with_labels
+from inspector.data.formats.scan import Folder, peek, read_text, read_xml, without_suffix
+from inspector.data.formats.shapes import Shape, ellipse, number, of_pixels, polygon, turned_box, unknown
 
 TITLE = message("CVAT for images")
 EXPECTED = message("an annotations.xml of CVAT for images, and the images")
@@ -43,7 +28,6 @@ _FRAMES = re.compile(r'<\w+\s[^>]*?\bframe="(\d+)"')
 _NUMBER = re.compile(r"(\d+)$")
 _IMAGE = re.compile(r'<image\s[^>]*?\bname="([^"]*)"')
 _LONGEST = 12  # digits of a frame's number
-_MARGIN = 3.0  # pixels around a line within which it may show
 
 
 def _files(folder: Folder) -> list[str]:
@@ -76,9 +60,9 @@ def read(folder: Folder, tick: Tick) -> Listing:
     for name in _files(folder):
         path = folder.files[name]
         try:
-            root = ElementTree.fromstring(read_text(path, limit=_LARGEST))
-        except (ConfigError, ValueError, ElementTree.ParseError, RecursionError) as error:
-            found.problems.append(message("The annotation {file} cannot be read ({detail}).", file=path, detail=error))
+            root = read_xml(path, limit=_LARGEST)
+        except ConfigError as error:
+            found.problems.append(error.problem)
             continue
         tracked = _tracked(root, folder)
         for entry in (*root.iter("image"), *tracked.values()):
@@ -159,9 +143,7 @@ def _shapes(drawn: ElementTree.Element, size: tuple[int, int]) -> Iterator[Shape
         yield "mask" if shape is None else shape
     else:
         points = _points(drawn)
-        if points:
-            yield around(IGNORED, points, margin=_MARGIN)
-        yield drawn.tag
+        yield from unknown(drawn.tag, points)
 
 
 def _points(drawn: ElementTree.Element) -> list[tuple[float, float]]:

@@ -7,30 +7,14 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.layouts.coco import outline_of
 from inspector.data.formats.names import PARTS, part_of_image
-from inspector.data.formats.record import (
-    IGNORED,
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    around,
-    claim,
-    class_name,
-    ellipse,
-    number,
-    of_pixels,
-    polygon,
-    rotated,
-    with_labels,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, with_labels
 from inspector.data.formats.scan import Folder, peek, without_suffix
+from inspector.data.formats.shapes import Shape, ellipse, number, of_pixels, polygon, rotated, unknown
 from inspector.data.samples import Part
 
 TITLE = message("Datumaro")
 EXPECTED = message("annotations/ with a .json of Datumaro for each part, and images/")
 _WEIGHT = 1.0
-_MARGIN = 3.0  # pixels around a line within which it may show
 Item = Mapping[str, object]
 
 
@@ -130,6 +114,4 @@ def _shapes(item: Item, name: str, size: tuple[int, int]) -> Iterator[Shape | st
         x0, y0, x1, y1 = values
         yield ellipse(name, ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2))
     else:
-        if points:
-            yield around(IGNORED, points, margin=_MARGIN)
-        yield kind
+        yield from unknown(kind, points)

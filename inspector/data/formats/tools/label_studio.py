@@ -13,22 +13,9 @@ from numpy.typing import NDArray
 
 from inspector.core.message import message
 from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import (
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    claim,
-    class_name,
-    ellipse,
-    number,
-    of_pixels,
-    polygon,
-    turned_box,
-    with_labels,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, with_labels
 from inspector.data.formats.scan import Folder
+from inspector.data.formats.shapes import Shape, ellipse, number, of_pixels, polygon, turned_box
 
 TITLE = message("Label Studio")
 EXPECTED = message("a .json exported by Label Studio, and the images")

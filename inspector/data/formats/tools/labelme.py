@@ -16,23 +16,9 @@ import PIL.Image
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.names import pair, part_of_image, spread
-from inspector.data.formats.record import (
-    IGNORED,
-    Claim,
-    Listing,
-    Record,
-    Shape,
-    Tick,
-    add_objects,
-    around,
-    claim,
-    class_name,
-    ellipse,
-    number,
-    of_pixels,
-    polygon,
-)
+from inspector.data.formats.record import Claim, Listing, Record, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, read_json
+from inspector.data.formats.shapes import Shape, around, ellipse, number, of_pixels, polygon, unknown
 from inspector.imaging.files import DAMAGE
 
 TITLE = message("labelme")
@@ -42,7 +28,6 @@ _WEIGHT = 1.0
 _LOOKED_AT = 20
 _LARGEST = 64 << 20  # it may hold the image itself
 _CORNERS = frozenset({"polygon", "rotation", "oriented_rectangle", "quadrilateral"})
-_MARGIN = 3.0  # pixels around a line within which it may show
 
 
 def look(folder: Folder) -> Claim | None:
@@ -165,9 +150,7 @@ def _shapes(item: Mapping[str, object], size: tuple[int, int]) -> Iterator[Shape
         else:
             yield kind
     else:
-        if points:
-            yield around(IGNORED, points, margin=_MARGIN)
-        yield kind
+        yield from unknown(kind, points)
 
 
 def _rectangle(name: str, points: list[tuple[float, float]]) -> Shape:

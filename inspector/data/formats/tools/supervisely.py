@@ -12,22 +12,9 @@ import PIL.Image
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.names import pair, part_of_image, spread
-from inspector.data.formats.record import (
-    IGNORED,
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    around,
-    claim,
-    class_name,
-    number,
-    of_pixels,
-    polygon,
-    with_labels,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, with_labels
 from inspector.data.formats.scan import Folder, peek, read_json
+from inspector.data.formats.shapes import Shape, around, number, of_pixels, polygon, unknown
 from inspector.imaging.files import DAMAGE
 
 TITLE = message("Supervisely")
@@ -35,7 +22,6 @@ EXPECTED = message("img/ with the images and ann/ with a Supervisely .json for e
 _WEIGHT = 1.0
 _LOOKED_AT = 20
 _LARGEST = 64 << 20
-_MARGIN = 3.0  # pixels around a line within which it may show
 Item = Mapping[str, object]
 
 
@@ -109,9 +95,7 @@ def _shapes(item: Item, size: tuple[int, int]) -> Iterator[Shape | str]:
         shape = _bitmap(name, item["bitmap"], size)
         yield kind if shape is None else shape
     else:
-        if points:
-            yield around(IGNORED, points, margin=_MARGIN)
-        yield kind
+        yield from unknown(kind, points)
 
 
 def _with_holes(outer: Shape, holes: list[Shape], size: tuple[int, int]) -> Shape:

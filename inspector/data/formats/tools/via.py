@@ -11,29 +11,14 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.columns import cell, tables
 from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import (
-    IGNORED,
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    around,
-    claim,
-    class_name,
-    ellipse,
-    listed_images,
-    new_entries,
-    number,
-    polygon,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, listed_images, new_entries
 from inspector.data.formats.scan import Folder
+from inspector.data.formats.shapes import Shape, ellipse, number, polygon, unknown
 
 TITLE = message("VGG Image Annotator")
 EXPECTED = message("a .json of the VGG Image Annotator, and the images")
 _WEIGHT = 1.0
 _USUAL = ("label", "class", "type", "category", "name", "defect", "object")
-_MARGIN = 3.0  # pixels around a line within which it may show
 Item = Mapping[str, object]
 
 
@@ -137,7 +122,6 @@ def _shapes(drawn: Item, name: str) -> Iterator[Shape | str]:
         if kind == "polygon":
             yield polygon(name, points)
         else:
-            yield around(IGNORED, points, margin=_MARGIN)
-            yield kind
+            yield from unknown(kind, points)
     else:
         yield kind

@@ -5,19 +5,9 @@ from pathlib import Path
 
 from inspector.core.message import message
 from inspector.data.formats.names import part_of_image
-from inspector.data.formats.record import (
-    Claim,
-    Listing,
-    Shape,
-    Tick,
-    add_objects,
-    claim,
-    class_name,
-    listed_images,
-    number,
-    polygon,
-)
+from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, listed_images
 from inspector.data.formats.scan import Folder
+from inspector.data.formats.shapes import Shape, number, polygon
 
 TITLE = message("VoTT")
 EXPECTED = message("the .json files of VoTT, and the images")
@@ -32,7 +22,7 @@ def _fits(ends: bytes) -> bool:
 
 def _assets(folder: Folder) -> Iterator[tuple[str, Item, list[Item]]]:
     """Yield (file, asset, regions)."""
-    for name, data in folder.documents(_fits, most=None):
+    for name, data in folder.documents(_fits):
         assets = data.get("assets") if isinstance(data, Mapping) else None
         for entry in assets.values() if isinstance(assets, Mapping) else [data]:
             asset, regions = (entry.get("asset"), entry.get("regions")) if isinstance(entry, Mapping) else (None, None)

@@ -25,7 +25,7 @@ from inspector.data.samples import Sample
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import Prepared, prepare, view, whole, wrong_unit
 from inspector.ml.train.loading.disk_cache import Spill
-from inspector.ml.train.loading.transforms import Augmentation, augment
+from inspector.ml.train.loading.transforms import Augmentation, Size, augment
 from inspector.tasks.base import Target, Task
 from inspector.workers.process import usable_cores
 
@@ -238,6 +238,7 @@ def batches(
     how: Augmentation | None,
     shard: tuple[int, int] = (0, 1),
     weights: NDArray[np.float64] | None = None,
+    piece: Size | None = None,
     pin: bool = False,
 ) -> Iterator[Batch]:
     """Yield the batches of one epoch in random order: frames [N, H, W, C] as prepared, and targets by name.
@@ -245,23 +246,25 @@ def batches(
     The next batches are prepared while the network works on the last one. An epoch depends on `seed` and `epoch` only, not on
     the number of threads. `shard` (rank, processes): this process's share; all processes get equally many batches of equal
     sizes, for which some samples are used twice. `weights` [len(inputs)]: draw samples in proportion to these, with
-    replacement, as many as there are. `pin`: use page-locked memory for a GPU. A last batch of one sample is left out, because
+    replacement, as many as there are. `piece`: width and height of the piece of each sample that is shown; None: the whole.
+    `pin`: use page-locked memory for a GPU. A last batch of one sample is left out, because
     batch normalisation needs more than one. Raises ConfigError if no sample is readable any more.
     """
     pieces = _pieces(_order(len(inputs), seed, epoch, weights), size, shard)
 
-    def make(piece: Sequence[tuple[int, int]]) -> Batch:
+    def make(drawn: Sequence[tuple[int, int]]) -> Batch:
         # A sample that is drawn again is augmented differently; its first occurrence is the same as without repetition.
         samples = [
-            _one(inputs.readable(index), how, (seed, epoch, index, *((again,) if again else ()))) for index, again in piece
+            _one(inputs.readable(index), how, (seed, epoch, index, *((again,) if again else ())), piece)
+            for index, again in drawn
         ]
         return collate(samples, pin=pin)
 
     pool = ThreadPoolExecutor(inputs.threads, thread_name_prefix="data")
     pending: deque[Future[Batch]] = deque()
     try:
-        for piece in pieces:
-            pending.append(pool.submit(make, piece))
+        for drawn in pieces:
+            pending.append(pool.submit(make, drawn))
             if len(pending) >= inputs.threads + _AHEAD:
                 yield pending.popleft().result()
         while pending:
@@ -304,10 +307,11 @@ def _pieces(order: list[tuple[int, int]], size: int, shard: tuple[int, int]) -> 
     return pieces
 
 
-def _one(sample: InputSample, how: Augmentation | None, seed: tuple[int, ...]) -> InputSample:
-    if how is None:
+def _one(sample: InputSample, how: Augmentation | None, seed: tuple[int, ...], piece: Size | None) -> InputSample:
+    if how is None and piece is None:
         return sample
-    return InputSample(*augment(sample.pixels, sample.target, how, np.random.default_rng(seed)))
+    rng = np.random.default_rng(seed)
+    return InputSample(*augment(sample.pixels, sample.target, how or Augmentation(), rng, piece=piece))
 
 
 def collate(samples: Sequence[InputSample], *, pin: bool = False) -> Batch:

@@ -24,15 +24,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.types import Floats, TaskName
+from inspector.data.tiles import place
 from inspector.imaging.preprocessing import Prepared
-from inspector.runs.settings import Augmentations
+from inspector.runs.settings import Area, Augmentations
 from inspector.tasks.base import Target, task_of
 
 Matrix = NDArray[np.float64]
+Size = tuple[int, int]  # width and height
 
 # A box with less than this share left in the input no longer shows its labelled object.
 _LEAST_VISIBLE = 0.25
 _PAD = 114
+_COVERED = 128  # share of a pixel, times 255, from which it shows a class
+_AT_OBJECTS = 0.8  # of the pieces show an object, if there is one; the others lie anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Augmentation:
     Light, not for kelvin: `brightness`, `contrast`, `gamma`, largest relative change either way. `blur`: largest standard
     deviation in pixels; `noise`: largest standard deviation in grey levels; half of the samples get either. `cutout`:
     largest side of a grey hole, as a share of the side, in half of the samples.
+    `cover`: areas that no sample shows, so that nothing can be learnt from them (see `_covered`).
     """
 
     flip: float = 0.0
@@ -59,6 +64,7 @@ class Augmentation:
     blur: float = 0.0
     noise: float = 0.0
     cutout: float = 0.0
+    cover: tuple[Area, ...] = ()
 
 
 PRESETS: Mapping[Augmentations, Augmentation | None] = MappingProxyType(
@@ -88,29 +94,84 @@ PRESETS: Mapping[Augmentations, Augmentation | None] = MappingProxyType(
 )
 
 
-def augmentation_for(task: TaskName, preset: Augmentations = "standard") -> Augmentation | None:
-    """Return the augmentation of a preset for a task; None: no augmentation."""
+def augmentation_for(
+    task: TaskName, preset: Augmentations = "standard", *, cover: tuple[Area, ...] = ()
+) -> Augmentation | None:
+    """Return the augmentation of a preset for a task, with areas that are covered; None: nothing is changed."""
     how = PRESETS[preset]
+    varied = task_of(task).varied
+    if cover and varied:
+        how = replace(how or Augmentation(), cover=cover)
     if how is None:
         return None
-    if not task_of(task).varied:
+    if not varied:
         return Augmentation(flip=how.flip, flip_vertical=how.flip_vertical) if how.flip else None
     return how if task_of(task).cutout else replace(how, cutout=0.0)
 
 
-def augment(pixels: Prepared, target: Target, how: Augmentation, rng: np.random.Generator) -> tuple[Prepared, Target]:
+def augment(
+    pixels: Prepared, target: Target, how: Augmentation, rng: np.random.Generator, *, piece: Size | None = None
+) -> tuple[Prepared, Target]:
     """Return a random variant of `pixels` [H, W, C] (uint8, or float32 on the scale of 0 to 255) and its encoded truth.
 
+    `piece`: width and height of a piece that is cut out, no larger than `pixels`; None: the whole. Most pieces show an object.
     Temperatures require an `Augmentation` without changes in light. Neither argument is modified.
     """
-    height, width = pixels.shape[:2]
-    matrix = _geometry(width, height, how, rng)
+    whole = (pixels.shape[1], pixels.shape[0])
+    size = piece or whole
+    if how.cover:
+        pixels = _covered(pixels, how.cover, rng, located=bool({"boxes", "mask"} & target.keys()))
+    matrix = _geometry(size[0], size[1], how, rng)
+    if size != whole:
+        matrix = np.eye(2, 3) if matrix is None else matrix
+        matrix[:, 2] -= matrix[:, :2] @ _corner(target, whole, size, rng)
     if matrix is not None:
         # A border filled by mirroring would show objects without a box; a mask is mirrored with its pixels.
         border = cv2.BORDER_CONSTANT if "boxes" in target else cv2.BORDER_REFLECT_101
-        pixels = _warp(pixels, matrix, border)
-        target = warp_target(target, matrix, width, height)
+        pixels = _warp(pixels, matrix, border, size)
+        target = warp_target(target, matrix, *whole, into=size)
     return _light(pixels, how, rng), target
+
+
+def _corner(target: Target, whole: Size, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return x and y where a piece of this size begins. Those that show an object have it anywhere in them."""
+    around = _some_object(target, whole, rng) if rng.random() < _AT_OBJECTS else None
+    low, high = (np.zeros(2), np.array(whole, np.float64)) if around is None else (around[:2], around[2:])
+    return np.array([place(low[axis], high[axis], size[axis], whole[axis], rng) for axis in (0, 1)])
+
+
+def _some_object(target: Target, whole: Size, rng: np.random.Generator) -> NDArray[np.float64] | None:
+    """Return the corners of a box, or of a pixel of a mask, of a random class in pixels; None if there is no object."""
+    if "boxes" in target:
+        kinds = target["classes"]
+        if not (kinds >= 0).any():
+            return None
+        chosen = rng.choice(np.flatnonzero(kinds == rng.choice(np.unique(kinds[kinds >= 0]))))
+        centre, sides = np.split(target["boxes"][chosen].astype(np.float64) * (*whole, *whole), 2)
+        return np.concatenate([centre - sides / 2, centre + sides / 2])
+    drawn = [plane for plane in target.get("mask", ()) if plane.max() >= _COVERED]
+    if not drawn:
+        return None
+    where = np.flatnonzero(drawn[int(rng.integers(len(drawn)))] >= _COVERED)
+    y, x = divmod(int(rng.choice(where)), whole[0])
+    return np.array([x, y, x + 1, y + 1], np.float64)
+
+
+def _covered(pixels: Prepared, areas: tuple[Area, ...], rng: np.random.Generator, *, located: bool) -> Prepared:
+    """Return the sample with each area replaced by another piece of itself, which hides it without an edge of its own.
+
+    A piece could show an object that the truth does not name; `located`: so samples with boxes or masks get grey instead.
+    """
+    covered = pixels.copy()
+    height, width = pixels.shape[:2]
+    for left, top, across, down in areas:
+        x, y = round(left * width), round(top * height)
+        w, h = max(1, min(round(across * width), width - x)), max(1, min(round(down * height), height - y))
+        at_y, at_x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+        piece = pixels[at_y : at_y + h, at_x : at_x + w]
+        overlaps = abs(at_x - x) < w and abs(at_y - y) < h
+        covered[y : y + h, x : x + w] = _PAD if located or overlaps else piece
+    return covered
 
 
 def _geometry(width: int, height: int, how: Augmentation, rng: np.random.Generator) -> Matrix | None:
@@ -152,14 +213,18 @@ def _light(pixels: Prepared, how: Augmentation, rng: np.random.Generator) -> Pre
     return pixels
 
 
-def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Target:
-    """Return an encoded truth (see `Task.encode`) under an affine map of the input, applied to `mask`, `ignore` and `boxes`."""
+def warp_target(target: Target, matrix: Matrix, width: int, height: int, *, into: Size | None = None) -> Target:
+    """Return an encoded truth (see `Task.encode`) under an affine map of the input, applied to `mask`, `ignore` and `boxes`.
+
+    `into`: width and height of the result; None: those of the input.
+    """
+    size = into or (width, height)
     result = dict(target)
     for name in ("mask", "ignore"):
         if name in target:
-            result[name] = np.stack([_warp(plane, matrix, cv2.BORDER_REFLECT_101) for plane in target[name]])
+            result[name] = np.stack([_warp(plane, matrix, cv2.BORDER_REFLECT_101, size) for plane in target[name]])
     if "boxes" in target:
-        boxes, visible = warp_boxes(target["boxes"], matrix, width, height)
+        boxes, visible = warp_boxes(target["boxes"], matrix, width, height, into=size)
         classes = np.where(visible, target["classes"], -1)
         used_first = np.argsort(classes < 0, kind="stable")
         result["boxes"], result["classes"] = boxes[used_first], classes[used_first]
@@ -180,16 +245,20 @@ def affine(
     return np.hstack([linear, (centre - linear @ centre)[:, None]])
 
 
-def warp_boxes(boxes: Floats, matrix: Matrix, width: int, height: int) -> tuple[Floats, NDArray[np.bool_]]:
+def warp_boxes(
+    boxes: Floats, matrix: Matrix, width: int, height: int, *, into: Size | None = None
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Return boxes [N, 4] under an affine map, and which of them are still visible.
 
-    Boxes are centre x, y, width, height as fractions of the input, and are clipped to the input. A rotated box is bounded like
+    Boxes are centre x, y, width, height as fractions of the input, and are clipped to the result, whose width and height are
+    `into` (None: those of the input). A rotated box is bounded like
     the ellipse inscribed in it, which is closer to the object than the bounds of its corners (Kalra et al., "Towards Rotation
     Invariance in Object Detection", ICCV 2021).
     """
     size = np.array([width, height], np.float64)
     centres = (boxes[:, :2] * size) @ matrix[:, :2].T + matrix[:, 2]
     halves = np.sqrt((boxes[:, 2:] * size / 2) ** 2 @ (matrix[:, :2] ** 2).T)
+    size = size if into is None else np.array(into, np.float64)
     low, high = np.clip(centres - halves, 0, size), np.clip(centres + halves, 0, size)
     sides = high - low
     visible = (sides.min(axis=1) >= 1) & (sides.prod(axis=1) >= _LEAST_VISIBLE * 4 * halves.prod(axis=1))
@@ -197,13 +266,12 @@ def warp_boxes(boxes: Floats, matrix: Matrix, width: int, height: int) -> tuple[
     return moved, visible
 
 
-def _warp(image: Prepared, matrix: Matrix, border: int) -> Prepared:
+def _warp(image: Prepared, matrix: Matrix, border: int, size: Size) -> Prepared:
     """Apply a matrix given in continuous coordinates; OpenCV's origin is the centre of the first pixel."""
     centred = matrix.copy()
     centred[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
-    size = (image.shape[1], image.shape[0])
     warped = cv2.warpAffine(image, centred, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(_PAD,) * 4)
-    return np.asarray(warped, image.dtype).reshape(image.shape)
+    return np.asarray(warped, image.dtype).reshape(size[1], size[0], *image.shape[2:])
 
 
 def _jitter(pixels: Prepared, brightness: float, contrast: float, gamma: float = 1.0) -> Prepared:

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Region, Verdict
@@ -16,6 +16,7 @@ from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 PLACE: Final = QSize(128, 96)
 LATER_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
@@ -109,7 +110,7 @@ class Thumb(Themed, QAbstractButton):
         reasons = "\n".join(translate(told) for told in (*self.inspection.reasons, *self.inspection.notes))
         recipe = f"{self.inspection.recipe} r{self.inspection.revision}"
         self.setAccessibleDescription(f"{self.time} {self.caption}")
-        self.setToolTip(f"{self.inspection.part}  {self.time}\n{recipe}\n{reasons}")
+        self.setToolTip(plain_tip(f"{self.inspection.part}  {self.time}\n{recipe}\n{reasons}"))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -234,14 +235,18 @@ class Filmstrip(Themed, QWidget):
         self._show_places()
 
     def add_later(self, inspections: Sequence[Inspection]) -> None:
-        """Insert new NG parts as `add` does, after what is to be painted first."""
+        """Insert new NG parts as `add` does, after what is to be painted first; if the strip is hidden, when it is shown."""
         self._owed = (*self._owed, *inspections)[-len(self.thumbs) :]
-        if not self._later.isActive():
+        if self.isVisible() and not self._later.isActive():
             self._later.start()
 
     def _pay(self) -> None:
         owed, self._owed = self._owed, ()
         self.add(owed)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._pay()
 
     def add(self, inspections: Sequence[Inspection]) -> None:
         """Insert new NG parts, oldest first, at the front. The pressed part stays pressed until it leaves the strip."""
@@ -275,6 +280,8 @@ class Filmstrip(Themed, QWidget):
 
     def press(self, inspection: Inspection | None) -> None:
         """Show this part as pressed, without a signal; None: no part."""
+        if inspection is not None and self._owed:
+            self._pay()
         for thumb in self.thumbs:
             thumb.setChecked(inspection is not None and thumb.inspection is inspection)
 
@@ -286,6 +293,7 @@ class Filmstrip(Themed, QWidget):
 
     def pick(self, part: str) -> bool:
         """Hold the part with this id; return False if the strip does not have it."""
+        self._pay()
         for thumb in self.thumbs:
             if thumb.inspection is not None and thumb.inspection.part == part:
                 thumb.click()
@@ -294,6 +302,7 @@ class Filmstrip(Themed, QWidget):
 
     def step(self, by: int) -> None:
         """Hold the next (older, +1) or previous (newer, -1) NG part."""
+        self._pay()
         filled = [thumb for thumb in self.thumbs if thumb.inspection is not None]
         if not filled:
             return

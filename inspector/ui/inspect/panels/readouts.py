@@ -75,10 +75,12 @@ class Counter(QFrame):
         self.setAccessibleName(f"{self._caption.text()}: {self._value.text()}")
 
 
-def since_text(since: datetime) -> str:
-    """Return when a shift began, in local time; with the date if that is another day."""
-    local, today = since.astimezone(), datetime.now().astimezone()
+def since_text(tally: Tally) -> str:
+    """Return the lot, and when it or the shift began, in local time; with the date if that is another day."""
+    local, today = tally.since.astimezone(), datetime.now().astimezone()
     shown = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M}"
+    if tally.lot:
+        return QCoreApplication.translate("Counters", "Lot {lot} since {time}").format(lot=tally.lot, time=shown)
     return QCoreApplication.translate("Counters", "Since {time}").format(time=shown)
 
 
@@ -102,6 +104,8 @@ class Counters(Themed, QWidget):
         grid.setSpacing(theme.SPACING)
         self.since, self.reset_button = QLabel(), QPushButton()
         self.since.setProperty("role", "small")
+        self.since.setTextFormat(Qt.TextFormat.PlainText)
+        self.since.setWordWrap(True)  # a lot may have a long name
         self.reset_button.setObjectName("reset_counters")
         self.reset_button.clicked.connect(self.reset_wanted)
         places = (self.total, self.passed, self.ng, self.yield_share, self.review, self.not_inspected)
@@ -123,7 +127,8 @@ class Counters(Themed, QWidget):
     def set_tally(self, tally: Tally) -> None:
         self._tally = tally
         share = tally.yield_share
-        self.since.setText(since_text(tally.since))
+        self.since.setText(since_text(tally))
+        self.since.setToolTip(self.since.text())
         self.total.set_value(f"{tally.parts:,}")
         self.passed.set_value(f"{tally.ok:,}")
         self.ng.set_value(f"{tally.ng:,}")
@@ -140,7 +145,7 @@ class Counters(Themed, QWidget):
         self.not_inspected.set_caption(self.tr("Not inspected"))
         self.yield_share.set_caption(self.tr("Yield"))
         self.yield_share.setToolTip(self.tr("OK parts of all inspected parts"))
-        self.reset_button.setText(self.tr("New shift…"))
+        self.reset_button.setText(self.tr("Shift / lot…"))
         self.reset_button.setAccessibleName(self.tr("New shift or lot: count from 0"))
         self.reset_button.setToolTip(self.tr("The counters go on over stop and restart. This begins a new shift or lot at 0."))
         self.set_tally(self._tally)

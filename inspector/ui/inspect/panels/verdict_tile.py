@@ -13,6 +13,7 @@ from inspector.ui.canvas.painting import draw_simulation
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 LARGEST_WORD: Final = 160  # pixels; enough for a wall screen in full-screen view
 IDLE: Final = 0.35  # smaller, because the absence of a verdict is no news
@@ -221,7 +222,7 @@ class Reasons(Themed, QWidget):
             return
         self._reasons = tuple(reasons)
         self.setAccessibleName(self.text)
-        self.setToolTip(self.text)
+        self.setToolTip(plain_tip(self.text))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -1,6 +1,7 @@
 """The contents of a data folder: figures on the left; images, problems and split on the right."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
@@ -30,16 +31,21 @@ from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox, TabWidget
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
+
+_WHOLE_IMAGES: Final = ("folders", "table")  # layouts in which a person may give another label
 
 
 class FoundView(Themed, QWidget):
     """Shows a survey.
 
-    `task_chosen` carries the task that a person picks; `layout_chosen` the layout as which the folder is read.
+    `task_chosen` carries the task that a person picks; `layout_chosen` the layout as which the folder is read. `label_wanted`:
+    the images are to be sorted into classes by hand.
     """
 
     task_chosen = Signal(str)
     layout_chosen = Signal(str)
+    label_wanted = Signal()
 
     def __init__(self, draft: Draft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,6 +71,9 @@ class FoundView(Themed, QWidget):
         self.layouts.setObjectName("layouts")
         self.layouts.setMinimumHeight(theme.TOUCH)
         self.layouts.activated.connect(lambda place: self.layout_chosen.emit(self.layouts.itemData(place)))
+        self.label_button = QPushButton()
+        self.label_button.setObjectName("label_by_hand")
+        self.label_button.clicked.connect(self.label_wanted)
         self.tasks = self._make_tasks()
         self.classes = ClassList()
         self.classes.good_changed.connect(draft.answer_good)
@@ -103,6 +112,7 @@ class FoundView(Themed, QWidget):
         box.setSpacing(theme.SPACING)
         box.addWidget(self._layout)
         box.addWidget(self.layouts)
+        box.addWidget(self.label_button)
         box.addWidget(self._facts)
         box.addWidget(self._busy)
         box.addWidget(self.bar)
@@ -146,6 +156,8 @@ class FoundView(Themed, QWidget):
             return
         self._layout.setText(translate(found.layout))
         self._show_layouts(found)
+        used = found.layouts[0].name if found.layouts else ""
+        self.label_button.setVisible(used in _WHOLE_IMAGES and list(found.tasks) == ["classification"])
         self._facts.setText(self._facts_text(found))
         for name, button in self.tasks.items():
             button.setEnabled(name in found.tasks)
@@ -178,7 +190,7 @@ class FoundView(Themed, QWidget):
             for place, one in enumerate(found.layouts):
                 self.layouts.addItem(f"{translate(one.title)}  ·  {one.sure:.0%}", one.name)
                 self.layouts.setItemData(place, translate(one.why), Qt.ItemDataRole.ToolTipRole)
-            self.layouts.setToolTip(translate(found.layouts[0].why) if found.layouts else "")
+            self.layouts.setToolTip(plain_tip(translate(found.layouts[0].why) if found.layouts else ""))
 
     def _facts_text(self, found: Survey) -> str:
         lines = [self.tr("{count} images").format(count=f"{found.images:,}")]
@@ -218,6 +230,8 @@ class FoundView(Themed, QWidget):
             button.setText(task_word(name))
             button.setAccessibleName(task_word(name))
             button.setToolTip(task_sentence(name))
+        self.label_button.setText(self.tr("Change labels by hand…"))
+        self.label_button.setAccessibleName(self.tr("Change labels by hand"))
         self.bar.setAccessibleName(self.tr("Images looked at"))
         self.layouts.setAccessibleName(self.tr("Read the labels as"))
         self.tabs.setAccessibleName(self.tr("Images, problems and split"))

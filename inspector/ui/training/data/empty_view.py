@@ -50,7 +50,9 @@ class EmptyView(Themed, QWidget):
         self.retranslate()
 
     def _make_layouts(self) -> QGridLayout:
-        self._layouts = [(QLabel(), QLabel(), layout) for layout in LAYOUTS.values()]
+        usual = [LAYOUTS["folders"], LAYOUTS["table"]]
+        others = [layout for layout in LAYOUTS.values() if layout not in usual]
+        self._layouts = [(QLabel(), QLabel(), layout) for layout in (*usual, *others)]
         grid = plain(QGridLayout())
         grid.setHorizontalSpacing(theme.SPACING * 3)
         grid.setColumnStretch(1, 1)
@@ -89,11 +91,11 @@ class EmptyView(Themed, QWidget):
         return self._banner.text if self._banner is not None else ""
 
     def retranslate(self) -> None:
-        self._title.setText(self.tr("Choose a folder of labelled images"))
+        self._title.setText(self.tr("Choose a folder of images"))
         self._text.setText(
             self.tr(
-                "Press the button above, or drop a folder here. The program looks at the folder, shows what it has understood "
-                "and what is wrong, and changes nothing in it."
+                "Press the button above, or drop a folder here. The program shows what it has understood and what is wrong; "
+                "it moves nothing. Pictures that have no labels yet are sorted into classes here."
             )
         )
         self._known.setText(self.tr("Folders that are understood"))

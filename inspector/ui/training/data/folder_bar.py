@@ -13,6 +13,7 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 REMEMBERED: Final = 8
 
@@ -70,7 +71,7 @@ class FolderBar(Themed, QWidget):
             for text in self._settings.layout.folders:
                 self.recent.addItem(text, Path(text))
             self.recent.setCurrentIndex(0)
-        self.recent.setToolTip(str(self._folder or ""))
+        self.recent.setToolTip(plain_tip(str(self._folder or "")))
         self.recent.setEnabled(self.recent.count() > 0)
 
     def retranslate(self) -> None:

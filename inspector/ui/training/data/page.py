@@ -14,13 +14,14 @@ from inspector.core.types import TaskName
 from inspector.data.collector import look_again
 from inspector.data.good_classes import guess_good_classes
 from inspector.data.samples import Dataset
-from inspector.data.survey import Survey, TaskSurvey
+from inspector.data.survey import Survey, TaskSurvey, UnlabelledError
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Wanted
 from inspector.ui.training.data.dataset_view import FoundView
 from inspector.ui.training.data.empty_view import EmptyView
 from inspector.ui.training.data.folder_bar import FolderBar
+from inspector.ui.training.data.labelling.view import LabelView
 from inspector.ui.training.data.sample_view import PAGE, SIDE
 from inspector.ui.training.labels import DEMO_FOLDER
 from inspector.ui.training.new.draft import Draft
@@ -45,10 +46,10 @@ class DataPage(Themed, QWidget):
         self._wanted_task: TaskName | None = None
         self.samples_known = False  # whether the chosen data's labels were read or are known to be unreadable
         self.bar = FolderBar(settings)
-        self.empty, self.found = EmptyView(), FoundView(draft)
+        self.empty, self.found, self.labelling = EmptyView(), FoundView(draft), LabelView()
         self._busy_text, self._busy_bar = QLabel(), QProgressBar()
         self.stack = QStackedWidget()
-        for page in (self.empty, self._make_busy(), self.found):
+        for page in (self.empty, self._make_busy(), self.found, self.labelling):
             self.stack.addWidget(page)
         box = plain(QVBoxLayout(self), theme.SPACING * 2)
         box.addWidget(self.bar)
@@ -75,6 +76,8 @@ class DataPage(Themed, QWidget):
         self.empty.retry.connect(self._again)
         self.found.task_chosen.connect(self._choose_task)
         self.found.layout_chosen.connect(lambda name: self._draft.set(layout=name))
+        self.found.label_wanted.connect(self.label)
+        self.labelling.done.connect(self._on_labelled)
         self._draft.changed.connect(self._on_draft)
         self.surveyor.progressed.connect(self._on_progress)
         self.surveyor.previewed.connect(self._on_survey)
@@ -125,6 +128,19 @@ class DataPage(Themed, QWidget):
         """Choose the images of the demo line, which are written first if they do not exist."""
         self.choose(user_data() / DEMO_FOLDER / name, demo=True)
 
+    def label(self) -> None:
+        """Have the images of the chosen folder sorted into classes."""
+        if self._folder is not None:
+            self.survey = None
+            self.sampler.open(None, None)
+            self.labelling.open(self._folder)
+            self.stack.setCurrentWidget(self.labelling)
+            self.survey_changed.emit(None)
+
+    def _on_labelled(self) -> None:
+        self._draft.set(layout="")
+        self._again()
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if _dropped(event) is not None:
             event.acceptProposedAction()
@@ -172,6 +188,9 @@ class DataPage(Themed, QWidget):
 
     def _on_trouble(self, job: int, trouble: InspectorError) -> None:
         if job != self._job:
+            return
+        if isinstance(trouble, UnlabelledError):
+            self.label()
             return
         self.survey = None
         self.sampler.open(None, None)
@@ -224,6 +243,7 @@ class DataPage(Themed, QWidget):
         self._job = -1
         self.surveyor.end()
         self.sampler.end()
+        self.labelling.end()
         look_again()
 
     def retranslate(self) -> None:

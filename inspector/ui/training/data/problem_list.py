@@ -16,6 +16,7 @@ from inspector.ui.shell.strings import is_language_change, translate
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 LISTED: Final = 500  # maximum number of listed sentences of a kind; all are counted and copied
 _PATH: Final = Qt.ItemDataRole.UserRole
@@ -98,7 +99,7 @@ class ProblemList(Themed, QWidget):
                 continue
             top = QTreeWidgetItem([f"{len(problems):,} ×  {_kind_text(template)}"])
             top.setSizeHint(0, QSize(0, theme.TOUCH))
-            top.setToolTip(0, top.text(0))
+            top.setToolTip(0, plain_tip(top.text(0)))
             top.addChildren(self._items(problems))
             self.tree.addTopLevelItem(top)
         self.retranslate()
@@ -115,7 +116,7 @@ class ProblemList(Themed, QWidget):
         prefix = f"{self._folder}/"
         item = QTreeWidgetItem([text.replace(prefix, "")])
         item.setSizeHint(0, QSize(0, theme.TOUCH))
-        item.setToolTip(0, text)
+        item.setToolTip(0, plain_tip(text))
         item.setData(0, _PATH, problem)
         return item
 

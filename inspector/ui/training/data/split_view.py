@@ -42,7 +42,7 @@ class SplitView(Themed, QWidget):
         self.table.setObjectName("split")
         self.table.setMinimumHeight(theme.TOUCH * 5)
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # as listed until a header is pressed
-        self.rows = {name: SettingRow(name, draft) for name in FIELDS}
+        self.rows = {name: SettingRow(name, draft, narrow=True) for name in FIELDS}
         inside = QWidget()
         box = QVBoxLayout(inside)
         box.setContentsMargins(0, 0, theme.SPACING, 0)

@@ -5,6 +5,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem
 
 from inspector.ui.shell import theme
+from inspector.ui.widgets.tips import plain_tip
 
 
 class PictureGrid(QListWidget):
@@ -39,7 +40,7 @@ class PictureGrid(QListWidget):
         """Set a picture's contents. `name` is shown in the tool tip and read out with the caption."""
         item.setIcon(icon)
         item.setText(words)
-        item.setToolTip(f"{name}\n{words}")
+        item.setToolTip(plain_tip(f"{name}\n{words}"))
         item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}: {words}")
 
     def number(self, row: int) -> int:

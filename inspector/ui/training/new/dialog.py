@@ -21,7 +21,7 @@ from inspector.ui.training.data.page import DataPage
 from inspector.ui.training.new.advanced import AdvancedPage
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
-from inspector.ui.training.new.network_page import Advisor, Estimator, NetworkPage
+from inspector.ui.training.new.network_page import Advisor, Busy, Estimator, NetworkPage
 from inspector.ui.training.new.start_page import StartPage
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
@@ -42,8 +42,8 @@ class TrainingDialog(Themed, QWidget):
     """Configures a training.
 
     `accepted` carries its `TrainSettings`; `rejected`: the dialog was cancelled. `advisor` recommends settings, `estimator`
-    estimates the time, `preflight` returns what would stop a run before it begins, and `cards` counts the graphics cards. All
-    four are called on a thread of the dialog. Runs are created in `runs`.
+    estimates the time, `busy` says how much longer other programs make it, `preflight` returns what would stop a run before it
+    begins, and `cards` counts the graphics cards. All are called on a thread of the dialog. Runs are created in `runs`.
     """
 
     accepted = Signal(object)
@@ -56,6 +56,7 @@ class TrainingDialog(Themed, QWidget):
         *,
         advisor: Advisor | None = None,
         estimator: Estimator | None = None,
+        busy: Busy | None = None,
         preflight: Preflight | None = None,
         cards: Callable[[], int] | None = None,
         runs: Path | None = None,
@@ -71,7 +72,7 @@ class TrainingDialog(Themed, QWidget):
         self._waiting = False
         self.ask = AskThread(self)
         self.data = DataPage(self.draft, settings)
-        self.network = NetworkPage(self.draft, self.ask, advisor=advisor, estimator=estimator)
+        self.network = NetworkPage(self.draft, self.ask, advisor=advisor, estimator=estimator, busy=busy)
         self.advanced = AdvancedPage(self.draft)
         self.start = StartPage(self.draft)
         self._title = QLabel()

@@ -59,6 +59,8 @@ class Advice(Protocol):
 Advisor = Callable[[Survey, TaskName, float | None], Advice]
 # Minutes from the settings and the number of images.
 Estimator = Callable[[Mapping[str, Any], int], float | None]
+# What is said of other programs that make a training slower; None: there are none.
+Busy = Callable[[], Message | None]
 
 
 def missing_for_training() -> Message | None:
@@ -89,10 +91,12 @@ class NetworkPage(Themed, QWidget):
         *,
         advisor: Advisor | None,
         estimator: Estimator | None,
+        busy: Busy | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._draft, self._ask, self._advisor, self._estimator = draft, ask, advisor, estimator
+        self._draft, self._ask, self._advisor, self._estimator, self._busy = draft, ask, advisor, estimator, busy
+        self._others: Message | None = None
         self._survey: Survey | None = None
         self._advice: Advice | None = None
         self._advised_for: tuple[Path, TaskName] | None = None
@@ -101,12 +105,13 @@ class NetworkPage(Themed, QWidget):
         self._titles = [QLabel() for _ in range(3)]
         for title in self._titles:
             title.setProperty("role", "strong")
-        self._reason, self._time, self._takt_text, self._takt_why = (QLabel() for _ in range(4))
-        for label in (self._reason, self._time, self._takt_why):
+        self._reason, self._time, self._busy_text, self._takt_text, self._takt_why = (QLabel() for _ in range(5))
+        for label in (self._reason, self._time, self._busy_text, self._takt_why):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._reason.setObjectName("reason")
         self._time.setObjectName("estimated_time")
+        self._busy_text.setObjectName("busy")
         self._takt_why.setProperty("role", "small")
         self.missing = QLabel()
         self.missing.setObjectName("missing")
@@ -151,7 +156,7 @@ class NetworkPage(Themed, QWidget):
         takt = plain(QHBoxLayout())
         takt.addWidget(self._takt_text, 1)
         takt.addWidget(self.takt)
-        for widget in (self._titles[0], self._reason, self._time, self.follow):
+        for widget in (self._titles[0], self._reason, self._time, self._busy_text, self.follow):
             left_box.addWidget(widget)
         left_box.addSpacing(theme.SPACING)
         left_box.addWidget(self.considered)
@@ -170,10 +175,10 @@ class NetworkPage(Themed, QWidget):
             right_box.addWidget(row)
         right_box.addStretch(1)
         advised = scrolled(left)
-        advised.setFixedWidth(theme.SPACING * 54)
+        advised.setMaximumWidth(theme.SPACING * 54)
         row_of_cards = plain(QHBoxLayout(), theme.SPACING * 2)
-        row_of_cards.addWidget(advised)
-        row_of_cards.addWidget(scrolled(right), 1)
+        row_of_cards.addWidget(advised, 2)
+        row_of_cards.addWidget(scrolled(right), 3)
         box = plain(QVBoxLayout(self), theme.SPACING * 2)
         box.addWidget(self.missing)
         box.addLayout(row_of_cards, 1)
@@ -203,6 +208,8 @@ class NetworkPage(Themed, QWidget):
             self._ask.forget("advice")
         else:
             self._ask.ask("advice", lambda: advisor(survey, task, takt))
+            if self._busy is not None:
+                self._ask.ask("busy", self._busy)
         self._estimate()
         self._refresh()
 
@@ -223,6 +230,9 @@ class NetworkPage(Themed, QWidget):
             self._refresh()
         elif kind == "minutes":
             self.minutes = answer
+            self._say()
+        elif kind == "busy":
+            self._others = answer
             self._say()
         else:
             return
@@ -288,6 +298,8 @@ class NetworkPage(Themed, QWidget):
             words = self._network_words(key)
             button.setText(words)
             button.setAccessibleName(words)
+            pretrained = self.tr("It can start from a network that knows pictures already.")
+            button.setToolTip(pretrained if NETWORKS[key].pretrained else "")
             with QSignalBlocker(button):
                 button.setChecked(key == network)
         self._fill_weights(network)
@@ -302,7 +314,7 @@ class NetworkPage(Themed, QWidget):
         if self._advice is not None and self._advice.settings.get("network") == key:
             words.append(self.tr("recommended"))
         if entry.pretrained:
-            words.append(self.tr("can start from a network that knows pictures already"))
+            words.append(self.tr("can start pretrained"))
         return "  ·  ".join(words)
 
     def _fill_weights(self, network: str) -> None:
@@ -329,6 +341,8 @@ class NetworkPage(Themed, QWidget):
         minutes = self.minutes
         self._time.setText(self.tr("Estimated time: {time}").format(time=minutes_text(minutes)) if minutes is not None else "")
         self._time.setVisible(minutes is not None)
+        self._busy_text.setText(translate(self._others) if self._others is not None else "")
+        self._busy_text.setVisible(minutes is not None and self._others is not None)
 
     def _reason_text(self) -> str:
         if self._advice is not None:

@@ -9,16 +9,27 @@ from PySide6.QtWidgets import QWidget
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
 from inspector.training.alternatives import Advice
-from inspector.training.costs import estimate_minutes, this_machine
+from inspector.training.costs import busy_since, estimate_minutes, this_machine
 from inspector.training.preflight import preflight
 from inspector.training.recommend import recommend
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.new.dialog import TrainingDialog
+from inspector.workers.load import Load
 
 
 def training_dialog(settings: Settings, runs: Path, parent: QWidget | None = None) -> TrainingDialog:
     """Return a dialog that creates runs in the folder `runs`. The caller calls `end()` before the window closes."""
-    return TrainingDialog(settings, parent, advisor=_advise, estimator=_estimate, preflight=preflight, cards=_cards, runs=runs)
+    before = Load.now()
+    return TrainingDialog(
+        settings,
+        parent,
+        advisor=_advise,
+        estimator=_estimate,
+        busy=lambda: busy_since(before),
+        preflight=preflight,
+        cards=_cards,
+        runs=runs,
+    )
 
 
 def _advise(survey: Survey, task: TaskName, takt_s: float | None) -> Advice:

@@ -13,6 +13,7 @@ from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training.results.labels import label_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _LEAST: Final = 0.06  # minimum opacity of a non-empty cell, so that it is visible
 
@@ -84,7 +85,7 @@ class ConfusionView(Themed, QWidget):
         item.setBackground(ground)
         item.setForeground(_on(ground))
         text = self.tr("{truth}, said to be {said}: {count} ({share:.0f} % of the row)")
-        item.setToolTip(text.format(truth=truth, said=said, count=f"{count:,}", share=100 * share))
+        item.setToolTip(plain_tip(text.format(truth=truth, said=said, count=f"{count:,}", share=100 * share)))
         item.setData(Qt.ItemDataRole.AccessibleTextRole, item.toolTip())
         return item
 

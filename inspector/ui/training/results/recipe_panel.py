@@ -38,6 +38,7 @@ from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.file_dialogs import ask_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _NEW, _OTHER = "new", "other"
 _WIDEST: Final = 1e6
@@ -250,7 +251,7 @@ class RecipePanel(Themed, QWidget):
     def _name_source(self) -> None:
         text = hide_secrets(self._source) if self._source else self.tr("Choose where the frames come from…")
         self.source.setText(text)
-        self.source.setToolTip(text)
+        self.source.setToolTip(plain_tip(text))
 
     def _choose_source(self) -> None:
         if self.sheet is None:

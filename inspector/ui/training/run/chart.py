@@ -18,6 +18,7 @@ from inspector.ui.shell import theme
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 _MOST_POINTS: Final = 1200  # a longer curve is drawn by the minimum and maximum of each stretch
@@ -134,7 +135,7 @@ class Chart(Themed, QWidget):
     def _remake(self, count: int) -> None:
         for item in (*self.curves, *self.dots):
             self.box.removeItem(item)
-        self.curves = [pg.PlotCurveItem(connect="finite") for _ in range(count)]
+        self.curves = [pg.PlotCurveItem() for _ in range(count)]
         self.dots = [pg.ScatterPlotItem(size=theme.SPACING - 2, pen=None) for _ in range(count)]
         for item in (*self.curves, *self.dots):
             self.box.addItem(item)
@@ -149,8 +150,10 @@ class Chart(Themed, QWidget):
             last = min(int(np.searchsorted(epochs, high)) + 1, len(epochs))
         for curve, dots, one in zip(self.curves, self.dots, self._series, strict=True):
             x, y = thinned(epochs[first:last], one.values[first:last])
+            known = np.isfinite(y)  # validation may leave epochs out
+            x, y = x[known], y[known]
             curve.setData(x, y)
-            few = np.isfinite(y) if len(x) <= _FEW else np.zeros(len(x), bool)
+            few = slice(None if len(x) <= _FEW else 0)
             dots.setData(x[few], y[few])
 
     def _tell(self) -> None:
@@ -235,7 +238,7 @@ class Legend(QWidget):
         """Show these entries in order."""
         if self._entries != tuple(entries):
             self._entries = tuple(entries)
-            self.setToolTip("\n".join(entries))
+            self.setToolTip(plain_tip("\n".join(entries)))
             self.setAccessibleName(", ".join(entries))
             self.update()
 

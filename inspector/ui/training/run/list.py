@@ -23,6 +23,7 @@ from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
 from inspector.ui.training.run.labels import best_text, kind_text, left_text, share_done, sign_of, state_word, when_text
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _HEIGHT: Final = theme.SPACING * 11
 _LINE: Final = theme.SPACING * 5 // 2
@@ -100,7 +101,8 @@ class RunsModel(QAbstractListModel):
             return info.name
         if role in (Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ToolTipRole):
             said = (info.name, kind_text(info), state_word(info, self.turn(info.folder)), left_text(info), best_text(info))
-            return ", ".join(part for part in (*said, when_text(info)) if part)
+            text = ", ".join(part for part in (*said, when_text(info)) if part)
+            return plain_tip(text) if role == Qt.ItemDataRole.ToolTipRole else text
         return None
 
 

@@ -1,0 +1,1 @@
+"""Archived images judged again by other bundles, on this computer or on several."""

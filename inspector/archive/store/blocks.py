@@ -1,0 +1,174 @@
+"""A list of any length in blocks: where each block begins, so that any place of it is read at once, and places in it."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
+
+from inspector.archive.filters import Filters
+from inspector.archive.store.database import Database
+from inspector.archive.store.models import GapRow, ImageRow, JudgementRow, ResultRow, key_of
+from inspector.archive.store.query import PAGE, Order, count, page
+from inspector.archive.store.selection import matching
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The beginnings of the blocks of a list. `total`: of its inspections. `starts`: `after` of the page that is the block.
+
+    The list is that of the moment: what is inspected later is not in it.
+    """
+
+    filters: Filters
+    order: Order
+    total: int
+    starts: Sequence[tuple[float, int]]
+    size: int = PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records of a journal that are missing. `damaged`: they were there, and cannot be read."""
+
+    first: int
+    last: int
+    damaged: bool
+
+
+def blocks_of(database: Database, filters: Filters, order: Order, *, size: int = PAGE) -> Blocks:
+    """Divide a list into blocks of `size`. Raises StorageError."""
+    key, down = _key(order), order == "newest"
+    ordered = (key.desc(), ResultRow.id.desc()) if down else (key, ResultRow.id)
+    number = func.row_number().over(order_by=ordered).label("number")
+    numbered = _meant(select(key.label("place"), ResultRow.id.label("id"), number), filters, order).subquery()
+    first = select(numbered.c.place, numbered.c.id).where(numbered.c.number % size == 1 % size).order_by(numbered.c.number)
+    with database.read() as connection:
+        found = connection.execute(first).all()
+    starts = [(place, key_ + (1 if down else -1)) for place, key_ in found]  # pages begin after this
+    total = count(database, filters) if order != "margin" else _count(database, filters, order)
+    return Blocks(filters, order, min(total, len(starts) * size), starts, size)
+
+
+def block(database: Database, blocks: Blocks, number: int) -> list[Mapping[str, Any]]:
+    """Read one block. Inspections that a correction took out of the selection meanwhile are not in it."""
+    rows = page(database, blocks.filters, order=blocks.order, limit=blocks.size, after=blocks.starts[number]).rows
+    if number + 1 == len(blocks.starts):
+        return list(rows)
+    name = "margin" if blocks.order == "margin" else "creation_time"
+    end = blocks.starts[number + 1]
+    if blocks.order == "newest":
+        return [row for row in rows if (row[name], row["id"]) >= end]
+    return [row for row in rows if (row[name], row["id"]) <= end]
+
+
+def rows_of(database: Database, keys: Collection[int]) -> dict[int, Mapping[str, Any]]:
+    """Return the rows of these inspections."""
+    with database.read() as connection:
+        query = select(*ResultRow.__table__.columns).where(ResultRow.id.in_(keys))
+        return {row.id: dict(row._mapping) for row in connection.execute(query)}
+
+
+def images_of(database: Database, keys: Collection[int]) -> dict[int, list[Mapping[str, Any]]]:
+    """Return the image files of these inspections."""
+    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    with database.read() as connection:
+        query = select(*ImageRow.__table__.columns).where(ImageRow.result_id.in_(keys))
+        for row in connection.execute(query):
+            found[row.result_id].append(dict(row._mapping))
+    return dict(found)
+
+
+def deciding_cameras(database: Database, keys: Collection[int]) -> dict[int, str]:
+    """Return the camera of the first rule that did not say OK of each of these inspections."""
+    judgement, found = JudgementRow, dict[int, str]()
+    query = select(judgement.result_id, judgement.camera).where(judgement.result_id.in_(keys), judgement.verdict != "OK")
+    with database.read() as connection:
+        for key, camera in connection.execute(query.order_by(judgement.result_id, judgement.number)):
+            found.setdefault(key, camera)
+    return found
+
+
+def keys_between(database: Database, blocks: Blocks, first: int, last: int) -> list[int]:
+    """Return the keys of the inspections at these places, both included."""
+    start = first // blocks.size
+    query = _meant(select(ResultRow.id), blocks.filters, blocks.order)
+    query = _after(query, blocks.order, blocks.starts[start])
+    key, down = _key(blocks.order), blocks.order == "newest"
+    query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id)
+    with database.read() as connection:
+        keys = connection.execute(query.limit(last - start * blocks.size + 1)).scalars().all()
+    return list(keys)[first - start * blocks.size :]
+
+
+def neighbour(database: Database, blocks: Blocks, of: int, *, verdict: str, back: bool) -> tuple[int, int] | None:
+    """Return the key and the place of the next inspection with this verdict from the place `of` on; None: there is none."""
+    filters, order = blocks.filters, blocks.order
+    if filters.verdict not in ("", verdict):
+        return None
+    narrowed = replace(filters, verdict=verdict)
+    key, down = _key(order), (order == "newest") != back
+    here = keys_between(database, blocks, of, of)
+    if not here:
+        return None
+    place = rows_of(database, here)[here[0]]["margin" if order == "margin" else "creation_time"]
+    query = _meant(select(key.label("place"), ResultRow.id), narrowed, order)
+    mine, there = tuple_(key, ResultRow.id), tuple_(literal(place), literal(here[0]))
+    query = query.where(mine < there if down else mine > there)
+    query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(1)
+    with database.read() as connection:
+        found = connection.execute(query).one_or_none()
+        if found is None:
+            return None
+        return found.id, place_of(database, blocks, (found.place, found.id))
+
+
+def place_of(database: Database, blocks: Blocks, at: tuple[float, int]) -> int:
+    """Return how many inspections of a list come before this one, by what it is ordered by."""
+    key = tuple_(_key(blocks.order), ResultRow.id)
+    start, there = tuple_(*map(literal, blocks.starts[0])), tuple_(*map(literal, at))
+    query = _meant(select(func.count()).select_from(ResultRow), blocks.filters, blocks.order)
+    newest = blocks.order == "newest"
+    query = query.where(key > there, key < start) if newest else query.where(key < there, key > start)
+    with database.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def newest_key(database: Database) -> int:
+    """Return the greatest key of an inspection, 0 if there is none: another one means that there is something new."""
+    with database.read() as connection:
+        return int(connection.execute(select(func.max(ResultRow.id))).scalar_one() or 0)
+
+
+def gaps_before(database: Database) -> dict[int, Gap]:
+    """Return the gaps by the key of the first inspection after each; those with none after them by the end of their journal."""
+    found: dict[int, Gap] = {}
+    with database.read() as connection:
+        for row in connection.execute(select(*GapRow.__table__.columns)).all():
+            first, end = key_of(row.journal_id, row.last), key_of(row.journal_id + 1, 0)
+            query = select(func.min(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)
+            after = connection.execute(query).scalar_one_or_none()
+            found[end if after is None else after] = Gap(row.first, row.last, row.damaged)
+    return found
+
+
+def _count(database: Database, filters: Filters, order: Order) -> int:
+    with database.read() as connection:
+        query = _meant(select(func.count()).select_from(ResultRow), filters, order)
+        return int(connection.execute(query).scalar_one())
+
+
+def _key(order: Order) -> ColumnElement[Any]:
+    return ResultRow.margin if order == "margin" else ResultRow.creation_time  # type: ignore[return-value]
+
+
+def _meant(query: Select[*tuple[Any, ...]], filters: Filters, order: Order) -> Select[*tuple[Any, ...]]:
+    """Restrict a query to the inspections that have a place in this order."""
+    query = matching(query, filters)
+    return query.where(ResultRow.margin.is_not(None)) if order == "margin" else query
+
+
+def _after(query: Any, order: Order, after: tuple[float, int]) -> Any:  # noqa: ANN401 - a query
+    here, there = tuple_(_key(order), ResultRow.id), tuple_(*map(literal, after))
+    return query.where(here < there if order == "newest" else here > there)

@@ -1,0 +1,90 @@
+"""Filters as conditions of a query on `result`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+
+from inspector.archive.filters import Filters
+from inspector.archive.store.models import ConfigurationRow, JudgementRow, ResultRow
+
+# Filters that have a column of their own.
+EQUAL = {
+    "verdict": "verdict",
+    "human_verdict": "human_verdict",
+    "part": "part_id",
+    "serial": "serial_number",
+    "material": "material",
+    "lot": "lot",
+    "recipe": "product_id",
+    "rule": "rule",
+    "class_name": "class_name",
+    "shift": "shift",
+    "operator": "operator",
+    "station": "station",
+}
+_RANGES = ("margin", "score", "brightness")
+_NARROW = 20_000  # inspections in a range that are found sooner in the range's index than by looking through the newest
+
+
+def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[bool]]:
+    """Return what a row of `result` must fulfil. `search` False: the indices of ranges are of no use for it."""
+    row = ResultRow
+    found: list[ColumnElement[bool]] = [
+        getattr(row, column) == getattr(filters, name) for name, column in EQUAL.items() if getattr(filters, name)
+    ]
+    if filters.since is not None:
+        found.append(row.creation_time >= microseconds_of(filters.since))
+    if filters.until is not None:
+        found.append(row.creation_time < microseconds_of(filters.until))
+    if filters.bundle:
+        found.append(row.internal_configuration_id.in_(_with_bundle(filters.bundle)))
+    for name in _RANGES:
+        column, below, above = getattr(row, name), getattr(filters, f"{name}_below"), getattr(filters, f"{name}_above")
+        column = column if search else column + 0
+        found += [] if below is None else [column < below]
+        found += [] if above is None else [column > above]
+    if filters.text:
+        length = len(filters.text)
+        found.append(or_(*(func.substr(column, 1, length) == filters.text for column in (row.part_id, row.lot))))
+    if filters.keys:
+        found.append(row.id.in_(filters.keys))
+    if filters.corrected is not None:
+        found.append(row.human_verdict.is_not(None) if filters.corrected else row.human_verdict.is_(None))
+    if filters.simulated is not None:
+        found.append(row.is_simulated.is_(filters.simulated))
+    if filters.quantity:
+        fired = JudgementRow.quantity == filters.quantity, JudgementRow.verdict.in_(("NG", "REVIEW"))
+        found.append(row.id.in_(select(JudgementRow.result_id).where(*fired)))
+    return found
+
+
+def has_range(filters: Filters) -> bool:
+    """Return whether values between limits are meant."""
+    return any(getattr(filters, f"{name}_{side}") is not None for name in _RANGES for side in ("below", "above"))
+
+
+def is_narrow(connection: Connection, filters: Filters) -> bool:
+    """Return whether few inspections are between the limits that are meant."""
+    limits = {f"{name}_{side}": getattr(filters, f"{name}_{side}") for name in _RANGES for side in ("below", "above")}
+    some = select(ResultRow.id).where(*conditions(Filters(**limits))).limit(_NARROW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _NARROW
+
+
+def matching(query: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple[Any, ...]]:
+    """Restrict a query on `result`."""
+    return query.where(*conditions(filters))
+
+
+def configurations(connection: Connection, bundle: str) -> list[str]:
+    """Return the configurations with a bundle, each of which can be searched in the order of time."""
+    return list(connection.execute(_with_bundle(bundle)).scalars())
+
+
+def microseconds_of(when: datetime) -> int:
+    """Return a time as the tables have it."""
+    return round(when.astimezone(UTC).timestamp() * 1e6)
+
+
+def _with_bundle(bundle: str) -> Select[str]:
+    return select(ConfigurationRow.id).where(ConfigurationRow.id.contains(bundle, autoescape=True))

@@ -1,0 +1,74 @@
+"""The code on a part, a DataMatrix or QR code in a region that the recipe names, and what it says by GS1.
+
+Sources: GS1 General Specifications, application identifiers; zxing-cpp reads the code, biip its content.
+"""
+
+import time
+from typing import Any, Final
+
+import numpy as np
+
+from inspector.core.message import Message, message
+from inspector.core.types import CodeReading, Frame
+from inspector.recipes.recipe import CodeModel
+
+# Application identifiers by what they say, the more usual one first.
+_SAYS: Final = {"serial_number": ("21",), "lot": ("10",), "job_id": ("400",), "material": ("01", "240", "241")}
+
+
+def read_code(frame: Frame, model: CodeModel) -> CodeReading:
+    """Read the code of a frame. Never raises: what cannot be read is said in the reading."""
+    began = time.perf_counter()
+    values, problem = _read(frame, model)
+    return CodeReading(frame.camera, **values, problem=problem, ms=(time.perf_counter() - began) * 1000)
+
+
+def _read(frame: Frame, model: CodeModel) -> tuple[dict[str, str], Message | None]:
+    import zxingcpp
+
+    region = model.region.region()
+    if not region.fits(frame.width, frame.height):
+        return {}, message("The region of the code is not inside the frame of {camera}.", camera=frame.camera)
+    pixels = frame.pixels[region.y : region.bottom, region.x : region.right]
+    formats = zxingcpp.barcode_formats_from_str(",".join(model.symbologies))
+    found = zxingcpp.read_barcodes(_grey(pixels), formats=formats, text_mode=zxingcpp.TextMode.Plain)
+    if not found:
+        return {}, message("The code that {camera} sees cannot be read.", camera=frame.camera)
+    if len(found) > 1:
+        return {}, message("{camera} sees {count} codes.", camera=frame.camera, count=len(found))
+    (code,) = found
+    values = {"text": code.text, "symbology": code.format.name}
+    if code.content_type != zxingcpp.ContentType.GS1:
+        return {**values, "serial_number": code.text.strip()}, None
+    said, detail = _gs1(code.bytes.decode("ascii", "replace"))
+    if detail is not None:
+        return values, message("The code that {camera} sees is not valid: {detail}", camera=frame.camera, detail=detail)
+    return {**values, **said}, None
+
+
+def _gs1(text: str) -> tuple[dict[str, str], str | None]:
+    """Return what a GS1 message says, and what is wrong with it. biip wants the separator as it stands in the code."""
+    import biip
+
+    try:
+        read = biip.parse(text)
+    except biip.ParseError as error:
+        return {}, str(error)
+    if read.gs1_message is None:
+        return {}, read.gs1_message_error or "no GS1 message"
+    elements: dict[str, Any] = {element.ai.ai: element for element in read.gs1_message.element_strings}
+    wrong = next((element.gtin_error for element in elements.values() if element.gtin_error), None)
+    if wrong is not None:
+        return {}, wrong
+    said = {name: next((elements[ai].value for ai in ais if ai in elements), "") for name, ais in _SAYS.items()}
+    return said, None
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels as uint8 [H, W], stretched to the full range if they are deeper."""
+    grey = pixels if pixels.ndim == 2 else pixels[..., 1]  # green: most of the light, and no arithmetic
+    if grey.dtype == np.uint8:
+        return np.ascontiguousarray(grey)
+    known = np.nan_to_num(grey.astype(np.float32))
+    low, high = float(known.min()), float(known.max())
+    return ((known - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)

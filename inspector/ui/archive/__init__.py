@@ -1,0 +1,1 @@
+"""The archive page: every inspected part, found, looked at, corrected and handed on."""

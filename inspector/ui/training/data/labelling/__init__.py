@@ -1,0 +1,1 @@
+"""Labelling whole images by hand."""

@@ -1,0 +1,133 @@
+"""Archived images judged again by another recipe: only flips, each part once, whatever interrupts it."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from inspector.archive.archive import Archive, opened_archive
+from inspector.archive.corrections import correct
+from inspector.archive.filters import Filters
+from inspector.archive.recording.sinks import archive_sinks
+from inspector.archive.rejudging.job import rejudge
+from inspector.archive.store import rejudgements
+from inspector.archive.store.query import events, every
+from inspector.bench.frames import demo_frames
+from inspector.core.types import Frame
+from inspector.inspection.status import StationStatus
+from inspector.recipes.automatic import CAMERA, recipe_for
+from inspector.recipes.locate import find_bundle
+from inspector.recipes.recipe import ArchiveModel, Recipe
+from inspector.station.counters import Counters
+from inspector.station.ledgers import Ledgers
+from inspector.station.outputs import Outputs
+from inspector.station.part_inspector import PartInspector
+from tests.archive.test_line import _parts, _run
+from tests.station.fakes import Behaviour, recipe_of
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+TOTAL = 24  # parts; 5 and 17 are NG, every part's image is kept
+
+
+@pytest.fixture
+def opened(behaviour: Behaviour, bundle: str, tmp_path: Path) -> Iterator[Archive]:
+    settings = ArchiveModel(ok_every=1)
+    _run(bundle, archive_sinks(folder=tmp_path / "archive"), _parts({5, 17}, TOTAL), archive=settings)
+    with opened_archive(tmp_path / "archive") as archive:
+        yield archive
+
+
+def _lenient(bundle: str) -> Recipe:
+    """The engine is sure to 0.9 of a bad part: with this limit that is too little for NG."""
+    return recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.95}])
+
+
+def test_only_flips_with_their_counts_and_intervals(opened: Archive, bundle: str, behaviour: Behaviour) -> None:
+    keys = {row["part_id"]: row["id"] for row in every(opened.database, Filters())}
+    correct(opened, [keys["P5"], keys["P6"]], who="Ann", verdict="NG")
+    correct(opened, [keys["P7"]], who="Ann", verdict="OK")
+    image = next(path for path in (opened.folder / "images").rglob("*.jxl") if f"-{keys['P9'] & 0xFFFF:010d}-" in path.name)
+    image.write_bytes(image.read_bytes()[:-9])
+    made = rejudge(opened, Filters(), _lenient(bundle), who="Ann")
+    assert (made.judged, made.without_images, made.failed) == (TOTAL, 0, 1)
+    assert made.found.flips == [(keys[part], "NG", "REVIEW") for part in ("P5", "P17")]
+    assert made.found.counts["OK"] == {"OK": TOTAL - 3, "REVIEW": 0, "NOT_INSPECTED": 0, "NG": 0}
+    misses, rejects = made.found.misses[1], made.found.false_rejects[1]
+    assert (misses.count, misses.of, rejects.count, rejects.of) == (1, 2, 0, 1)
+    assert misses.low < 0.5 < misses.high
+    assert "0.95" in rejudgements.reasons(opened.database, made.name, [keys["P5"]])[keys["P5"]]
+    (event,) = (event for event in events(opened.database) if event["what"] == "rejudgement")
+    assert json.loads(event["detail"])["flips"] == 2
+    again = rejudge(opened, Filters(), _lenient(bundle))
+    assert (again.judged, again.found.flips) == (0, made.found.flips)
+    part = rejudge(opened, Filters(verdict="NG"), _lenient(bundle))
+    assert (part.judged, part.found.inspections) == (2, 2)
+
+
+def test_what_was_interrupted_goes_on_and_each_part_is_judged_once(
+    opened: Archive, bundle: str, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejudgements, "CHUNK", 4)
+    behaviour.batches.clear()
+
+    def interrupted(judged: int) -> None:
+        if judged == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rejudge(opened, Filters(), _lenient(bundle), progress=interrupted)
+    made = rejudge(opened, Filters(), _lenient(bundle))
+    assert (made.judged, sum(behaviour.batches)) == (TOTAL - 8, TOTAL)
+    assert len(made.found.flips) == 2
+    assert behaviour.closed == behaviour.opened, "engines were left open"
+
+
+def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_a_cluster(tmp_path: Path) -> None:
+    folder, model = tmp_path / "archive", find_bundle("window-state")
+    pictures, _ = demo_frames("classification", 12, seed=3)
+    recipe = recipe_for([model], "simulated").model_copy(update={"archive": ArchiveModel(ok_every=1)})
+    status = StationStatus(recipe=recipe)
+    outputs = Outputs(archive_sinks(folder=folder), Counters(), lambda *_: None, Ledgers())
+    outputs.open(status)
+    with PartInspector(recipe) as inspector:
+        for number, picture in enumerate(pictures):
+            frame = Frame(picture, "camera", number, time.monotonic(), datetime.now(UTC))
+            made = inspector.inspect({CAMERA: frame}, name=f"P{number}")
+            outputs.part_opened(made.sequence, made.part)
+            outputs.put([made], wait=True)
+    outputs.close(status)
+    of = [sys.executable, "-m", "inspector", "archive", "--folder", str(folder)]
+    command = [*of, "rejudge", "--model", "window-state", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    found = json.loads(done.stdout)
+    assert (found["judged"], found["failed"], found["flips"]) == (12, 0, [])
+    if importlib.util.find_spec("distributed") is None:
+        return
+    with opened_archive(folder) as archive, archive.database.write() as connection:
+        left = connection.exec_driver_sql("DELETE FROM rejudged WHERE result_id % 4").rowcount
+    with subprocess.Popen([sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip()
+        both = [*command, "--cluster", address]
+        done = subprocess.run(both, capture_output=True, text=True, check=True, timeout=100)
+        cluster.stdin.close()
+    shared = json.loads(done.stdout)
+    assert 0 < left < len(pictures)
+    assert shared == {**found, "judged": left}
+    gone = subprocess.run([*both, "--part", "P1"], capture_output=True, text=True, check=False, timeout=100)
+    assert gone.returncode != 0
+    assert f"The cluster {address} does not answer" in gone.stderr

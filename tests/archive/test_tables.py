@@ -1,0 +1,83 @@
+"""The tables: revisions lead back and forward with what is in them, and counts are always those of the inspections."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from inspector.archive.archive import opened_archive
+from inspector.archive.corrections import correct, undo
+from inspector.archive.filters import Filters
+from inspector.archive.store.database import take_back
+from inspector.archive.store.query import FACETS, count, every, facets
+from inspector.archive.store.retention import RetentionPolicy, run_retention
+from inspector.archive.store.verify import verify
+from inspector.core.errors import ConfigError, StorageError
+from tests.archive.migrated import check_back_and_forward, check_first_revision
+from tests.archive.recorded import record_run
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    record_run(tmp_path / "archive", "L1", "=P{}")
+    return tmp_path / "archive"
+
+
+def test_the_tables_are_led_back_and_forward_with_what_is_in_them(archive: Path) -> None:
+    with opened_archive(archive) as opened:
+        rows = [row["id"] for row in every(opened.database, Filters()) if row["verdict"] == "NG" or row["part_id"] == "=P3"]
+        correct(opened, rows, who="Ann", verdict="OK")
+        assert verify(opened.database, archive).sound
+        check_back_and_forward(opened.database)
+        check_first_revision(opened.database)
+    with opened_archive(archive) as opened, opened.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0999'")
+    with pytest.raises(StorageError, match="has the schema 0999, this program knows 0002"), opened_archive(archive):
+        pass
+
+
+def test_an_archive_of_the_first_revision_is_opened_as_it_is(archive: Path) -> None:
+    with opened_archive(archive) as opened:
+        take_back(opened.database, "0001")
+    with opened_archive(archive) as opened:
+        assert facets(opened.database, Filters(class_name="bad"), ("verdict",)) == {"verdict": {"NG": 4, "REVIEW": 2}}
+        assert verify(opened.database, archive).sound
+        with pytest.raises(ConfigError, match="There is no schema 7"):
+            take_back(opened.database, "7")
+
+
+def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: Path) -> None:
+    record_run(archive, "L2", "Q{}", count=9)
+    with opened_archive(archive) as opened:
+        some = [row["id"] for row in every(opened.database, Filters())][:3]
+        correct(opened, some, who="Ann", verdict="NG")
+        undo(opened, some[-1], who="Ann")
+        times = sorted(row["creation_time"] for row in every(opened.database, Filters()))
+        middle = datetime.fromtimestamp(times[20] / 1e6, UTC)
+        for chosen in (
+            Filters(),
+            Filters(lot="L1", verdict="OK"),
+            Filters(corrected=True),
+            Filters(human_verdict="NG", corrected=True, shift="A"),
+            Filters(since=middle),
+            Filters(until=middle, class_name="bad"),
+            Filters(since=middle - timedelta(hours=5), until=middle + timedelta(hours=5), simulated=False),
+            Filters(margin_below=0.5, score_above=0.3, verdict="OK"),
+            Filters(quantity="score"),
+            Filters(bundle="no such"),
+        ):
+            rows = list(every(opened.database, chosen))
+            known = facets(opened.database, chosen)
+            assert count(opened.database, chosen) == len(rows)
+            for name in FACETS:
+                assert known[name] == Counter(row[name] or "" for row in rows), (name, chosen)
+        deleted = run_retention(opened, RetentionPolicy(record_days=1, image_bytes=1, free_bytes=0), now=time.time() + 9e6)
+        assert deleted.records
+        assert count(opened.database, Filters()) == len(list(every(opened.database, Filters()))) < len(times)
+        assert verify(opened.database, archive).sound
+        with opened.database.write() as connection:
+            connection.exec_driver_sql("UPDATE tally SET number = number + 1 WHERE verdict = 'OK'")
+        problems = verify(opened.database, archive).problems
+        assert [problem.text for problem in problems] == ["1 counts of inspections differ from the inspections."]
