@@ -99,7 +99,7 @@ def unreadable_coco(folder: Path) -> None:
 
 def table_without_columns(folder: Path) -> None:
     pictures(folder, "")
-    (folder / "labels.csv").write_bytes(b"name;lab\xff\n1.png;a\n")
+    (folder / "labels.csv").write_bytes(b"x;y\nleft;right\n")
 
 
 def damaged_images(folder: Path) -> None:
