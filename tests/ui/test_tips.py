@@ -1,7 +1,6 @@
 """A tool tip shows a foreign name as it is."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QTextDocument
+from PySide6.QtGui import Qt, QTextDocument
 from PySide6.QtWidgets import QApplication
 
 from inspector.ui.widgets.tips import plain_tip
