@@ -22,7 +22,7 @@ from inspector.station import station as station_module
 from inspector.station.ledgers import ledger_file
 from inspector.station.part_ids import BLOCK, PartIds
 from inspector.station.station import Station
-from inspector.station.tally import TallyFile, TallySink
+from inspector.station.tally import Tallies, TallySink
 from tests.disks import disk_that_hangs
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, faults_of, opener, recipe_of, steady
 
@@ -116,8 +116,8 @@ def test_triggers_get_ids_and_are_counted_while_the_disk_of_the_counters_hangs(
     behaviour: Behaviour, bundle: str, disk: FreezableDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outputs, "PATIENCE", 0.5)
-    tally = TallyFile(disk.folder / "shift")
-    counters = TallySink([tally], lambda inspection: tally)
+    tallies = Tallies(disk.folder)
+    counters = TallySink(tallies, lambda: None)
     counters.size = 4  # type: ignore[misc]  # the sink of this test is full soon
     recorder, camera = Recorder(), FakeCamera("top", steady(0), live=False)
     ids = PartIds(disk.folder / "station")
