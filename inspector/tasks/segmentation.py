@@ -37,7 +37,7 @@ class Segmentation(Task):
     explained: ClassVar[str] = "mask of class {name}"
     tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "iou"
-    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=8, thin_px=3.0, seen=17_000, batch_of_few=4, piece=256)
+    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=8, thin_px=3.5, seen=17_000, batch_of_few=4, piece=256)
     threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
