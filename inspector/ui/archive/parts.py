@@ -196,6 +196,7 @@ class Pictures(QObject):
         self._thread.made.connect(self._on_made)
         self._images: OrderedDict[int, QImage] = OrderedDict()
         self._bytes = 0
+        self._pending: set[int] = set()
 
     def image(self, key: int) -> QImage | None:
         """Return the thumbnail of a part; None: not made yet; null: it cannot be made."""
@@ -206,12 +207,20 @@ class Pictures(QObject):
         for entry in entries:
             if entry.key in self._images:
                 self._images.move_to_end(entry.key)
-        self._thread.want([entry for entry in entries if entry.key not in self._images and entry.kept is not None])
+        missing = [entry for entry in entries if entry.key not in self._images and entry.kept is not None]
+        self._pending = {entry.key for entry in missing}
+        self._thread.want(missing)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a picture of what is shown is still to come."""
+        return bool(self._pending)
 
     def end(self) -> None:
         self._thread.end()
 
     def _on_made(self, key: int, image: QImage) -> None:
+        self._pending.discard(key)
         if key in self._images:
             return
         self._images[key] = image

@@ -259,7 +259,7 @@ class Shooter(QObject):
         window = self._window
         busy = window.inspect.analysis.current().busy or (window.page == "train" and not window.train.calm)
         busy = busy or (window.page == "recipes" and window.recipes.editor.canvas.frame is None)
-        busy = busy or (window.page == "archive" and window.archive.busy)
+        busy = busy or (window.page == "archive" and (window.archive.busy or window.archive.parts.pictures.busy))
         if busy and time.monotonic() < self._until:
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
         else:
