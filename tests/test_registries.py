@@ -19,7 +19,7 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.cameras.base import open_camera
 from inspector.core import registry
 from inspector.core.errors import CameraError, ConfigError
-from inspector.core.registry import CAMERAS, ENGINES, LEARNERS, LOSSES, NETWORKS, TABS, TASKS, WORK, Entry, find
+from inspector.core.registry import CAMERAS, ENGINES, LEARNERS, LOSSES, NETWORKS, RECORDS, TABS, TASKS, WORK, Entry, find
 from inspector.core.types import Annotation, Boxes, Frame, Inspection, Region, Verdict
 from inspector.imaging.preprocessing import InputSpec, prepare, view, whole
 from inspector.recipes.automatic import CAMERA, complete, recipe_for
@@ -36,6 +36,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
     "NETWORKS": NETWORKS,
     "ENGINES": ENGINES,
     "CAMERAS": CAMERAS,
+    "RECORDS": RECORDS,
     "TABS": TABS,
     "WORK": WORK,
 }

@@ -122,6 +122,73 @@
     </message>
 </context>
 <context>
+    <name>ArchivePage</name>
+    <message>
+        <source>Searching…</source>
+        <translation>検索しています…</translation>
+    </message>
+    <message>
+        <source>{count} parts</source>
+        <translation>{count} 個の部品</translation>
+    </message>
+    <message>
+        <source>{picks} of {count} parts picked</source>
+        <translation>{count} 個中 {picks} 個を選択</translation>
+    </message>
+    <message>
+        <source>gaps: {gaps}</source>
+        <translation>欠落: {gaps}</translation>
+    </message>
+    <message>
+        <source>New parts</source>
+        <translation>新しい部品</translation>
+    </message>
+    <message>
+        <source>No earlier NG part.</source>
+        <translation>これより前に NG の部品はありません。</translation>
+    </message>
+    <message>
+        <source>No further NG part.</source>
+        <translation>これより後に NG の部品はありません。</translation>
+    </message>
+    <message>
+        <source>Archive</source>
+        <translation>アーカイブ</translation>
+    </message>
+    <message>
+        <source>Filters</source>
+        <translation>絞り込み</translation>
+    </message>
+    <message>
+        <source>Refresh</source>
+        <translation>更新</translation>
+    </message>
+    <message>
+        <source>What if</source>
+        <translation>もしも</translation>
+    </message>
+    <message>
+        <source>What if another limit had been set</source>
+        <translation>もしも別の限界値だったら</translation>
+    </message>
+    <message>
+        <source>Order</source>
+        <translation>注文</translation>
+    </message>
+    <message>
+        <source>Newest first</source>
+        <translation>新しい順</translation>
+    </message>
+    <message>
+        <source>Oldest first</source>
+        <translation>古い順</translation>
+    </message>
+    <message>
+        <source>Smallest margin first</source>
+        <translation>余裕の小さい順</translation>
+    </message>
+</context>
+<context>
     <name>Banner</name>
     <message>
         <source>Retry</source>
@@ -443,6 +510,45 @@
     </message>
 </context>
 <context>
+    <name>ConditionsPanel</name>
+    <message>
+        <source>Own conditions</source>
+        <translation>独自の測定条件</translation>
+    </message>
+    <message>
+        <source>Emissivity and surroundings of the whole picture, in place of those the camera stored.</source>
+        <translation>カメラが保存した値の代わりに使う、画像全体の放射率と周囲の条件です。</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Emissivity</source>
+        <translation>放射率</translation>
+    </message>
+    <message>
+        <source>Reflected, {unit}</source>
+        <translation>反射温度 {unit}</translation>
+    </message>
+    <message>
+        <source>Distance, m</source>
+        <translation>距離 m</translation>
+    </message>
+    <message>
+        <source>Humidity, %</source>
+        <translation>湿度 %</translation>
+    </message>
+    <message>
+        <source>Air, {unit}</source>
+        <translation>気温 {unit}</translation>
+    </message>
+</context>
+<context>
     <name>ConfusionView</name>
     <message>
         <source>{truth}, said to be {said}: {count} ({share:.0f} % of the row)</source>
@@ -500,7 +606,85 @@
     </message>
 </context>
 <context>
+    <name>CorrectionBar</name>
+    <message>
+        <source>Truly {what}</source>
+        <translation>本当は {what}</translation>
+    </message>
+    <message>
+        <source>Another class</source>
+        <translation>別のクラス</translation>
+    </message>
+    <message>
+        <source>The machine: {verdict}</source>
+        <translation>機械: {verdict}</translation>
+    </message>
+    <message>
+        <source>Truly: {verdict}</source>
+        <translation>本当は: {verdict}</translation>
+    </message>
+    <message>
+        <source>Correction</source>
+        <translation>訂正</translation>
+    </message>
+    <message>
+        <source>Right</source>
+        <translation>正しい</translation>
+    </message>
+    <message>
+        <source>The machine is right (R)</source>
+        <translation>機械の判定は正しい (R)</translation>
+    </message>
+    <message>
+        <source>Wrong</source>
+        <translation>誤り</translation>
+    </message>
+    <message>
+        <source>The machine is wrong (W)</source>
+        <translation>機械の判定は誤り (W)</translation>
+    </message>
+    <message>
+        <source>Back</source>
+        <translation>戻る</translation>
+    </message>
+    <message>
+        <source>Say nothing</source>
+        <translation>何も記録しない</translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation>元に戻す</translation>
+    </message>
+    <message>
+        <source>Take the newest correction of this part back (U)</source>
+        <translation>この部品の最新の訂正を取り消す (U)</translation>
+    </message>
+    <message>
+        <source>Your name</source>
+        <translation>お名前</translation>
+    </message>
+    <message>
+        <source>Note</source>
+        <translation>メモ</translation>
+    </message>
+    <message>
+        <source>Reason</source>
+        <translation>理由</translation>
+    </message>
+</context>
+<context>
+    <name>Corrector</name>
+    <message>
+        <source>{count} parts</source>
+        <translation>{count} 個の部品</translation>
+    </message>
+</context>
+<context>
     <name>Counters</name>
+    <message>
+        <source>Lot {lot} since {time}</source>
+        <translation>ロット {lot}（{time} から）</translation>
+    </message>
     <message>
         <source>Since {time}</source>
         <translation>{time} から</translation>
@@ -538,8 +722,8 @@
         <translation>検査した部品のうち OK の割合</translation>
     </message>
     <message>
-        <source>New shift…</source>
-        <translation>新しい直…</translation>
+        <source>Shift / lot…</source>
+        <translation>直・ロット…</translation>
     </message>
     <message>
         <source>New shift or lot: count from 0</source>
@@ -743,6 +927,52 @@
     </message>
 </context>
 <context>
+    <name>DrawingButtons</name>
+    <message>
+        <source>Draw a spot</source>
+        <translation>点を描く</translation>
+    </message>
+    <message>
+        <source>Draw a line</source>
+        <translation>線を描く</translation>
+    </message>
+    <message>
+        <source>Draw a rectangle</source>
+        <translation>四角形を描く</translation>
+    </message>
+    <message>
+        <source>Draw an ellipse</source>
+        <translation>楕円を描く</translation>
+    </message>
+    <message>
+        <source>Draw a polygon</source>
+        <translation>多角形を描く</translation>
+    </message>
+    <message>
+        <source>Drag or click in the picture; or arrows move, Enter sets, Escape gives up.</source>
+        <translation>画像の上でドラッグまたはクリックします。キーでは、矢印で移動、Enter で決定、Esc で中止します。</translation>
+    </message>
+    <message>
+        <source>Remove the chosen tool, or all</source>
+        <translation>選んだツールを削除（未選択ならすべて）</translation>
+    </message>
+</context>
+<context>
+    <name>EmptyArchive</name>
+    <message>
+        <source>Nothing is in the archive yet</source>
+        <translation>アーカイブにはまだ何もありません</translation>
+    </message>
+    <message>
+        <source>It fills by itself: start the line on the Inspect page, and every part is recorded here.</source>
+        <translation>自動的に記録されます。「検査」のページでラインを開始すると、すべての部品がここに記録されます。</translation>
+    </message>
+    <message>
+        <source>The archive is switched off. Switch it on under Settings; then every part of the line is recorded here.</source>
+        <translation>アーカイブはオフです。「設定」でオンにすると、ラインのすべての部品がここに記録されます。</translation>
+    </message>
+</context>
+<context>
     <name>EmptyPage</name>
     <message>
         <source>Review parts at your own pace</source>
@@ -760,12 +990,12 @@
         <translation>画像のフォルダーからバンドルを作ります</translation>
     </message>
     <message>
-        <source>A training learns from labelled images of your own parts. The line goes on being inspected meanwhile.</source>
-        <translation>自分の部品のラベル付き画像から学習します。その間もラインの検査は続きます。</translation>
+        <source>A training learns from images of your own parts. The line goes on being inspected meanwhile.</source>
+        <translation>自分の部品の画像から学習します。その間もラインの検査は続きます。</translation>
     </message>
     <message>
-        <source>Choose the folder: the program shows what it understands and what is wrong in it.</source>
-        <translation>フォルダーを選びます。読み取れた内容と問題点が表示されます。</translation>
+        <source>Choose the folder: the program shows what it understands. Images without labels are sorted into classes.</source>
+        <translation>フォルダーを選びます。読み取れた内容が表示されます。ラベルのない画像はクラスに分けます。</translation>
     </message>
     <message>
         <source>Take the network that is recommended, or another one.</source>
@@ -791,12 +1021,12 @@
 <context>
     <name>EmptyView</name>
     <message>
-        <source>Choose a folder of labelled images</source>
-        <translation>ラベル付き画像のフォルダーを選ぶ</translation>
+        <source>Choose a folder of images</source>
+        <translation>画像のフォルダーを選ぶ</translation>
     </message>
     <message>
-        <source>Press the button above, or drop a folder here. The program looks at the folder, shows what it has understood and what is wrong, and changes nothing in it.</source>
-        <translation>上のボタンを押すか、フォルダーをここにドロップしてください。フォルダーを調べ、読み取れた内容と問題点を表示します。中身は変更しません。</translation>
+        <source>Press the button above, or drop a folder here. The program shows what it has understood and what is wrong; it moves nothing. Pictures that have no labels yet are sorted into classes here.</source>
+        <translation>上のボタンを押すか、ここにフォルダーをドロップしてください。読み取れた内容と問題点を表示します。ファイルは動かしません。ラベルのない画像は、ここでクラスに分けられます。</translation>
     </message>
     <message>
         <source>Folders that are understood</source>
@@ -888,6 +1118,153 @@
     </message>
 </context>
 <context>
+    <name>FilterPanel</name>
+    <message>
+        <source>All</source>
+        <translation>すべて</translation>
+    </message>
+    <message>
+        <source>Last hour</source>
+        <translation>この 1 時間</translation>
+    </message>
+    <message>
+        <source>Today</source>
+        <translation>今日</translation>
+    </message>
+    <message>
+        <source>Yesterday</source>
+        <translation>昨日</translation>
+    </message>
+    <message>
+        <source>Last 7 days</source>
+        <translation>この 7 日間</translation>
+    </message>
+    <message>
+        <source>Last 30 days</source>
+        <translation>この 30 日間</translation>
+    </message>
+    <message>
+        <source>From, to</source>
+        <translation>期間を指定</translation>
+    </message>
+    <message>
+        <source>Corrected</source>
+        <translation>訂正済み</translation>
+    </message>
+    <message>
+        <source>Not corrected</source>
+        <translation>未訂正</translation>
+    </message>
+    <message>
+        <source>Truly OK</source>
+        <translation>本当は OK</translation>
+    </message>
+    <message>
+        <source>Truly NG</source>
+        <translation>本当は NG</translation>
+    </message>
+    <message>
+        <source>Real parts</source>
+        <translation>実際の部品</translation>
+    </message>
+    <message>
+        <source>Simulation</source>
+        <translation>シミュレーション</translation>
+    </message>
+    <message>
+        <source>Filters</source>
+        <translation>絞り込み</translation>
+    </message>
+    <message>
+        <source>Saved filters</source>
+        <translation>保存した絞り込み</translation>
+    </message>
+    <message>
+        <source>Part or lot begins with</source>
+        <translation>部品・ロットの先頭</translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation>時刻</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Corrections</source>
+        <translation>訂正</translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Rule that decided</source>
+        <translation>決め手のルール</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Lot</source>
+        <translation>ロット</translation>
+    </message>
+    <message>
+        <source>Shift</source>
+        <translation>シフト</translation>
+    </message>
+    <message>
+        <source>Operator</source>
+        <translation>作業者</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Simulated</source>
+        <translation>シミュレーション</translation>
+    </message>
+    <message>
+        <source>Score from, to</source>
+        <translation>スコアの範囲</translation>
+    </message>
+    <message>
+        <source>Margin from, to</source>
+        <translation>余裕の範囲</translation>
+    </message>
+    <message>
+        <source>from</source>
+        <translation>最小</translation>
+    </message>
+    <message>
+        <source>to</source>
+        <translation>最大</translation>
+    </message>
+    <message>
+        <source>From</source>
+        <translation>開始</translation>
+    </message>
+    <message>
+        <source>To</source>
+        <translation>終了</translation>
+    </message>
+    <message>
+        <source>All parts</source>
+        <translation>すべての部品</translation>
+    </message>
+    <message>
+        <source>Save these filters</source>
+        <translation>この絞り込みを保存</translation>
+    </message>
+    <message>
+        <source>Remove saved filters</source>
+        <translation>保存した絞り込みを削除</translation>
+    </message>
+</context>
+<context>
     <name>FolderBar</name>
     <message>
         <source>Choose a folder of labelled images</source>
@@ -945,6 +1322,14 @@
         <translation>学習する内容</translation>
     </message>
     <message>
+        <source>Change labels by hand…</source>
+        <translation>ラベルを手で変更…</translation>
+    </message>
+    <message>
+        <source>Change labels by hand</source>
+        <translation>ラベルを手で変更</translation>
+    </message>
+    <message>
         <source>Images looked at</source>
         <translation>調べた画像</translation>
     </message>
@@ -955,6 +1340,37 @@
     <message>
         <source>Images, problems and split</source>
         <translation>画像・問題・分割</translation>
+    </message>
+</context>
+<context>
+    <name>Gallery</name>
+    <message>
+        <source>Before this part the records {first} to {last} are damaged.</source>
+        <translation>この部品の前の記録 {first}～{last} は壊れています。</translation>
+    </message>
+    <message>
+        <source>Before this part the records {first} to {last} are missing: they were lost before they were written.</source>
+        <translation>この部品の前の記録 {first}～{last} がありません。書き込まれる前に失われました。</translation>
+    </message>
+    <message>
+        <source>no longer listed</source>
+        <translation>一覧から外れました</translation>
+    </message>
+    <message>
+        <source>no picture kept</source>
+        <translation>画像の保存なし</translation>
+    </message>
+    <message>
+        <source>picture damaged</source>
+        <translation>画像が壊れています</translation>
+    </message>
+    <message>
+        <source>gap: {count} records</source>
+        <translation>欠落: 記録 {count} 件</translation>
+    </message>
+    <message>
+        <source>Parts of the archive</source>
+        <translation>アーカイブの部品</translation>
     </message>
 </context>
 <context>
@@ -996,12 +1412,28 @@
         <translation>クラス</translation>
     </message>
     <message>
+        <source>Method</source>
+        <translation>手法</translation>
+    </message>
+    <message>
+        <source>The usual one</source>
+        <translation>標準の手法</translation>
+    </message>
+    <message>
         <source>Explain</source>
         <translation>根拠を表示</translation>
     </message>
     <message>
         <source>Opacity</source>
         <translation>不透明度</translation>
+    </message>
+    <message>
+        <source>Cut off at either end</source>
+        <translation>両端の切り捨て</translation>
+    </message>
+    <message>
+        <source>Original and map beside it</source>
+        <translation>元画像とマップを横に表示</translation>
     </message>
     <message>
         <source>Show boxes</source>
@@ -1021,6 +1453,123 @@
     </message>
 </context>
 <context>
+    <name>HandingOn</name>
+    <message>
+        <source>Save the hold list</source>
+        <translation>保留リストを保存</translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation>表 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save the report</source>
+        <translation>報告書を保存</translation>
+    </message>
+    <message>
+        <source>Reports (*.html)</source>
+        <translation>報告書 (*.html)</translation>
+    </message>
+    <message>
+        <source>Save the evidence pack</source>
+        <translation>証拠パックを保存</translation>
+    </message>
+    <message>
+        <source>Folders (*)</source>
+        <translation>フォルダー (*)</translation>
+    </message>
+    <message>
+        <source>Save the data set</source>
+        <translation>データセットを保存</translation>
+    </message>
+    <message>
+        <source>None of these parts is corrected and has a picture.</source>
+        <translation>訂正済みで画像のある部品がありません。</translation>
+    </message>
+    <message>
+        <source>{what} …</source>
+        <translation>{what} …</translation>
+    </message>
+    <message>
+        <source>Written to {path}</source>
+        <translation>{path} に書き込みました</translation>
+    </message>
+    <message>
+        <source>Written to {path}: {classes}</source>
+        <translation>{path} に書き込みました: {classes}</translation>
+    </message>
+    <message>
+        <source>Written to {path}: {images} images; {left_out} NG parts have no box to start from.</source>
+        <translation>{path} に書き込みました: 画像 {images} 枚。元になる枠のない NG の部品 {left_out} 個は含みません。</translation>
+    </message>
+    <message>
+        <source>Hand on</source>
+        <translation>渡す</translation>
+    </message>
+    <message>
+        <source>What is picked, else all that is listed</source>
+        <translation>選んだ部品、なければ一覧のすべて</translation>
+    </message>
+    <message>
+        <source>Hold list (CSV)</source>
+        <translation>保留リスト (CSV)</translation>
+    </message>
+    <message>
+        <source>Report (HTML)</source>
+        <translation>報告書 (HTML)</translation>
+    </message>
+    <message>
+        <source>Evidence pack (BagIt)</source>
+        <translation>証拠パック (BagIt)</translation>
+    </message>
+    <message>
+        <source>Corrected parts as class folders</source>
+        <translation>訂正した部品をクラス別フォルダーに</translation>
+    </message>
+    <message>
+        <source>Corrected parts as COCO</source>
+        <translation>訂正した部品を COCO に</translation>
+    </message>
+    <message>
+        <source>Corrected parts as YOLO</source>
+        <translation>訂正した部品を YOLO に</translation>
+    </message>
+    <message>
+        <source>Corrected parts as Pascal VOC</source>
+        <translation>訂正した部品を Pascal VOC に</translation>
+    </message>
+    <message>
+        <source>Train on the corrected parts</source>
+        <translation>訂正した部品で学習</translation>
+    </message>
+</context>
+<context>
+    <name>HeatBar</name>
+    <message>
+        <source>no heat</source>
+        <translation>寄与なし</translation>
+    </message>
+    <message>
+        <source>most heat</source>
+        <translation>寄与最大</translation>
+    </message>
+    <message>
+        <source>Colours of the heat map</source>
+        <translation>ヒートマップの色</translation>
+    </message>
+</context>
+<context>
+    <name>HeatViews</name>
+    <message>
+        <source>Original</source>
+        <translation>元画像</translation>
+    </message>
+    <message>
+        <source>Heat map</source>
+        <translation>ヒートマップ</translation>
+    </message>
+</context>
+<context>
     <name>HoldStrip</name>
     <message>
         <source>Back to live</source>
@@ -1029,6 +1578,33 @@
     <message>
         <source>Held: {part}, {verdict}</source>
         <translation>固定表示中：{part}（{verdict}）</translation>
+    </message>
+</context>
+<context>
+    <name>HotSpotFinder</name>
+    <message>
+        <source>Hotter than around them</source>
+        <translation>周囲より熱い箇所</translation>
+    </message>
+    <message>
+        <source>Find spots that are hotter than their surroundings, and follow them from frame to frame.</source>
+        <translation>周囲より熱い箇所を探し、フレームごとに追跡します。</translation>
+    </message>
+    <message>
+        <source>At least, K</source>
+        <translation>最小の差 K</translation>
+    </message>
+    <message>
+        <source>Least difference to the surroundings in K</source>
+        <translation>周囲との最小の温度差 K</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
     </message>
 </context>
 <context>
@@ -1088,6 +1664,158 @@
     <message>
         <source>Press Start (F5) to inspect the line.</source>
         <translation>「開始」(F5) を押すと検査を始めます。</translation>
+    </message>
+</context>
+<context>
+    <name>Instrument</name>
+    <message>
+        <source>Take as reference</source>
+        <translation>基準画像にする</translation>
+    </message>
+    <message>
+        <source>Keep this picture to compare others with it.</source>
+        <translation>この画像を保持し、ほかの画像と比べます。</translation>
+    </message>
+    <message>
+        <source>Difference</source>
+        <translation>差分</translation>
+    </message>
+    <message>
+        <source>Show the difference to the reference</source>
+        <translation>基準画像との差を表示</translation>
+    </message>
+    <message>
+        <source>Show by how many kelvin each pixel differs from the reference.</source>
+        <translation>各画素が基準画像と何 K 違うかを表示します。</translation>
+    </message>
+    <message>
+        <source>Comparison</source>
+        <translation>比較</translation>
+    </message>
+    <message>
+        <source>Highest over time</source>
+        <translation>最高温度の推移</translation>
+    </message>
+</context>
+<context>
+    <name>IsothermPanel</name>
+    <message>
+        <source>Share of the picture: {share}</source>
+        <translation>画像に占める割合：{share}</translation>
+    </message>
+    <message>
+        <source>No isotherm</source>
+        <translation>等温域なし</translation>
+    </message>
+    <message>
+        <source>Hotter than</source>
+        <translation>より高い</translation>
+    </message>
+    <message>
+        <source>Colder than</source>
+        <translation>より低い</translation>
+    </message>
+    <message>
+        <source>Between</source>
+        <translation>範囲内</translation>
+    </message>
+    <message>
+        <source>Isotherm</source>
+        <translation>等温域</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Hotter than, {unit}</source>
+        <translation>より高い {unit}</translation>
+    </message>
+    <message>
+        <source>Colder than, {unit}</source>
+        <translation>より低い {unit}</translation>
+    </message>
+</context>
+<context>
+    <name>LabelGrid</name>
+    <message>
+        <source>no label</source>
+        <translation>ラベルなし</translation>
+    </message>
+</context>
+<context>
+    <name>LabelView</name>
+    <message>
+        <source>good</source>
+        <translation>良品</translation>
+    </message>
+    <message>
+        <source>defect</source>
+        <translation>不良</translation>
+    </message>
+    <message>
+        <source>no label</source>
+        <translation>ラベルなし</translation>
+    </message>
+    <message>
+        <source>Selected pictures: {name}</source>
+        <translation>選択した画像: {name}</translation>
+    </message>
+    <message>
+        <source>All pictures</source>
+        <translation>すべての画像</translation>
+    </message>
+    <message>
+        <source>Without a label</source>
+        <translation>ラベルなしの画像</translation>
+    </message>
+    <message>
+        <source>{count} selected</source>
+        <translation>{count} 枚を選択中</translation>
+    </message>
+    <message>
+        <source>Sort pictures into classes</source>
+        <translation>画像をクラスに分ける</translation>
+    </message>
+    <message>
+        <source>Sort the pictures into classes</source>
+        <translation>画像をクラスに分けます</translation>
+    </message>
+    <message>
+        <source>Select pictures, then press a class or its number, or drag them onto it. The pictures stay where they are; the labels are kept beside them in {file}.</source>
+        <translation>画像を選び、クラスのボタンか番号キーを押すか、クラスへドラッグします。画像ファイルは動かさず、ラベルは同じフォルダーの {file} に保存します。</translation>
+    </message>
+    <message>
+        <source>Pictures to be sorted</source>
+        <translation>分類する画像</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>Another class</source>
+        <translation>別のクラス</translation>
+    </message>
+    <message>
+        <source>Name of another class</source>
+        <translation>別のクラスの名前</translation>
+    </message>
+    <message>
+        <source>Add</source>
+        <translation>追加</translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation>元に戻す</translation>
+    </message>
+    <message>
+        <source>Use these labels</source>
+        <translation>このラベルを使う</translation>
     </message>
 </context>
 <context>
@@ -1213,6 +1941,10 @@
         <translation>レビューページ</translation>
     </message>
     <message>
+        <source>On the archive page</source>
+        <translation>アーカイブのページ</translation>
+    </message>
+    <message>
         <source>In a picture</source>
         <translation>画像の中</translation>
     </message>
@@ -1244,10 +1976,6 @@
         <translation>推奨</translation>
     </message>
     <message>
-        <source>can start from a network that knows pictures already</source>
-        <translation>画像を学習済みのネットワークから始められます</translation>
-    </message>
-    <message>
         <source>From nothing</source>
         <translation>ゼロから</translation>
     </message>
@@ -1266,6 +1994,14 @@
     <message>
         <source>Estimated time: {time}</source>
         <translation>予想時間: {time}</translation>
+    </message>
+    <message>
+        <source>It can start from a network that knows pictures already.</source>
+        <translation>画像を学習済みのネットワークから始められます。</translation>
+    </message>
+    <message>
+        <source>can start pretrained</source>
+        <translation>学習済みから開始可</translation>
     </message>
     <message>
         <source>Working out what suits this data…</source>
@@ -1427,8 +2163,12 @@
         <translation>長押しで停止</translation>
     </message>
     <message>
-        <source>Hold to stop inspecting</source>
-        <translation>長押しすると検査を停止します</translation>
+        <source>Hold it, or Shift+F5, to stop inspecting</source>
+        <translation>ボタンまたは Shift+F5 を押し続けると検査を停止します</translation>
+    </message>
+    <message>
+        <source>Hold it, or Esc, to leave the operator view; the line goes on</source>
+        <translation>ボタンまたは Esc を押し続けるとオペレーター画面を出ます。ラインは動き続けます</translation>
     </message>
     <message>
         <source>Trigger</source>
@@ -1442,10 +2182,6 @@
         <source>Leave (hold)</source>
         <translation>長押しで戻る</translation>
     </message>
-    <message>
-        <source>Hold to leave the operator view; the line goes on</source>
-        <translation>長押しするとオペレーター画面を閉じます。検査は続きます</translation>
-    </message>
 </context>
 <context>
     <name>OutcomeBar</name>
@@ -1456,6 +2192,21 @@
     <message>
         <source>Not judged</source>
         <translation>判定なし</translation>
+    </message>
+</context>
+<context>
+    <name>OverTime</name>
+    <message>
+        <source>Frame</source>
+        <translation>フレーム</translation>
+    </message>
+    <message>
+        <source>Seconds</source>
+        <translation>秒</translation>
+    </message>
+    <message>
+        <source>Temperatures of the tools over time</source>
+        <translation>ツールの温度の推移</translation>
     </message>
 </context>
 <context>
@@ -1633,6 +2384,10 @@
     <message>
         <source>Review</source>
         <translation>レビュー</translation>
+    </message>
+    <message>
+        <source>Archive</source>
+        <translation>アーカイブ</translation>
     </message>
     <message>
         <source>Train</source>
@@ -1924,6 +2679,129 @@
     <message>
         <source>Go to Inspect</source>
         <translation>検査へ進む</translation>
+    </message>
+</context>
+<context>
+    <name>RecordView</name>
+    <message>
+        <source>Nobody has corrected this part.</source>
+        <translation>この部品はまだ訂正されていません。</translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Bundles</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>エンジン</translation>
+    </message>
+    <message>
+        <source>Lot</source>
+        <translation>ロット</translation>
+    </message>
+    <message>
+        <source>Order</source>
+        <translation>注文</translation>
+    </message>
+    <message>
+        <source>Station</source>
+        <translation>ステーション</translation>
+    </message>
+    <message>
+        <source>Shift, operator</source>
+        <translation>シフト、作業者</translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation>時刻</translation>
+    </message>
+    <message>
+        <source>Times in ms</source>
+        <translation>時間 (ms)</translation>
+    </message>
+    <message>
+        <source>The line was told</source>
+        <translation>ラインへの通知</translation>
+    </message>
+    <message>
+        <source>Simulated</source>
+        <translation>シミュレーション</translation>
+    </message>
+    <message>
+        <source>yes</source>
+        <translation>はい</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>画像の出どころ</translation>
+    </message>
+    <message>
+        <source>Software</source>
+        <translation>ソフトウェア</translation>
+    </message>
+    <message>
+        <source>Record</source>
+        <translation>記録</translation>
+    </message>
+    <message>
+        <source>Gallery</source>
+        <translation>一覧</translation>
+    </message>
+    <message>
+        <source>Back to the gallery (Esc)</source>
+        <translation>一覧に戻る (Esc)</translation>
+    </message>
+    <message>
+        <source>Previous NG (Shift+N)</source>
+        <translation>前の NG (Shift+N)</translation>
+    </message>
+    <message>
+        <source>Previous (Left)</source>
+        <translation>前へ (左)</translation>
+    </message>
+    <message>
+        <source>Next (Right)</source>
+        <translation>次へ (右)</translation>
+    </message>
+    <message>
+        <source>Next NG (N)</source>
+        <translation>次の NG (N)</translation>
+    </message>
+    <message>
+        <source>Rule</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>値</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限界値</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Judgements</source>
+        <translation>判定の内訳</translation>
+    </message>
+    <message>
+        <source>Where the verdict came from</source>
+        <translation>判定の由来</translation>
+    </message>
+    <message>
+        <source>Corrections</source>
+        <translation>訂正</translation>
+    </message>
+    <message>
+        <source>View</source>
+        <translation>表示</translation>
     </message>
 </context>
 <context>
@@ -2417,6 +3295,41 @@
     </message>
 </context>
 <context>
+    <name>SaveButton</name>
+    <message>
+        <source>Pictures (*.png)</source>
+        <translation>画像 (*.png)</translation>
+    </message>
+    <message>
+        <source>Pages (*.html)</source>
+        <translation>ページ (*.html)</translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation>表 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save the picture</source>
+        <translation>画像を保存</translation>
+    </message>
+    <message>
+        <source>Save the numbers</source>
+        <translation>数値を保存</translation>
+    </message>
+    <message>
+        <source>Save the numbers over time</source>
+        <translation>数値の推移を保存</translation>
+    </message>
+    <message>
+        <source>Save a report page</source>
+        <translation>レポートを保存</translation>
+    </message>
+    <message>
+        <source>Save</source>
+        <translation>保存</translation>
+    </message>
+</context>
+<context>
     <name>ScoreBars</name>
     <message>
         <source>Class</source>
@@ -2641,6 +3554,10 @@
         <source>Go on counting</source>
         <translation>このまま数える</translation>
     </message>
+    <message>
+        <source>Lot, if there is one; it is recorded with every part</source>
+        <translation>ロット（あれば）。すべての部品の記録に残ります</translation>
+    </message>
 </context>
 <context>
     <name>Shortcuts</name>
@@ -2673,10 +3590,6 @@
         <translation>検査ページ</translation>
     </message>
     <message>
-        <source>Leave the full screen, the held part or the help</source>
-        <translation>全画面、保持中の部品、ヘルプを閉じる</translation>
-    </message>
-    <message>
         <source>Move the view</source>
         <translation>表示位置を移動</translation>
     </message>
@@ -2697,8 +3610,24 @@
         <translation>レシピを開く</translation>
     </message>
     <message>
-        <source>Operator view on the full screen, and back</source>
-        <translation>作業者用の全画面表示に切り替え／戻る</translation>
+        <source>Archive page</source>
+        <translation>アーカイブのページ</translation>
+    </message>
+    <message>
+        <source>Leave the held part or the help; held: the full screen</source>
+        <translation>固定した部品やヘルプを閉じる。長押しで全画面を終了</translation>
+    </message>
+    <message>
+        <source>Open the part, back to the gallery</source>
+        <translation>部品を開く、一覧に戻る</translation>
+    </message>
+    <message>
+        <source>Operator view on the full screen; held: leave it</source>
+        <translation>オペレーター画面を全画面で表示。長押しで終了</translation>
+    </message>
+    <message>
+        <source>Pick the part, or not</source>
+        <translation>部品を選ぶ、選択を外す</translation>
     </message>
     <message>
         <source>Play and pause</source>
@@ -2749,6 +3678,14 @@
         <translation>検査を停止</translation>
     </message>
     <message>
+        <source>The machine is right, wrong; undo</source>
+        <translation>機械は正しい、誤り、元に戻す</translation>
+    </message>
+    <message>
+        <source>The part beside, above, below</source>
+        <translation>隣、上、下の部品</translation>
+    </message>
+    <message>
         <source>The whole frame</source>
         <translation>フレーム全体を表示</translation>
     </message>
@@ -2796,8 +3733,8 @@
         <translation>完了</translation>
     </message>
     <message>
-        <source>Every frame of the source was inspected.</source>
-        <translation>入力元のすべてのフレームを検査しました。</translation>
+        <source>The source has no more frames.</source>
+        <translation>入力元のフレームはこれですべてです。</translation>
     </message>
     <message>
         <source>STOPPED</source>
@@ -3255,6 +4192,18 @@
         <translation>面積 px</translation>
     </message>
     <message>
+        <source>Area mm²</source>
+        <translation>面積 mm²</translation>
+    </message>
+    <message>
+        <source>Above</source>
+        <translation>周囲との差</translation>
+    </message>
+    <message>
+        <source>A frame</source>
+        <translation>1 フレーム当たり</translation>
+    </message>
+    <message>
         <source>No bundle looks at this frame; its temperatures are measured on the whole frame.</source>
         <translation>このフレームを見るバンドルはありません。温度はフレーム全体で測定しています。</translation>
     </message>
@@ -3279,6 +4228,10 @@
         <translation>インフェルノ</translation>
     </message>
     <message>
+        <source>Viridis</source>
+        <translation>ビリディス</translation>
+    </message>
+    <message>
         <source>Palette</source>
         <translation>パレット</translation>
     </message>
@@ -3287,8 +4240,44 @@
         <translation>範囲を自動で決める</translation>
     </message>
     <message>
-        <source>The same for every frame: up to the recipe&apos;s limits, or all that was seen.</source>
-        <translation>すべてのフレームで同じ範囲です。レシピの限度まで、またはこれまでに現れた温度まで。</translation>
+        <source>Equalised colours</source>
+        <translation>均等化した色</translation>
+    </message>
+    <message>
+        <source>Locked range</source>
+        <translation>固定した範囲</translation>
+    </message>
+    <message>
+        <source>Range of the colours</source>
+        <translation>色の範囲</translation>
+    </message>
+    <message>
+        <source>Automatic: the same for every frame, up to the recipe&apos;s limits, or all that was seen. Equalised: every colour is as frequent as the others. Locked: as set, to compare pictures.</source>
+        <translation>自動：すべてのフレームで同じ範囲。レシピの限界値まで、またはこれまでに見た全範囲です。均等化：どの色も同じ頻度で現れます。固定：画像を比べるため、設定したままにします。</translation>
+    </message>
+    <message>
+        <source>predicted, not measured</source>
+        <translation>予測値（測定値ではありません）</translation>
+    </message>
+    <message>
+        <source>File</source>
+        <translation>ファイル</translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation>時刻</translation>
+    </message>
+    <message>
+        <source>Temperatures are predicted, not measured.</source>
+        <translation>温度は予測値であり、測定値ではありません。</translation>
+    </message>
+    <message>
+        <source>Differences to the reference, in kelvin.</source>
+        <translation>基準画像との差（K）。</translation>
+    </message>
+    <message>
+        <source>Thermal picture</source>
+        <translation>サーマル画像</translation>
     </message>
     <message>
         <source>less</source>
@@ -3354,10 +4343,6 @@
         <source>measured by the camera</source>
         <translation>カメラで測定</translation>
     </message>
-    <message>
-        <source>predicted by the network</source>
-        <translation>ネットワークで予測</translation>
-    </message>
 </context>
 <context>
     <name>ThresholdTab</name>
@@ -3406,6 +4391,113 @@
     <message>
         <source>NG part {part}</source>
         <translation>NG 部品 {part}</translation>
+    </message>
+</context>
+<context>
+    <name>ToolsPanel</name>
+    <message>
+        <source>Tool</source>
+        <translation>ツール</translation>
+    </message>
+    <message>
+        <source>Highest</source>
+        <translation>最高</translation>
+    </message>
+    <message>
+        <source>Mean</source>
+        <translation>平均</translation>
+    </message>
+    <message>
+        <source>Lowest</source>
+        <translation>最低</translation>
+    </message>
+    <message>
+        <source>Spot</source>
+        <translation>点</translation>
+    </message>
+    <message>
+        <source>Line</source>
+        <translation>線</translation>
+    </message>
+    <message>
+        <source>Box</source>
+        <translation>四角形</translation>
+    </message>
+    <message>
+        <source>Ellipse</source>
+        <translation>楕円</translation>
+    </message>
+    <message>
+        <source>Polygon</source>
+        <translation>多角形</translation>
+    </message>
+    <message>
+        <source>Deviation</source>
+        <translation>標準偏差</translation>
+    </message>
+    <message>
+        <source>Lowest at</source>
+        <translation>最低の位置</translation>
+    </message>
+    <message>
+        <source>Highest at</source>
+        <translation>最高の位置</translation>
+    </message>
+    <message>
+        <source>Pixels</source>
+        <translation>画素数</translation>
+    </message>
+    <message>
+        <source>Emissivity</source>
+        <translation>放射率</translation>
+    </message>
+    <message>
+        <source>Draw a spot, line, rectangle, ellipse or polygon with the buttons at the picture.</source>
+        <translation>画像の横のボタンで、点・線・四角形・楕円・多角形を描きます。</translation>
+    </message>
+    <message>
+        <source>Choose a tool to see where its values are.</source>
+        <translation>ツールを選ぶと、値の位置が表示されます。</translation>
+    </message>
+    <message>
+        <source>No pixel has a temperature here.</source>
+        <translation>ここには温度のある画素がありません。</translation>
+    </message>
+    <message>
+        <source>Highest at {x}, {y}</source>
+        <translation>最高の位置 {x}, {y}</translation>
+    </message>
+    <message>
+        <source>Lowest at {x}, {y}</source>
+        <translation>最低の位置 {x}, {y}</translation>
+    </message>
+    <message>
+        <source>Deviation {value} over {count} px</source>
+        <translation>標準偏差 {value}（{count} px）</translation>
+    </message>
+    <message>
+        <source>{value} a minute</source>
+        <translation>毎分 {value}</translation>
+    </message>
+    <message>
+        <source>Tools</source>
+        <translation>ツール</translation>
+    </message>
+    <message>
+        <source>Own emissivity here</source>
+        <translation>ここだけの放射率</translation>
+    </message>
+    <message>
+        <source>Emissivity of the chosen tool</source>
+        <translation>選んだツールの放射率</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
     </message>
 </context>
 <context>
@@ -3642,6 +4734,10 @@
     <message>
         <source>Stop the line first: measuring and inspecting would slow each other.</source>
         <translation>先にラインを停止してください。測定と検査が互いに遅くなります。</translation>
+    </message>
+    <message>
+        <source>A training runs: measured beside it, everything would be too slow. Wait for it, or pause it.</source>
+        <translation>学習が実行中です。同時に測定すると、どれも実際より遅くなります。終わるのを待つか、学習を一時停止してください。</translation>
     </message>
     <message>
         <source>Cancelled; nothing was changed.</source>
@@ -3925,6 +5021,73 @@
     </message>
 </context>
 <context>
+    <name>WhatIfPanel</name>
+    <message>
+        <source>Judges the stored values of all that is listed with another limit, without touching a picture.</source>
+        <translation>一覧のすべての記録値を別の限界値で判定し直します。画像は読みません。</translation>
+    </message>
+    <message>
+        <source>No rule judged the newest of these parts.</source>
+        <translation>最新の部品はどのルールでも判定されていません。</translation>
+    </message>
+    <message>
+        <source>{count} parts judged again, {flips} flip</source>
+        <translation>{count} 個を判定し直し、{flips} 個の判定が変わります</translation>
+    </message>
+    <message>
+        <source>The first {count} of them are listed.</source>
+        <translation>そのうち最初の {count} 個を一覧に示します。</translation>
+    </message>
+    <message>
+        <source>Misses among {of} parts that are truly NG: {before} → {then} (95 %: {low} to {high}).</source>
+        <translation>本当は NG の {of} 個での見逃し: {before} → {then}（95 %: {low}～{high}）。</translation>
+    </message>
+    <message>
+        <source>No part of these was corrected to NG, so nothing is known of misses.</source>
+        <translation>NG と訂正された部品がないため、見逃しは分かりません。</translation>
+    </message>
+    <message>
+        <source>False rejects among {of} parts that are truly OK: {before} → {then} (95 %: {low} to {high}).</source>
+        <translation>本当は OK の {of} 個での過検出: {before} → {then}（95 %: {low}～{high}）。</translation>
+    </message>
+    <message>
+        <source>No part of these was corrected to OK, so nothing is known of false rejects.</source>
+        <translation>OK と訂正された部品がないため、過検出は分かりません。</translation>
+    </message>
+    <message>
+        <source>What if</source>
+        <translation>もしも</translation>
+    </message>
+    <message>
+        <source>Rule</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>NG limit</source>
+        <translation>NG の限界値</translation>
+    </message>
+    <message>
+        <source>REVIEW from</source>
+        <translation>要確認の限界値</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>なし</translation>
+    </message>
+    <message>
+        <source>Judge again</source>
+        <translation>判定し直す</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>Close what if</source>
+        <translation>「もしも」を閉じる</translation>
+    </message>
+</context>
+<context>
     <name>WithChooser</name>
     <message>
         <source>Open a recipe</source>
@@ -3961,6 +5124,21 @@
     <message>
         <source>The recipe or bundle that judges what is reviewed</source>
         <translation>レビューする部品を判定するレシピまたはバンドル</translation>
+    </message>
+</context>
+<context>
+    <name>WorkStrip</name>
+    <message>
+        <source>Work in progress</source>
+        <translation>進行中の作業</translation>
+    </message>
+    <message>
+        <source>Stop</source>
+        <translation>停止</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
     </message>
 </context>
 <context>
@@ -4234,6 +5412,10 @@
         <translation>部品は OK か NG です。{verdict} ではありません。</translation>
     </message>
     <message>
+        <source>A registration needs at least {least} points in both pictures; there are {count}.</source>
+        <translation>位置合わせには両方の画像に少なくとも {least} 点が必要ですが、{count} 点しかありません。</translation>
+    </message>
+    <message>
         <source>A tile of {size} px is larger than the image or region of {width} x {height} px.</source>
         <translation>タイル {size} px は、{width} x {height} px の画像または領域より大きくなっています。</translation>
     </message>
@@ -4270,6 +5452,10 @@
         <translation>アーカイブは自分自身を取り込めません。</translation>
     </message>
     <message>
+        <source>An evidence pack holds not more than {count} parts.</source>
+        <translation>証拠パックに入る部品は {count} 個までです。</translation>
+    </message>
+    <message>
         <source>An input of {side} px suits images of {widest} px.</source>
         <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
     </message>
@@ -4280,6 +5466,10 @@
     <message>
         <source>An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.</source>
         <translation>{file} の輪郭を描けません（{detail}）。画像は {width} × {height} px です。</translation>
+    </message>
+    <message>
+        <source>Another position costs {share} of the scores. Train with moved parts.</source>
+        <translation>位置が変わるとスコアの {share} が失われます。部品をずらして学習してください。</translation>
     </message>
     <message>
         <source>Ask for a bundle that is signed with the plant key.</source>
@@ -4296,6 +5486,10 @@
     <message>
         <source>COCO files list {count} of the images</source>
         <translation>COCO ファイルに画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>COCO panoptic</source>
+        <translation>COCO panoptic</translation>
     </message>
     <message>
         <source>CVAT for images</source>
@@ -4340,6 +5534,10 @@
     <message>
         <source>Check the disk or the network drive they are on, and start again.</source>
         <translation>画像のあるディスクやネットワークドライブを確認して、もう一度始めてください。</translation>
+    </message>
+    <message>
+        <source>Check the disk, and the network to its share.</source>
+        <translation>ディスクと、共有フォルダーへのネットワークを確認してください。</translation>
     </message>
     <message>
         <source>Check the path of the data.</source>
@@ -4414,6 +5612,10 @@
         <translation>画像とラベルの入ったフォルダーを選んでください。</translation>
     </message>
     <message>
+        <source>Choose the folder that holds the images.</source>
+        <translation>画像のあるフォルダーを選んでください。</translation>
+    </message>
+    <message>
         <source>Choose the good classes among: {classes}.</source>
         <translation>良品クラスを次の中から選んでください：{classes}。</translation>
     </message>
@@ -4468,6 +5670,10 @@
     <message>
         <source>Correct it and load it again.</source>
         <translation>修正してからもう一度読み込んでください。</translation>
+    </message>
+    <message>
+        <source>Correct parts in which something was found.</source>
+        <translation>何かが見つかった部品を訂正してください。</translation>
     </message>
     <message>
         <source>Correct the labels, and look at the folder again.</source>
@@ -4546,12 +5752,24 @@
         <translation>ラベルをもう一度書き出してください。</translation>
     </message>
     <message>
+        <source>Few images ({count}, {rarest} of the rarest class): they are measured in {folds} folds, and not varied strongly, because small or thin objects would vanish.</source>
+        <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、{folds} 分割で評価します。小さいまたは細い対象物が消えるため、強くは変化させません。</translation>
+    </message>
+    <message>
         <source>Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.</source>
         <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、強く変化させて学習し、{folds} 分割で評価します。</translation>
     </message>
     <message>
         <source>Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only roughly.</source>
         <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、強く変化させて学習します。性能はおおまかにしか分かりません。</translation>
+    </message>
+    <message>
+        <source>Few images ({count}, {rarest} of the rarest class): what it can do is known only roughly; they are not varied strongly, because small or thin objects would vanish.</source>
+        <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、性能はおおまかにしか分かりません。小さいまたは細い対象物が消えるため、強くは変化させません。</translation>
+    </message>
+    <message>
+        <source>FiftyOne</source>
+        <translation>FiftyOne</translation>
     </message>
     <message>
         <source>Finish the training first.</source>
@@ -4650,8 +5868,16 @@
         <translation>このユーザーに読み取り権限を与えてください。</translation>
     </message>
     <message>
+        <source>Give this user permission to write there.</source>
+        <translation>このユーザーに書き込みの権限を与えてください。</translation>
+    </message>
+    <message>
         <source>Go on from the last epoch.</source>
         <translation>最後のエポックから続けてください。</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch; if it happens again, check the disk and the driver of the graphics card.</source>
+        <translation>最後のエポックから続けてください。再び起きる場合は、ディスクとグラフィックカードのドライバーを確認してください。</translation>
     </message>
     <message>
         <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
@@ -4660,6 +5886,14 @@
     <message>
         <source>Half of the labelled objects are narrower than {px} px in an input of {width} x {height} px. Use a larger input, or cut the images into pieces.</source>
         <translation>ラベル付き対象の半数は、{width} x {height} px の入力で幅が {px} px 未満です。入力を大きくするか、画像を分割してください。</translation>
+    </message>
+    <message>
+        <source>Heat the target, show all of it, or give the points by hand.</source>
+        <translation>ターゲットを温め、全体を写してください。または点を手で指定してください。</translation>
+    </message>
+    <message>
+        <source>Help (F1) tells under What changed what is new. Your recipes, bundles, settings and results are as they were.</source>
+        <translation>新しい点はヘルプ（F1）の「変更点」にあります。レシピ、バンドル、設定、結果は変わっていません。</translation>
     </message>
     <message>
         <source>Images and masks</source>
@@ -4686,8 +5920,24 @@
         <translation>プログラムのフォルダーから次のコマンドでインストールしてください：packaging/run.sh --with {extra}（Windows：run.ps1）</translation>
     </message>
     <message>
+        <source>Install it: uv pip install &quot;inspector[cluster]&quot;.</source>
+        <translation>インストールしてください: uv pip install &quot;inspector[cluster]&quot;</translation>
+    </message>
+    <message>
+        <source>Install the program again, or choose something else.</source>
+        <translation>プログラムをもう一度インストールするか、別のものを選んでください。</translation>
+    </message>
+    <message>
+        <source>Install the program again, or use another engine.</source>
+        <translation>プログラムをもう一度インストールするか、別のエンジンを使ってください。</translation>
+    </message>
+    <message>
         <source>Install the program again.</source>
         <translation>プログラムを再インストールしてください。</translation>
+    </message>
+    <message>
+        <source>Install the program again; until then, look at what it judges with care.</source>
+        <translation>プログラムをもう一度インストールしてください。それまでは判定結果に注意してください。</translation>
     </message>
     <message>
         <source>Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1).</source>
@@ -4734,6 +5984,10 @@
         <translation>グラフィックスカード {name} で学習します。</translation>
     </message>
     <message>
+        <source>It learns from pieces of {piece} px, most of them around an object: a step takes {share:.0f} % of the time that the whole input would take.</source>
+        <translation>{piece} px の部分画像から学習し、その多くは対象物の周囲です。1 ステップの時間は入力全体の {share:.0f} % です。</translation>
+    </message>
+    <message>
         <source>It may also be read as {others} (--layout); expected: {layout}.</source>
         <translation>{others} として読み込むこともできます (--layout)。想定: {layout}。</translation>
     </message>
@@ -4762,6 +6016,10 @@
         <translation>ゼロから学習を始めました。学習済みの重み(初期重み: imagenet)から始めるか、エポック数を増やしてください。</translation>
     </message>
     <message>
+        <source>It was stopped, and nothing is left of it.</source>
+        <translation>停止しました。何も残っていません。</translation>
+    </message>
+    <message>
         <source>It was turned upright as the camera noted.</source>
         <translation>カメラの記録に従って向きを直しました。</translation>
     </message>
@@ -4782,8 +6040,16 @@
         <translation>透明な部分は黒で表示します。</translation>
     </message>
     <message>
+        <source>Its {files} files are in no layout that is understood; they are not used.</source>
+        <translation>{files} のファイルは理解できる形式ではないため、使用しません。</translation>
+    </message>
+    <message>
         <source>JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image</source>
         <translation>JPEGImages/ に画像、Annotations/ に画像ごとの Pascal VOC .xml</translation>
+    </message>
+    <message>
+        <source>Judging on several computers needs the package distributed.</source>
+        <translation>複数のコンピューターでの判定にはパッケージ distributed が必要です。</translation>
     </message>
     <message>
         <source>Label Studio</source>
@@ -4802,8 +6068,16 @@
         <translation>--one-class を外してください。</translation>
     </message>
     <message>
+        <source>Leave out --piece.</source>
+        <translation>--piece を省いてください。</translation>
+    </message>
+    <message>
         <source>Levels are two numbers, the lower one first.</source>
         <translation>レベルは 2 つの数値で、小さいほうを先に書きます。</translation>
+    </message>
+    <message>
+        <source>Lines of objects</source>
+        <translation>物体ごとの行</translation>
     </message>
     <message>
         <source>Look at it again, and use the bundle once more.</source>
@@ -4816,6 +6090,14 @@
     <message>
         <source>MVTec AD</source>
         <translation>MVTec AD</translation>
+    </message>
+    <message>
+        <source>Mark more points.</source>
+        <translation>点を増やしてください。</translation>
+    </message>
+    <message>
+        <source>Measure it again.</source>
+        <translation>もう一度測定してください。</translation>
     </message>
     <message>
         <source>NG if a class scores more than</source>
@@ -4870,6 +6152,10 @@
         <translation>--model で指定するか、学習してください。</translation>
     </message>
     <message>
+        <source>Narrow the list with the filters: an action without picked parts is about all of the list.</source>
+        <translation>絞り込みで一覧を狭めてください。部品を選ばなければ、操作は一覧のすべてに行われます。</translation>
+    </message>
+    <message>
         <source>No bundle for this kind of picture comes with the program.</source>
         <translation>この種類の画像に対応する付属バンドルはありません。</translation>
     </message>
@@ -4884,6 +6170,10 @@
     <message>
         <source>No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of the takt is needed for the rest. Use a faster computer or a longer takt.</source>
         <translation>タクト {takt:.0f} ms に間に合うネットワークがありません。最小の入力でも {ms:.0f} ms かかり、タクトの半分は他の処理に必要です。より速いコンピューターか、長いタクトにしてください。</translation>
+    </message>
+    <message>
+        <source>No picture of this part was kept: the recipe keeps NG and REVIEW parts, and one OK part in some.</source>
+        <translation>この部品の画像は保存されていません。レシピは NG と要確認の部品と、OK の部品の一部を保存します。</translation>
     </message>
     <message>
         <source>No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.</source>
@@ -4910,8 +6200,16 @@
         <translation>{part} 用の {count} 件がどれも読めません。</translation>
     </message>
     <message>
+        <source>None of these parts can be written with boxes.</source>
+        <translation>枠を付けて書き込める部品がありません。</translation>
+    </message>
+    <message>
         <source>Not looked at</source>
         <translation>未確認</translation>
+    </message>
+    <message>
+        <source>Not more than {count} parts can be picked one by one.</source>
+        <translation>1 つずつ選べる部品は {count} 個までです。</translation>
     </message>
     <message>
         <source>Nothing can be written to {folder} ({detail}).</source>
@@ -4922,12 +6220,28 @@
         <translation>{folder} には使えるものがありません（{layout}）：{why}</translation>
     </message>
     <message>
+        <source>Objects are usually {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} px, where they are hard to find: cut the images into pieces, or let the camera look closer.</source>
+        <translation>対象はふつう、{widest} px の画像で {object:.3g} px ですが、{side} px の入力では {spans:.3g} px しかなく、見つけにくくなります。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
+        <source>Objects are usually {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.</source>
+        <translation>対象はふつう、{widest} px の画像で {object:.3g} px、{side} px の入力では {spans:.3g} px になります。</translation>
+    </message>
+    <message>
         <source>Only boxes of a detection bundle can be explained one by one.</source>
         <translation>枠ごとに根拠を表示できるのは、検出バンドルの枠だけです。</translation>
     </message>
     <message>
         <source>Only {count} images were tested: the intervals say how far the truth may be from these numbers.</source>
         <translation>テストした画像は {count} 枚だけです。真の値がどれだけ離れうるかは区間が示します。</translation>
+    </message>
+    <message>
+        <source>Only {share} of the heat lies on the part. Train with its surroundings covered.</source>
+        <translation>注目の {share} しか部品の上にありません。周囲を覆って学習してください。</translation>
+    </message>
+    <message>
+        <source>Open the file as the thermal camera saved it.</source>
+        <translation>サーマルカメラが保存したままのファイルを開いてください。</translation>
     </message>
     <message>
         <source>OpenVINO could not run {bundle} ({detail}).</source>
@@ -4938,12 +6252,20 @@
         <translation>この種類のカメラのオプション：{names}。</translation>
     </message>
     <message>
+        <source>Other light costs {share} of the scores. Train with more varied light.</source>
+        <translation>明るさが変わるとスコアの {share} が失われます。明るさをより大きく変えて学習してください。</translation>
+    </message>
+    <message>
         <source>Parts of the video of {source} were lost on the way; this picture would be made up.</source>
         <translation>{source} の映像の一部が途中で失われたため、この画像は復号器の推測になります。</translation>
     </message>
     <message>
         <source>Pascal VOC</source>
         <translation>Pascal VOC</translation>
+    </message>
+    <message>
+        <source>Pick parts, or narrow the list with the filters.</source>
+        <translation>部品を選ぶか、絞り込みで一覧を狭めてください。</translation>
     </message>
     <message>
         <source>Pictures are left out: the disk of {folder} is nearly full, and what is left is for records.</source>
@@ -4964,10 +6286,6 @@
     <message>
         <source>Put every frame into the folder of its class.</source>
         <translation>すべての画像をクラスごとのフォルダーに入れてください。</translation>
-    </message>
-    <message>
-        <source>Put the images of each class into a folder of their own, or add labels in a layout that is understood.</source>
-        <translation>画像をクラスごとのフォルダーに入れるか、対応する形式のラベルを追加してください。</translation>
     </message>
     <message>
         <source>PyTorch could not run {bundle} ({detail}).</source>
@@ -5250,6 +6568,10 @@
         <translation>{camera} の画像は {width} x {height} 画素で、{bundle} の領域 {region} に足りません。</translation>
     </message>
     <message>
+        <source>The frames of {camera} are {width} x {height} pixels, and were {before}: set it back, or set up its recipe again.</source>
+        <translation>{camera} の画像が {width} x {height} ピクセルです(以前は {before})。カメラの設定を戻すか、レシピを設定し直してください。</translation>
+    </message>
+    <message>
         <source>The graphics card or its driver failed ({detail}).</source>
         <translation>グラフィックスカードまたはドライバーに障害が起きました({detail})。</translation>
     </message>
@@ -5388,10 +6710,6 @@
     <message>
         <source>The region {x},{y},{w},{h} does not fit into a frame of {width} x {height} pixels.</source>
         <translation>領域 {x},{y},{w},{h} は {width} x {height} 画素のフレームに収まりません。</translation>
-    </message>
-    <message>
-        <source>The review failed ({detail}).</source>
-        <translation>レビューできませんでした（{detail}）。</translation>
     </message>
     <message>
         <source>The rule on {quantity} does not fit the bundle {bundle} ({task}).</source>
@@ -6114,6 +7432,10 @@
         <translation>部品の本当の判定を指定してください。</translation>
     </message>
     <message>
+        <source>Self-test of the engines on {when}</source>
+        <translation>エンジンの自己診断（{when}）</translation>
+    </message>
+    <message>
         <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
         <translation>カメラの設定を戻すか、再起動またはオプション size で新しいサイズを受け入れてください。</translation>
     </message>
@@ -6142,6 +7464,26 @@
         <translation>縮小画像（サムネイル）は除外します（{count} 個）。</translation>
     </message>
     <message>
+        <source>Sort them into classes in the window, put those of each class into a folder of their own, or add label files.</source>
+        <translation>ウィンドウでクラスに分けるか、クラスごとのフォルダーに入れるか、ラベルファイルを追加してください。</translation>
+    </message>
+    <message>
+        <source>Spread the points over the picture, for example to its corners.</source>
+        <translation>点を画像全体に、たとえば四隅に広げてください。</translation>
+    </message>
+    <message>
+        <source>Start it again; what was judged is kept.</source>
+        <translation>もう一度実行してください。判定済みの結果は保持されています。</translation>
+    </message>
+    <message>
+        <source>Start it with: dask scheduler, and dask worker, on a network that you trust.</source>
+        <translation>信頼できるネットワークで dask scheduler と dask worker を起動してください。</translation>
+    </message>
+    <message>
+        <source>Start one with: dask worker.</source>
+        <translation>dask worker で起動してください。</translation>
+    </message>
+    <message>
         <source>Start that version or a newer one. Nothing was changed.</source>
         <translation>そのバージョンかそれ以降を起動してください。何も変更されていません。</translation>
     </message>
@@ -6150,12 +7492,24 @@
         <translation>先にそちらを停止するか、どちらかのレシピに別の名前を付けてください。</translation>
     </message>
     <message>
+        <source>Take a reference of the same camera.</source>
+        <translation>同じカメラの画像を基準にしてください。</translation>
+    </message>
+    <message>
+        <source>Templates (NAME_temp) are no parts to be judged and are not used.</source>
+        <translation>テンプレート（NAME_temp）は判定する部品ではないため、使用しません。</translation>
+    </message>
+    <message>
         <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
         <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
     </message>
     <message>
         <source>The archive cannot be copied to {folder} ({detail}).</source>
         <translation>アーカイブを {folder} にコピーできません({detail})。</translation>
+    </message>
+    <message>
+        <source>The archive has no image of {camera}.</source>
+        <translation>アーカイブに {camera} の画像がありません。</translation>
     </message>
     <message>
         <source>The archive in {folder} is not sound: {why}</source>
@@ -6226,6 +7580,10 @@
         <translation>バンドル {bundle} はグラフとして取り込まれたもので、学習や別のグラフの書き出しに使う重みがありません。</translation>
     </message>
     <message>
+        <source>The bundles on {computer} are not those that were asked for.</source>
+        <translation>{computer} のバンドルは指定されたものと異なります。</translation>
+    </message>
+    <message>
         <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
         <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
     </message>
@@ -6238,8 +7596,32 @@
         <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
     </message>
     <message>
+        <source>The cluster {address} does not answer: {detail}.</source>
+        <translation>クラスター {address} が応答しません: {detail}。</translation>
+    </message>
+    <message>
+        <source>The cluster {address} failed: {detail}.</source>
+        <translation>クラスター {address} が失敗しました: {detail}。</translation>
+    </message>
+    <message>
+        <source>The cluster {address} has no workers.</source>
+        <translation>クラスター {address} にワーカーがありません。</translation>
+    </message>
+    <message>
+        <source>The code that {camera} sees cannot be read.</source>
+        <translation>{camera} に写っているコードを読み取れません。</translation>
+    </message>
+    <message>
+        <source>The code that {camera} sees is not valid: {detail}</source>
+        <translation>{camera} に写っているコードは正しくありません: {detail}</translation>
+    </message>
+    <message>
         <source>The comparison with good parts needs {count}; {known} are known so far.</source>
         <translation>良品との比較には {count} 個が必要です。現在わかっているのは {known} 個です。</translation>
+    </message>
+    <message>
+        <source>The covered areas leave less than a tenth of the input.</source>
+        <translation>覆う範囲が広すぎて、入力の 10 分の 1 も残りません。</translation>
     </message>
     <message>
         <source>The data in {folder} belong to version {version}, and this version cannot read them.</source>
@@ -6258,6 +7640,10 @@
         <translation>ジャーナル {folder} のディスクが {seconds:.1f} 秒間応答していません。</translation>
     </message>
     <message>
+        <source>The engine failed while archived parts were judged: {why}</source>
+        <translation>保存された部品の再判定中にエンジンが失敗しました: {why}</translation>
+    </message>
+    <message>
         <source>The engine of {bundle} hangs again and again.</source>
         <translation>{bundle} のエンジンが繰り返し停止しています。</translation>
     </message>
@@ -6274,10 +7660,6 @@
         <translation>フォルダー {folder} は、別のプロセスがすでにこのレシピで監視しています。</translation>
     </message>
     <message>
-        <source>The frame could not be inspected ({detail}).</source>
-        <translation>フレームを検査できませんでした（{detail}）。</translation>
-    </message>
-    <message>
         <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
         <translation>バンドル {bundle} のグラフは {task} を行いません。出力は {shape} です。</translation>
     </message>
@@ -6288,6 +7670,10 @@
     <message>
         <source>The graph {file} reads weights from {names}, which the card of its bundle does not vouch for.</source>
         <translation>グラフ {file} は {names} から重みを読み込みますが、このファイルはバンドルのカードに登録されていません。</translation>
+    </message>
+    <message>
+        <source>The image of camera {camera} cannot be shown ({detail}).</source>
+        <translation>カメラ {camera} の画像を表示できません（{detail}）。</translation>
     </message>
     <message>
         <source>The image {file} cannot be decoded ({detail}).</source>
@@ -6350,6 +7736,10 @@
         <translation>{folder} の検査済みファイルの一覧を {file} に保存できません({detail})。</translation>
     </message>
     <message>
+        <source>The list of inspected files of {folder} has not been written to {file} for {seconds:.1f} s.</source>
+        <translation>{folder} の検査済みファイルの一覧が {seconds:.1f} 秒間 {file} に書き込まれていません。</translation>
+    </message>
+    <message>
         <source>The list of inspected files of {folder} is damaged ({detail}).</source>
         <translation>{folder} の検査済みファイルの一覧が壊れています({detail})。</translation>
     </message>
@@ -6388,6 +7778,10 @@
     <message>
         <source>The password or key of {source} is not kept.</source>
         <translation>{source} のパスワードや鍵は保存されていません。</translation>
+    </message>
+    <message>
+        <source>The picture of this part was deleted when its time was over.</source>
+        <translation>この部品の画像は保存期間が過ぎたため削除されました。</translation>
     </message>
     <message>
         <source>The picture of {source} has {width} x {height} pixels instead of {before_width} x {before_height}.</source>
@@ -6442,6 +7836,10 @@
         <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
     <message>
+        <source>The record of this part cannot be read; what the table of results says is shown.</source>
+        <translation>この部品の記録は読めません。結果の表の内容を表示しています。</translation>
+    </message>
+    <message>
         <source>The recording ends with {count} bytes that are no whole image.</source>
         <translation>録画の末尾に、完全な画像ではない {count} バイトがあります。</translation>
     </message>
@@ -6450,8 +7848,20 @@
         <translation>参照画像 {file} は使えません（{detail}）。</translation>
     </message>
     <message>
+        <source>The reference is {width} x {height} pixels, this picture is not.</source>
+        <translation>基準画像は {width} x {height} 画素ですが、この画像は違います。</translation>
+    </message>
+    <message>
+        <source>The region of the code is not inside the frame of {camera}.</source>
+        <translation>コードの領域が {camera} の画像の外にあります。</translation>
+    </message>
+    <message>
         <source>The region of {bundle} reaches beyond the frame of {camera}, which has {width} x {height} px.</source>
         <translation>{bundle} の領域がカメラ {camera} のフレーム（{width} × {height} px）からはみ出しています。</translation>
+    </message>
+    <message>
+        <source>The registration was measured with {name} pictures of {width} x {height} pixels; this one has {w} x {h}.</source>
+        <translation>位置合わせは {width} x {height} 画素の画像（{name}）で測定されましたが、この画像は {w} x {h} 画素です。</translation>
     </message>
     <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
@@ -6470,12 +7880,20 @@
         <translation>スコアは引き上げていません：検証画像 {count} 枚中の誤り {wrong} 件では、どこまで上げてよいか判断できません。</translation>
     </message>
     <message>
+        <source>The self-test of this program failed: {detail}</source>
+        <translation>このプログラムの自己診断に失敗しました：{detail}</translation>
+    </message>
+    <message>
         <source>The settings of the window in {file} are damaged ({detail}), so it starts with its defaults and without a recipe.</source>
         <translation>ウィンドウの設定 {file} が壊れているため（{detail}）、初期設定でレシピを開かずに起動しました。</translation>
     </message>
     <message>
         <source>The signature of the bundle {bundle} is not the plant&apos;s, or the bundle has changed since it was signed.</source>
         <translation>バンドル {bundle} の署名が工場のものではないか、署名後にバンドルが変更されています。</translation>
+    </message>
+    <message>
+        <source>The start has waited for a disk or a share for {seconds:.0f} s.</source>
+        <translation>開始処理がディスクまたは共有フォルダーを {seconds:.0f} 秒待っています。</translation>
     </message>
     <message>
         <source>The state of the training cannot be written to {file} ({detail}).</source>
@@ -6622,6 +8040,10 @@
         <translation>処理プロセスが異常終了しました（{how}）：{detail}。</translation>
     </message>
     <message>
+        <source>The worker process showed no sign of life for {seconds:.0f} s and was ended.</source>
+        <translation>ワーカープロセスが {seconds:.0f} 秒間応答しなかったため終了しました。</translation>
+    </message>
+    <message>
         <source>The worker sent a line of more than {limit} bytes.</source>
         <translation>処理プロセスから {limit} バイトを超える行が届きました。</translation>
     </message>
@@ -6750,6 +8172,10 @@
         <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
     </message>
     <message>
+        <source>There is no schema {name}.</source>
+        <translation>スキーマ {name} はありません。</translation>
+    </message>
+    <message>
         <source>There is no such inspection in the archive.</source>
         <translation>アーカイブにその検査はありません。</translation>
     </message>
@@ -6786,8 +8212,20 @@
         <translation>温度付きの熱画像</translation>
     </message>
     <message>
+        <source>These points do not fix how the pictures lie to each other ({why}).</source>
+        <translation>これらの点では二つの画像の位置関係が決まりません（{why}）。</translation>
+    </message>
+    <message>
         <source>This is not a value for it ({detail}).</source>
         <translation>この値は使えません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>This is version {now} of the program; before, version {before} ran here.</source>
+        <translation>このプログラムはバージョン{now}です。前回はバージョン{before}でした。</translation>
+    </message>
+    <message>
+        <source>This picture does not hold a camera&apos;s raw values, so its emissivity and surroundings cannot be changed.</source>
+        <translation>この画像にはカメラの生の値がないため、放射率と周囲の条件を変えられません。</translation>
     </message>
     <message>
         <source>This program has a defect: {detail}.</source>
@@ -6962,8 +8400,24 @@
         <translation>YOLO</translation>
     </message>
     <message>
+        <source>a .json of COCO panoptic lists {count} of the images</source>
+        <translation>COCO panoptic の .json に画像 {count} 枚が載っています</translation>
+    </message>
+    <message>
+        <source>a .json of FiftyOne lists {count} of the images</source>
+        <translation>FiftyOne の .json に画像 {count} 枚が載っています</translation>
+    </message>
+    <message>
+        <source>a .txt of KITTI, DOTA or DeepPCB of the same name for each image</source>
+        <translation>各画像と同名の KITTI、DOTA または DeepPCB の .txt</translation>
+    </message>
+    <message>
         <source>a COCO .json with images, annotations and categories, and the images</source>
         <translation>images・annotations・categories のある COCO の .json と画像</translation>
+    </message>
+    <message>
+        <source>a COCO panoptic .json with segments_info, its .png files, and the images</source>
+        <translation>segments_info を含む COCO panoptic の .json とその .png、および画像</translation>
     </message>
     <message>
         <source>coldest {value} °C &lt; {limit} °C</source>
@@ -7016,6 +8470,10 @@
     <message>
         <source>labelme with flags</source>
         <translation>labelme (フラグ)</translation>
+    </message>
+    <message>
+        <source>labels.json or samples.json of FiftyOne, and data/ with the images</source>
+        <translation>FiftyOne の labels.json または samples.json と、画像の入った data/</translation>
     </message>
     <message>
         <source>largest {name} {value} mm2 &lt; {limit} mm2</source>
@@ -7082,6 +8540,10 @@
         <translation>{address!r} はストリームのアドレスではありません。</translation>
     </message>
     <message>
+        <source>{after} compared with {before}: right answers {right}, heat on the defect {inside}, right answers for another reason {places}.</source>
+        <translation>{before} と比べた {after}：正答 {right}、欠陥への注目 {inside}、別の理由による正答 {places}。</translation>
+    </message>
+    <message>
         <source>{allowed:g} % false rejects cannot be promised: it takes {needed} good validation images, there are {count}.</source>
         <translation>過検出率 {allowed:g} % は保証できません：良品の検証画像が {needed} 枚必要ですが、{count} 枚しかありません。</translation>
     </message>
@@ -7142,6 +8604,10 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
+        <source>{camera} sees {count} codes.</source>
+        <translation>{camera} に {count} 個のコードが写っています。</translation>
+    </message>
+    <message>
         <source>{count} .json files look like COCO, and cannot be read</source>
         <translation>COCO らしい .json が {count} 個ありますが、読み込めません</translation>
     </message>
@@ -7150,8 +8616,20 @@
         <translation>Pascal VOC らしい .xml が {count} 個あり、{images} 枚の画像に対応しています</translation>
     </message>
     <message>
+        <source>{count} answers are wrong though the network looks at the right place. Collect and label more images like these: {names}.</source>
+        <translation>正しい場所を見ているのに、{count} 件の答えが誤っています。次のような画像を集めてラベルを付けてください：{names}。</translation>
+    </message>
+    <message>
+        <source>{count} counts of inspections differ from the inspections.</source>
+        <translation>検査の件数 {count} 件が検査の記録と一致しません。</translation>
+    </message>
+    <message>
         <source>{count} files are links that lead out of {folder}; they are not followed ({file} is the first).</source>
         <translation>{count} 個のファイルは {folder} の外へのリンクなので、たどりません (最初は {file})。</translation>
+    </message>
+    <message>
+        <source>{count} images have a .txt with a line for each object</source>
+        <translation>画像 {count} 枚に、物体ごとに1行の .txt があります</translation>
     </message>
     <message>
         <source>{count} images have a Supervisely .json</source>
@@ -7206,6 +8684,10 @@
         <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
     </message>
     <message>
+        <source>{count} parts have not reached {what}, which is too slow.</source>
+        <translation>{count} 個の部品が {what} に届いていません。処理が遅すぎます。</translation>
+    </message>
+    <message>
         <source>{count} pixels of the masks have the value 255 and are ignored: nobody said what they show.</source>
         <translation>マスクの {count} 画素は値が 255 (ラベルなし) なので無視します。</translation>
     </message>
@@ -7238,6 +8720,18 @@
         <translation>{engine} はバンドルを {precision} で実行しません。</translation>
     </message>
     <message>
+        <source>{engine} {version} failed: {problem}</source>
+        <translation>{engine} {version} は不合格です：{problem}</translation>
+    </message>
+    <message>
+        <source>{engine} {version}: {milliseconds:.1f} ms an image, and its answers to {images} reference images are right.</source>
+        <translation>{engine} {version}：1画像あたり{milliseconds:.1f} ms、{images}枚の基準画像の結果は正しいです。</translation>
+    </message>
+    <message>
+        <source>{engine}, because {failed} failed its self-test.</source>
+        <translation>{failed}が自己診断に不合格だったため、{engine}を使います。</translation>
+    </message>
+    <message>
         <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
         <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
     </message>
@@ -7248,6 +8742,10 @@
     <message>
         <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
         <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
+    </message>
+    <message>
+        <source>{failed} failed its self-test on this computer, so {engine} judges instead. Install the program again.</source>
+        <translation>{failed}はこのコンピューターでの自己診断に不合格だったため、代わりに{engine}が判定します。プログラムをもう一度インストールしてください。</translation>
     </message>
     <message>
         <source>{file} cannot be deleted ({detail}).</source>
@@ -7314,6 +8812,10 @@
         <translation>{file} を読み込めません。</translation>
     </message>
     <message>
+        <source>{file} cannot be removed ({detail}).</source>
+        <translation>{file} を削除できません（{detail}）。</translation>
+    </message>
+    <message>
         <source>{file} cannot be used for {task}: it is an Ultralytics network for {kind}.</source>
         <translation>{file} は {task} には使えません: Ultralytics の {kind} 用ネットワークです。</translation>
     </message>
@@ -7336,6 +8838,10 @@
     <message>
         <source>{file} does not hold a table of tensors.</source>
         <translation>{file} にはテンソルの表がありません。</translation>
+    </message>
+    <message>
+        <source>{file} does not show the target of {columns} x {rows} spots.</source>
+        <translation>{file} に {columns} x {rows} 点のターゲットが写っていません。</translation>
     </message>
     <message>
         <source>{file} gives each class a score of its own; a classifier names one class for each picture.</source>
@@ -7374,6 +8880,10 @@
         <translation>{file} には無視する領域があり、この形式では表せないため除外します。</translation>
     </message>
     <message>
+        <source>{file} has segments that are not listed.</source>
+        <translation>{file} に、一覧にないセグメントがあります。</translation>
+    </message>
+    <message>
         <source>{file} has several labels and is not used: it can be of one class only.</source>
         <translation>{file} には複数のラベルがあるため使用しません。クラスは 1 つだけです。</translation>
     </message>
@@ -7408,6 +8918,10 @@
     <message>
         <source>{file} holds a kind of pixels that is not read: {detail}.</source>
         <translation>{file} の画素形式には対応していません：{detail}。</translation>
+    </message>
+    <message>
+        <source>{file} holds labels that were given by hand</source>
+        <translation>{file} に手で付けたラベルがあります</translation>
     </message>
     <message>
         <source>{file} holds no temperatures and is not used.</source>
@@ -7634,6 +9148,10 @@
         <translation>{file}: {key} は {text!r} で、数値ではありません。</translation>
     </message>
     <message>
+        <source>{file}: {line!r} is not a label ({detail}).</source>
+        <translation>{file}：{line!r} はラベルではありません（{detail}）。</translation>
+    </message>
+    <message>
         <source>{file}: {problem}</source>
         <translation>{file}: {problem}</translation>
     </message>
@@ -7716,6 +9234,10 @@
     <message>
         <source>{image} is listed with different labels in {file}; it is not used.</source>
         <translation>{image} は {file} に異なるラベルで載っています。使いません。</translation>
+    </message>
+    <message>
+        <source>{label} cannot be loaded ({detail}).</source>
+        <translation>{label}を読み込めません（{detail}）。</translation>
     </message>
     <message>
         <source>{label} needs the Python package {package}, which is not installed.</source>
@@ -7838,6 +9360,10 @@
         <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
     </message>
     <message>
+        <source>{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the picture), where no defect is. Covering it lowers the score by {effect}, covering as much elsewhere by {control}. Train with it covered.</source>
+        <translation>{name} への注目の {share} が、欠陥のない {area}（左、上、幅、高さ。画像に対する %）にあります。そこを覆うとスコアが {effect} 下がり、別の場所を同じだけ覆うと {control} 下がります。そこを覆って学習してください。</translation>
+    </message>
+    <message>
         <source>{source!r} is not a source.</source>
         <translation>{source!r} は入力元として使えません。</translation>
     </message>
@@ -7872,6 +9398,10 @@
     <message>
         <source>{task} answers for whole images, not for tiles.</source>
         <translation>{task} は画像全体に対して答えるもので、タイルには使えません。</translation>
+    </message>
+    <message>
+        <source>{task} learns from whole images, not from pieces.</source>
+        <translation>{task} は部分画像ではなく画像全体から学習します。</translation>
     </message>
     <message>
         <source>{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most {p99:.1f} ms.</source>
@@ -8490,8 +10020,16 @@
         <translation>良品と比較</translation>
     </message>
     <message>
+        <source>Covered</source>
+        <translation>覆う範囲</translation>
+    </message>
+    <message>
         <source>Overlap</source>
         <translation>重なり</translation>
+    </message>
+    <message>
+        <source>Piece</source>
+        <translation>部分画像</translation>
     </message>
     <message>
         <source>Remember</source>
@@ -8742,6 +10280,10 @@
         <translation>バンドルの判定しきい値。0：検証データで選びます</translation>
     </message>
     <message>
+        <source>detection, segmentation: a step learns from squares of this side of the input, most of them around an object, which is faster; 0: from all of it</source>
+        <translation>検出、セグメンテーション：入力からこの辺長の正方形(多くは対象物の周囲)を切り出して学習し、速くなります。0：入力全体</translation>
+    </message>
+    <message>
         <source>detection, segmentation: every class counts as this one</source>
         <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
     </message>
@@ -8888,6 +10430,10 @@
     <message>
         <source>kelvin</source>
         <translation>ケルビン</translation>
+    </message>
+    <message>
+        <source>left,top,width,height of an area of the input that training images show covered, so that nothing is learnt from it; several are joined by +; not for temperatures</source>
+        <translation>学習画像で覆い、そこからは何も学習させない範囲（入力に対する 左,上,幅,高さ）。複数の範囲は + でつなぐ。温度には使えない</translation>
     </message>
     <message>
         <source>letterbox</source>
