@@ -30,7 +30,10 @@ _PRINTED = (
     "inspector/cameras/demo/data.py",
 )
 _SETTINGS = ("inspector/runs/settings.py", "inspector/recipes/recipe.py")
-_ERRORS = ("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
+_ERRORS = (
+    *("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError"),
+    "UnlabelledError",
+)
 
 
 def texts() -> list[tuple[str, str]]:

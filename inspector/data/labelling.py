@@ -9,7 +9,6 @@ import io
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
@@ -17,8 +16,6 @@ from inspector.data.annotations import read_dataset
 from inspector.data.formats.record import class_name
 from inspector.data.formats.scan import Folder
 from inspector.data.formats.table import BY_HAND
-
-FIRST_CLASSES: Final = ("good", "defect")  # of a folder in which nothing is labelled yet
 
 
 class HandLabels:
@@ -29,7 +26,7 @@ class HandLabels:
         self.folder, self.images = folder, tuple(images)
         self._labels = dict(labels)
         self._steps: list[Mapping[str, str]] = []  # the labels before each step of the images that it changed
-        self.classes = list(dict.fromkeys(sorted(self._labels.values()))) or list(FIRST_CLASSES)
+        self.classes = sorted(set(self._labels.values()))
 
     def label(self, image: str) -> str:
         """Return the class of an image, "" if it has none."""

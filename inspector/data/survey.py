@@ -307,12 +307,17 @@ def _nothing_labelled(
             file=place.files[min(tables)],
         )
     seen = seen_files(place)
-    kind = ConfigError if seen else UnlabelledError
-    return kind(
-        "{folder} has {count} images, but nothing says what they show."
-        if not seen
-        else "{folder} has {count} images, but its {files} files are in no layout that is understood.",
-        remedy="Sort them into classes in the window, put those of each class into a folder of their own, or add label files.",
+    remedy = "Sort them into classes in the window, put those of each class into a folder of their own, or add label files."
+    if not seen:
+        return UnlabelledError(
+            "{folder} has {count} images, but nothing says what they show.",
+            remedy=remedy,
+            folder=place.root,
+            count=len(place.images),
+        )
+    return ConfigError(
+        "{folder} has {count} images, but its {files} files are in no layout that is understood.",
+        remedy=remedy,
         folder=place.root,
         count=len(place.images),
         files=seen,

@@ -26,6 +26,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
@@ -161,7 +162,12 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated
 
     Raises ValueError if that is so for more than this share of the pixels (constants that do not fit).
     """
-    kelvin: Floats = _table(calibration)[raw]
+    table = _table(calibration)
+    kelvin = np.asarray(cv2.LUT(raw, table), np.float32) if raw.ndim == 2 else table[raw]
+    if bool(
+        (table[int(raw.min()) : int(raw.max()) + 1] > 0.0).all()
+    ):  # as good as always, and cheaper than to look at all pixels
+        return kelvin
     alive = kelvin > 0.0  # False for NaN
     if np.count_nonzero(~alive) > max(1, tolerated * alive.size):
         raise ValueError("some pixels have no temperature under the stored calibration")

@@ -159,6 +159,7 @@ class PictureSink(Sink):
 
     name = "pictures"
     stage = "save"
+    spare = True
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder

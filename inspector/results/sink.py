@@ -26,14 +26,16 @@ class Sink(ABC):
 
     `name`: name of its thread, and location of its Faults. `stage`: stage that its time per part is counted for, "" for none.
     `records`: other sinks receive an inspection only after this one has written it. `drop`: behaviour when it is slower than
-    the line: a display skips inspections, a record makes the line wait. `size`: most inspections that may wait for it. `place`:
-    where its records lie; a part is looked up there after its process was killed (registry's RECORDS).
+    the line: a display skips inspections, a record makes the line wait. `spare`: a part that is due does not wait for it; what
+    it then has no room for is lost and reported. `size`: most inspections that may wait for it. `place`: where its records
+    lie; a part is looked up there after its process was killed (registry's RECORDS).
     """
 
     name: ClassVar[str]
     stage: ClassVar[str] = ""
     records: ClassVar[bool] = False
     drop: ClassVar[Literal["oldest", "never"]] = "never"
+    spare: ClassVar[bool] = False
     size: ClassVar[int] = 64
     place: Path | None = None
 

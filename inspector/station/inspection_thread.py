@@ -6,6 +6,7 @@ are in flight in an engine that supports this: no core is idle while one batch i
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class Work(Protocol):
     def conclude(self, found: Sequence[tuple[Part, PartResult]], program: Program) -> None: ...
 
 
+_AFTER_DEFECT_S = 0.05  # so that a defect that comes again at once does not keep a core busy
 Ready = Callable[["InspectionThread", InspectorError | None], None]
 
 
@@ -93,11 +95,20 @@ class InspectionThread:
         try:
             self._ready(self, None)
             while self._work.serves(self):
-                self._inspect(self._work.next_parts(under_way=bool(self._in_flight)))
+                self._guarded(lambda: self._inspect(self._work.next_parts(under_way=bool(self._in_flight))))
         finally:
             while self._in_flight:
-                self._finish(self._in_flight.popleft())
+                batch = self._in_flight.popleft()
+                self._guarded(lambda batch=batch: self._finish(batch))  # type: ignore[misc]
             self._inference.close()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Work, and report a defect in what takes the verdicts: without this thread the line would be deaf."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - thread boundary: the next batch must have its chance
+            self._defect(error)
+            time.sleep(_AFTER_DEFECT_S)
 
     def _inspect(self, parts: Sequence[Part]) -> None:
         """Start these parts, and finish flights beyond the allowed number: all of them, if no parts came."""

@@ -141,8 +141,8 @@ class _Lane:
         self._thread.start()
 
     def put(self, inspections: Sequence[Inspection], wait: bool) -> None:
-        """Queue inspections. A sink that records is waited for; another loses what it has no room for before it is due."""
-        dues = [] if self.sink.records else [inspection.due for inspection in inspections if inspection.due is not None]
+        """Queue inspections. Waits for room, but no longer than a part may wait for a sink that others need not wait for."""
+        dues = [inspection.due for inspection in inspections if inspection.due is not None] if self.sink.spare else []
         timeout = max(0.0, min(dues) - time.monotonic()) if dues else None
         self._edge.put_all(inspections, timeout=timeout, over=not wait)
         if not self._named:

@@ -229,6 +229,7 @@ class TallySink(Sink):
     """Counts every part, in the tally in which it belongs."""
 
     name = "counters"
+    spare = True
 
     def __init__(self, tallies: Tallies, recipe: Callable[[], Recipe | None]) -> None:
         """`recipe` returns the recipe in force."""

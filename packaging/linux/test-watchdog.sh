@@ -7,7 +7,7 @@ mkdir -p /run/systemd/system /run/user
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p "/sys/fs/cgroup/inspector-$$"
 echo $$ >"/sys/fs/cgroup/inspector-$$/cgroup.procs"
-export XDG_RUNTIME_DIR=/run/user HOME=/tmp/watchdog
+export XDG_RUNTIME_DIR=/run/user HOME=/tmp/watchdog SYSTEMD_IGNORE_CHROOT=1
 chmod 700 /run/user
 mkdir -p "$HOME/.config/systemd/user/inspector.service.d"
 printf '[Service]\nEnvironment=QT_QPA_PLATFORM=offscreen\nWatchdogSec=20\n' >"$HOME/.config/systemd/user/inspector.service.d/test.conf"

@@ -167,10 +167,12 @@ def test_a_changed_removed_or_inserted_record_is_found(archive: tuple[Path, Reco
     columns = "kind, payload, digest, seal"
     added = f"INSERT INTO record SELECT id + 1, {columns} FROM record WHERE id = {last}"
     assert any("changed or inserted" in problem for problem in _planted(database, added))
-    (problem,) = _planted(database, f"UPDATE result SET verdict = 'OK' WHERE id = {ng}")
+    problem, counted = _planted(database, f"UPDATE result SET verdict = 'OK' WHERE id = {ng}")
     assert problem.endswith("verdict differ from its record.")
-    (problem,) = _planted(database, f"DELETE FROM result WHERE id = {ng}")
+    assert counted == "2 counts of inspections differ from the inspections."
+    problem, counted = _planted(database, f"DELETE FROM result WHERE id = {ng}")
     assert "missing in the table of results" in problem
+    assert counted == "1 counts of inspections differ from the inspections."
     strange = verify(database, folder, trusted="00" * 32).problems
     assert any("is not the station's" in problem.text for problem in strange)
     image = next(path for path in (folder / "images").rglob("*.jxl"))
@@ -300,7 +302,7 @@ def test_images_around_a_bad_part_are_kept_as_the_recipe_in_force_says(tmp_path:
     outputs.open(StationStatus(recipe=before))
     for number in (5, 6, 7, 8, 9):  # 7 is NG
         outputs.put([replace(made_inspection(number, part=f"P{number}"), judged_by=judged_by)], wait=True)
-    outputs.close(StationStatus())
+    outputs.close(StationStatus)
     with opened_archive(tmp_path / "archive") as opened:
         rows = every(opened.database, Filters())
         assert [row["part_id"] for row in rows if row["images"]] == ["P6", "P7", "P8"]

@@ -108,7 +108,7 @@ def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_
             made = inspector.inspect({CAMERA: frame}, name=f"P{number}")
             outputs.part_opened(made.sequence, made.part)
             outputs.put([made], wait=True)
-    outputs.close(status)
+    outputs.close(lambda: status)
     of = [sys.executable, "-m", "inspector", "archive", "--folder", str(folder)]
     command = [*of, "rejudge", "--model", "window-state", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)

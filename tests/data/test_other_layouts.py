@@ -232,6 +232,54 @@ def test_json_as_windows_writes_it(tmp_path: Path, encoding: str) -> None:
     assert (dataset.classes, boxes(dataset)) == (("傷",), {"a.png": [BOX]})
 
 
+@pytest.mark.parametrize("number", [str, float, int])
+def test_numbers_of_coco_in_other_forms(tmp_path: Path, number: Callable[[int], object]) -> None:
+    """Images whose numbers are words had no objects and counted as good."""
+    for name in "ab":
+        image(tmp_path / f"{name}.png")
+    about = [{"id": str(at), "file_name": f"https://host/x/{name}.png?key=1"} for at, name in enumerate("ab")]
+    objects = [{"id": 1, "image_id": number(0), "category_id": number(0), "bbox": [5, 2, 4, 3]}]
+    write(tmp_path / "labels.json", coco(about, objects, ["dent"]))
+    assert boxes(read_dataset(tmp_path, "detection")) == {"a.png": [BOX], "b.png": []}
+    objects[0]["image_id"] = "part-77"
+    write(tmp_path / "labels.json", coco(about, objects, ["dent"]))
+    with pytest.raises(ConfigError, match="nothing labelled"):
+        read_dataset(tmp_path, "detection")
+
+
+def test_corners_taken_for_a_size_do_not_pass_beside_a_polygon(tmp_path: Path) -> None:
+    image(tmp_path / "a.png", 60, 40)
+    polygon = [[8, 8, 24, 8, 24, 24, 8, 24]]
+    objects = [{"id": 1, "image_id": 0, "category_id": 0, "bbox": [8, 8, 24, 24], "segmentation": polygon}]
+    write(tmp_path / "labels.json", coco([{"id": 0, "file_name": "a.png"}], objects, ["dent"]))
+    with pytest.raises(ConfigError, match="a bbox and a segmentation are in different places"):
+        read_dataset(tmp_path, "detection")
+
+
+def test_names_and_lists_of_darknet(tmp_path: Path) -> None:
+    for at in range(4):
+        image(tmp_path / "data" / "obj" / f"{at}.jpg")
+        write(tmp_path / "data" / "obj" / f"{at}.txt", "0 0.35 0.35 0.2 0.3\n")
+        with (tmp_path / "data" / ("train.txt" if at < 3 else "test.txt")).open("a") as stream:
+            stream.write(f"data/obj/{at}.jpg\n")
+    write(tmp_path / "data" / "any.names", "dent\nscratch\n")
+    write(
+        tmp_path / "data" / "obj.data", "classes = 2\ntrain = data/train.txt\nvalid = data/test.txt\nnames = data/any.names\n"
+    )
+    dataset = read_dataset(tmp_path, "detection")
+    assert (dataset.classes, parts(dataset)) == (("dent",), {"train": 3, "val": 1})
+
+
+def test_choices_of_label_studio_under_any_name(tmp_path: Path) -> None:
+    tasks = []
+    for at, kind in enumerate(("ng", "ok", "ok")):
+        image(tmp_path / f"0a1b2c3d-{at}.png")
+        about = {"id": at, "annotation_id": at, "annotator": 1, "lead_time": 1.5, "created_at": "2026-01-01T00:00:00Z"}
+        tasks.append({"image": f"/data/upload/1/0a1b2c3d-{at}.png", "verdict": kind, **about})
+    write(tmp_path / "project-1.json", tasks)
+    assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 2}
+
+
 def test_label_files_beside_class_folders_are_named(tmp_path: Path) -> None:
     for kind in ("crack", "fine"):
         for at in range(3):

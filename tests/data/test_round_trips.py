@@ -282,8 +282,23 @@ def test_a_voc_export_lists_its_images(tmp_path: Path, brought: bool) -> None:
     lists = {path.stem: path.read_text().split() for path in (tmp_path / "out" / "ImageSets" / "Main").glob("*.txt")}
     assert sorted(lists) == (["test", "train", "trainval", "val"] if brought else ["train", "trainval"])
     assert len(lists["trainval"]) == (6 if brought else 9)
+    listed = (tmp_path / "out" / "labelmap.txt").read_text("utf-8").splitlines()[1:]
+    assert listed[:2] == ["background:0,0,0::", f"{data.classes[0]}:128,0,0::"]
     back = read_dataset(tmp_path / "out", "detection")
     assert {sample.part for sample in back.samples} == ({"train", "val", "test"} if brought else {None})
+
+
+@pytest.mark.parametrize(("to", "known"), [("voc", "voc"), ("coco", "roboflow_coco"), ("yolo", "yolo")])
+def test_boxes_as_datumaro_reads_them(tmp_path: Path, to: Format, known: str) -> None:
+    datumaro = pytest.importorskip("datumaro")
+    data = boxed(tmp_path / "in", 0, brought=True)
+    write_dataset(data, tmp_path / "out", to)
+    items = {item.id: item for item in datumaro.Dataset.import_from(str(tmp_path / "out"), known)}
+    assert len(items) == len(data.samples)
+    for name, own in boxes_of(data).items():
+        found = sorted(tuple(one.get_bbox()) for one in items[Path(name).stem].annotations if one.type.name == "bbox")
+        left_top = sorted((box[0], box[1], box[2] - box[0], box[3] - box[1]) for _, box in own)
+        np.testing.assert_allclose(found, left_top, atol=2 if to == "voc" else 0.01)
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc", "coco"])

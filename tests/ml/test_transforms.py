@@ -14,6 +14,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from inspector.core.errors import ConfigError
 from inspector.ml.train.loading.transforms import (
     PRESETS,
     Augmentation,
@@ -23,7 +24,7 @@ from inspector.ml.train.loading.transforms import (
     warp_boxes,
     warp_target,
 )
-from inspector.runs.settings import Augmentations
+from inspector.runs.settings import Augmentations, areas_of, train_settings
 
 WIDTH, HEIGHT = 96, 64
 MIRROR = Augmentation(flip=1.0, degrees=0.0, brightness=0.0, contrast=0.0)
@@ -294,3 +295,21 @@ def test_pieces_show_rare_classes_as_often_as_frequent_ones() -> None:
         for kind in (0, 1):
             found[kind] += bool((classes == kind).any())
     assert min(found) > 0.75 * max(found)
+
+
+def test_a_covered_area_shows_nothing_of_itself() -> None:
+    pixels = np.full((64, 64, 3), 10, np.uint8)
+    pixels[:16, :16] = 250
+    how = augmentation_for("classification", "none", cover=areas_of("0,0,25,25+90,90,10,10"))
+    assert how is not None
+    for seed in range(20):
+        shown, _ = augment(pixels, {"label": np.int64(1)}, how, np.random.default_rng(seed))
+        assert (shown[:16, :16] < 250).all()  # another piece of the same image, or grey
+        np.testing.assert_array_equal(shown[16:48, 16:48], pixels[16:48, 16:48])
+    located, _ = augment(pixels, {"mask": np.zeros((1, 64, 64), np.float32)}, how, np.random.default_rng(0))
+    assert np.unique(located[:16, :16]).tolist() == [114]  # a piece could show an object that the mask does not name
+    assert (pixels[:16, :16] == 250).all()
+    assert augmentation_for("thermal", "none", cover=how.cover) is None  # temperatures are not covered
+    for text in ("0,0,20", "90,0,20,10", "0,0,0,10", "a,b,c,d", "0,0,100,95"):
+        with pytest.raises(ConfigError, match="not valid"):
+            train_settings({"task": "classification", "network": "simple_cnn", "data": ".", "out": "b", "cover": text})

@@ -2,21 +2,26 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from inspector.core.errors import ConfigError, EngineError
+from inspector.core.message import Message
 from inspector.core.types import Frame, Scores, Verdict
 from inspector.imaging.preprocessing import Prepared
 from inspector.inspection import batch_inference
+from inspector.inspection.parts import FrameCapture, Part, PartResult
+from inspector.inspection.program import Program, load_program
 from inspector.inspection.status import CameraState, StationState, StationStatus
+from inspector.station.inspection_thread import InspectionThread
 from inspector.station.part_inspector import PartInspector
 from inspector.station.station import Station
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,
     Recorder,
+    frame,
     opener,
     recipe_of,
     running,
@@ -250,3 +255,44 @@ def test_one_frame_gets_one_verdict_from_the_station_and_the_inspector(behaviour
             for one, other in zip(again.predictions, live.predictions, strict=True):
                 assert one.expect(Scores).values.tolist() == other.expect(Scores).values.tolist()
     assert len({inspection.verdict for inspection in recorder.inspections}) == 3
+
+
+class _Work:
+    """Gives three parts one by one, and cannot take the first verdict."""
+
+    busy = False
+
+    def __init__(self) -> None:
+        self.left = [
+            Part(f"p{number}", number, time.monotonic(), captures={"top": FrameCapture(frame())}) for number in range(3)
+        ]
+        self.taken: list[str] = []
+        self.failed = False
+
+    def serves(self, thread: InspectionThread) -> bool:
+        return len(self.taken) < 2
+
+    def next_parts(self, *, under_way: bool) -> list[Part]:
+        return [self.left.pop(0)] if self.left else []
+
+    def conclude(self, found: Sequence[tuple[Part, PartResult]], program: Program) -> None:
+        if not self.failed:
+            self.failed = True
+            raise ZeroDivisionError("in a receiver")
+        self.taken += [part.name for part, _ in found]
+
+
+@pytest.mark.allow_logs("A batch could not be inspected")
+def test_a_defect_in_what_takes_a_verdict_is_said_and_leaves_no_deaf_line(behaviour: Behaviour, bundle: str) -> None:
+    work = _Work()
+    told: list[tuple[str, Message | None]] = []
+    program = load_program(recipe_of(bundle), None)
+    thread = InspectionThread(
+        program, work, report=lambda where, problem, remedy: told.append((where, problem)), ready=lambda thread, error: None
+    )
+    assert thread.join(20)
+    assert work.taken == ["p1", "p2"]
+    assert [(where, problem.text) for where, problem in told if problem is not None] == [
+        ("inspection", "Internal error while inspecting: ZeroDivisionError: in a receiver")
+    ]
+    assert behaviour.closed == behaviour.opened

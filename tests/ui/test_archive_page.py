@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -296,6 +297,28 @@ def test_what_is_damaged_is_said_in_one_sentence(
     away = show(archive, url="postgresql://nobody@127.0.0.1:1/archive")
     assert "cannot be used" in away.banners.problems()["archive"]
     assert away.isVisible()
+
+
+def test_a_gap_is_shown_as_a_gap(qtbot: QtBot, show: Callable[[Path], ArchivePage], tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    record_run(
+        folder, "L1", "P{}", url="postgresql://nobody@127.0.0.1:1/archive"
+    )  # so that the records are only in the journal
+    (segment,) = folder.glob("journals/*/*.journal")
+    data = bytearray(segment.read_bytes())
+    results = [found.start() for found in re.finditer(b'"kind": "result"', data)]
+    data[results[6] + 3] ^= 1
+    segment.write_bytes(data)
+    page = show(folder)
+    assert page.total.text() == "22 parts · gaps: 1"
+    names = listed(page)
+    assert "P6" not in names
+    ((key, gap),) = page.gallery.gaps.items()
+    assert gap.damaged
+    page.open_part(names.index("P7"))
+    calm(qtbot, page)
+    assert page.gallery.current().key == key  # type: ignore[union-attr]
+    assert page.record.gap.text() == f"Before this part the records {gap.first} to {gap.last} are damaged."
 
 
 def test_the_shown_parts_are_handed_on(

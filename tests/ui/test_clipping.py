@@ -3,7 +3,7 @@
 import pytest
 from line_double import Conductor
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QScrollArea, QStackedWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QScrollArea, QStackedWidget, QTabBar, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Verdict
@@ -134,3 +134,27 @@ def test_no_text_of_the_engineer_s_pages_is_clipped(window: MainWindow, qtbot: Q
         settle()
         wrong[f"{language} review"] = clipped(window.review)
     assert {place: texts for place, texts in wrong.items() if texts} == {}
+
+
+def test_the_tabs_and_the_settings_of_a_training_fit_a_narrow_panel(window: MainWindow, qtbot: QtBot) -> None:
+    window.resize(1024, 768)
+    settle()
+    bar = window.inspect.tab_bar
+    cut = [bar.tabText(at) for at in range(bar.count()) if bar.isTabVisible(at) and bar.tabRect(at).width() < words_of(bar, at)]
+    assert cut == []
+    page = window.train.open_dialog().network
+    window.show_page("train")
+    window.train.dialog.stack.setCurrentWidget(page)  # type: ignore[union-attr]  # it is open
+    settle()
+    for row in page.rows.values():
+        area = row.parentWidget()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        assert area is not None
+        assert area.widget().width() <= area.viewport().width()
+    window.train.close_dialog()
+
+
+def words_of(bar: QTabBar, at: int) -> int:
+    """The pixels that the text of a tab needs."""
+    return bar.fontMetrics().horizontalAdvance(bar.tabText(at))

@@ -188,7 +188,7 @@ def test_no_key_leaves_or_stops_at_one_press(window: MainWindow, qtbot: QtBot, c
     with qtbot.waitSignal(view.stop_button.held, timeout=5000):
         QTest.keyPress(window, Qt.Key.Key_F5, shift)
     QTest.keyRelease(window, Qt.Key.Key_F5, shift)
-    qtbot.waitUntil(lambda: conductor.station.stopped == 1)
+    qtbot.waitUntil(lambda: conductor.station.stopped == 1 and page.start_button.isEnabled())
     QTest.keyClick(window, Qt.Key.Key_F5)  # starting is no danger
     qtbot.waitUntil(lambda: len(conductor.stations) == 2)
     for key, _ in leaving:

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from inspector.core.storage.paths import user_data
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, load_recipe
 from inspector.recipes.revisions import list_revisions
-from inspector.ui.recipes.draft import Draft
+from inspector.ui.recipes.draft import RecipeDraft
 from inspector.ui.recipes.page import RecipesPage
 from inspector.ui.recipes.trial_thread import Trial
 from inspector.ui.shell.main_window import MainWindow
@@ -317,7 +317,7 @@ def test_the_picture_goes_on_when_no_other_source_was_chosen(
 
 
 def test_a_recipe_keeps_the_size_that_its_live_cameras_showed_while_it_was_set_up(qapp: QApplication) -> None:
-    draft = Draft()
+    draft = RecipeDraft()
     cameras = {"live": CameraModel(source="usb:0"), "files": CameraModel(source="folder:parts")}
     draft.open(Recipe(name="plates", cameras=cameras, inspect=(InspectModel(bundle="b", camera="live"),)), None)
     for camera in ("live", "files"):

@@ -193,12 +193,12 @@ def table(view: CompareView, name: str) -> dict[str, list[str]]:
 def test_two_runs_that_do_not_differ_beyond_chance(compare: CompareView, tmp_path: Path) -> None:
     runs = [
         finished_run(tmp_path, "a", accuracy=0.86),
-        finished_run(tmp_path, "b", accuracy=0.90, told={"lr": 0.01, "seed": 4}),
+        finished_run(tmp_path, "b", accuracy=0.90, told={"lr": 0.01, "seed": 4, "width": 320, "height": 192}),
     ]
     compare.show_runs(runs)
     assert compare.verdict.text() == "Accuracy: b is highest, but not a proven difference to a: the intervals overlap."
     assert table(compare, "measures")["Accuracy"] == ["0.860 (0.810 to 0.910)", "0.900 (0.850 to 0.950)", "0.040, not proven"]
-    assert set(table(compare, "settings")) == {"Setting", "Learning rate", "Seed"}
+    assert set(table(compare, "settings")) == {"Setting", "Input width", "Input height", "Learning rate", "Seed"}
     compare.everything.setChecked(True)
     assert table(compare, "settings")["Epochs"] == ["30", "30"]
     assert len(table(compare, "settings")) > 20

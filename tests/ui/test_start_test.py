@@ -3,12 +3,18 @@
 import json
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from inspector import __version__
 from inspector.core.errors import InspectorError
+from inspector.core.message import message
+from inspector.core.sentence import sentence
+from inspector.core.storage.paths import user_data
+from inspector.tuning.plan import Machine
+from inspector.tuning.self_test import FILE, EngineTest, SelfTest, keep
 from inspector.ui.manual.topics import text_of
 from inspector.ui.shell.diagnostics.start_test import StartTest, updated
 from inspector.ui.shell.main_window import MainWindow
@@ -75,3 +81,17 @@ def test_an_update_is_told_once(settings: Settings) -> None:
 
 def test_the_manual_tells_what_changed_in_this_version() -> None:
     assert __version__.startswith("0+") or f"\n## {__version__}\n" in text_of("changes")
+
+
+def test_about_shows_the_last_self_test(window: MainWindow) -> None:
+    machine = Machine(processor="a processor", cores=2)
+    passed = EngineTest(engine="openvino", version="2026.4.1", milliseconds=1.23, images=88)
+    broken = message("{label} cannot be loaded ({detail}).", label="ONNX Runtime", detail="file too short")
+    failed = EngineTest(engine="onnxruntime", version="1.32.0", problem=sentence(broken))
+    keep(SelfTest(created=datetime.now(UTC), machine=machine, bundle="plate", engines=(passed, failed)))
+    about = window.help.manual.about
+    about.refresh()
+    (user_data() / FILE).unlink()
+    _when, first, second = about.output.toPlainText().splitlines()
+    assert first == "OpenVINO 2026.4.1: 1.2 ms an image, and its answers to 88 reference images are right."
+    assert second == "ONNX Runtime 1.32.0 failed: ONNX Runtime cannot be loaded (file too short)."

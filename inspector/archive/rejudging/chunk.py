@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from inspector.archive.images import read_kept
 from inspector.core.errors import ConfigError, EngineError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame
+from inspector.core.types import Frame, Unit
 from inspector.inspection.batch_inference import BatchInference
 from inspector.inspection.parts import Part, PartResult, capture_of, conclude
 from inspector.inspection.program import load_program
@@ -103,8 +103,9 @@ class Rejudger:
             facts = stored.frames.get(camera, {})
             try:
                 pixels = read_kept(self._archive, file)
-                unit, bits = facts.get("unit", "intensity"), facts.get("bits")
-                frame = Frame(pixels, place, 0, time.monotonic(), datetime.now(UTC), unit=unit, bits=bits)
+                unit: Unit = facts.get("unit") or "intensity"
+                now, bits = datetime.now(UTC), facts.get("bits")
+                frame = Frame(pixels, place, 0, time.monotonic(), now, unit=unit, bits=bits)
             except InspectorError as error:
                 return error.problem
             except ValueError as error:

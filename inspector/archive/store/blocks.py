@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import GapRow, ImageRow, JudgementRow, ResultRow, key_of
-from inspector.archive.store.query import PAGE, Order, count, page
+from inspector.archive.store.query import PAGE, Order, page
 from inspector.archive.store.selection import matching
 
 
@@ -47,8 +47,11 @@ def blocks_of(database: Database, filters: Filters, order: Order, *, size: int =
     with database.read() as connection:
         found = connection.execute(first).all()
     starts = [(place, key_ + (1 if down else -1)) for place, key_ in found]  # pages begin after this
-    total = count(database, filters) if order != "margin" else _count(database, filters, order)
-    return Blocks(filters, order, min(total, len(starts) * size), starts, size)
+    blocks = Blocks(filters, order, len(starts) * size, starts, size)
+    if not starts:
+        return blocks
+    last = len(block(database, blocks, len(starts) - 1))
+    return replace(blocks, total=(len(starts) - 1) * size + last)
 
 
 def block(database: Database, blocks: Blocks, number: int) -> list[Mapping[str, Any]]:
@@ -151,12 +154,6 @@ def gaps_before(database: Database) -> dict[int, Gap]:
             after = connection.execute(query).scalar_one_or_none()
             found[end if after is None else after] = Gap(row.first, row.last, row.damaged)
     return found
-
-
-def _count(database: Database, filters: Filters, order: Order) -> int:
-    with database.read() as connection:
-        query = _meant(select(func.count()).select_from(ResultRow), filters, order)
-        return int(connection.execute(query).scalar_one())
 
 
 def _key(order: Order) -> ColumnElement[Any]:

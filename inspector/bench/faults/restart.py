@@ -71,7 +71,7 @@ def _window(folder: Path, *arguments: str) -> Iterator[None]:
     home = str(folder / HOME)
     environment = os.environ | {"XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home, "LOCALAPPDATA": home, "HOME": home}
     command = program_command("gui", "--start", "--settings", str(folder / "window.toml"), *arguments)
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stderr=None)
     try:
         yield
     finally:

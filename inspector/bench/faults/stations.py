@@ -36,6 +36,7 @@ _PICTURES = 60  # more than the station remembers to recognise old frames
 _SETTLE = 1.0  # seconds until a fault has reached every frame that is under way
 
 Damage = Callable[[Sequence[bytes], int], bytes]
+_MANY_S: Final = 600.0  # longest time for very many frames
 _HALF: Final = 0.5  # where in a frame
 
 
@@ -235,7 +236,7 @@ def damaged_at_random(bundle: Path, *, frames: int = 10_000) -> FaultCost:
             camera.damage, camera.period = damage, 0.001
             time.sleep(_SETTLE)
             true = len(answers.all)
-            answers.reach(true + frames)
+            until(lambda: len(answers.all) >= true + frames, _MANY_S)
         finally:
             station.stop()
     untrue = answers.all[true:]

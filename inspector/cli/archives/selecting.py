@@ -28,7 +28,7 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def select(**options: Any) -> Any:  # noqa: ANN401 - whatever the command returns
-        chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
+        chosen = {field.name: options.pop(field.name) for field in fields(Filters) if field.name in options}
         filters = Filters(**{name: value for name, value in chosen.items() if value is not None})
         return command(filters=filters, **options)
 
@@ -49,6 +49,7 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--rule", help='Quantity and class of the rule that decided, for example "score scratch".'),
         click.option("--bundle", help="Fingerprint of a bundle that judged, or a piece of it."),
         click.option("--recipe", help="Name of the recipe."),
+        click.option("--text", help="How the id of the part, or the name of the lot, begins."),
         click.option("--lot", help="Name of the lot."),
         click.option("--material", help="Number of the product that is written on the part."),
         click.option("--serial", help="Serial number that is written on the part."),

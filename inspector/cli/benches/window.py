@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +23,7 @@ from inspector.core.errors import JobError
 from inspector.recipes.locate import demo_recipe
 
 _MEASURE = "inspector.ui.shell.diagnostics.measure"
+_SCROLLING = "inspector.ui.shell.diagnostics.scrolling"
 _PATIENCE = 240.0  # seconds
 _MOMENTS = {
     "window": "this window",
@@ -77,6 +79,34 @@ def dialog(*, files: int, as_json: bool) -> None:
         f"while looking p50 {result['p50_ms']:6.2f} ms, p99 {result['p99_ms']:6.2f} ms, longest {result['max_ms']:.1f} ms"
     )
     click.echo(f"{result['images']} images were looked through in {result['seconds']:.1f} s")
+
+
+@click.command()
+@click.option("--inspections", type=click.IntRange(1000), default=1_000_000, show_default=True, help="Parts in the archive.")
+@AS_JSON
+def gallery(*, inspections: int, as_json: bool) -> None:
+    """Measure how long the gallery of a large archive keeps a person waiting while it scrolls from end to end, and its memory.
+
+    The same page at rest is measured for comparison. NG and REVIEW parts have pictures of the demo line.
+    """
+    from inspector.archive.store.database import open_database
+    from inspector.bench.archiving.generated import fill
+    from inspector.bench.archiving.pictures import add_pictures
+
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
+        with closing(open_database(Path(name))) as database:
+            fill(database, inspections)
+            pictures = add_pictures(Path(name), database)
+        result = dict(_said_by("-m", _SCROLLING, name, patience=_PATIENCE * 4))
+    result["pictures"] = pictures
+    if as_json:
+        click.echo(json.dumps(rounded(result)))
+        return
+    click.echo(f"at rest         p50 {result['rest_p50_ms']:6.2f} ms, p99 {result['rest_p99_ms']:6.2f} ms")
+    click.echo(
+        f"while scrolling p50 {result['p50_ms']:6.2f} ms, p99 {result['p99_ms']:6.2f} ms, longest {result['max_ms']:.1f} ms"
+    )
+    click.echo(f"{result['parts']} parts, {result['memory_mb']:.0f} MB above the start")
 
 
 @click.command()

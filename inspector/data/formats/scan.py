@@ -218,7 +218,9 @@ class Folder:
                     yield name, content
 
     def find(self, said: str, *near: str) -> str | None:
-        """Return the image that an annotation refers to as `said`, also written as in an address ("part%201.png")."""
+        """Return the image that an annotation refers to as `said`, also written as in an address ("part%201.png?key=1")."""
+        if "://" in said:
+            said = said.partition("://")[2].partition("?")[0]
         found = self._found(said, *near)
         return self._found(unquote(said), *near) if found is None and "%" in said else found
 

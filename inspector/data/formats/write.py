@@ -26,6 +26,7 @@ from inspector.core.message import Message
 from inspector.core.registry import TASKS
 from inspector.core.types import LabelKind
 from inspector.data.formats.layouts.coco import bounds
+from inspector.data.formats.layouts.mask_folders import voc_colour
 from inspector.data.formats.names import PARTS as SPLIT_FOLDERS
 from inspector.data.formats.names import PLACES
 from inspector.data.formats.place import new_folder
@@ -260,6 +261,10 @@ def _voc(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
         parts.setdefault(item.sample.part or "train", []).append(stem)
         if item.sample.part != "test":
             parts.setdefault("trainval", []).append(stem)
+    # Tools that know the classes of Pascal VOC only ask for this list of others.
+    colours = (",".join(map(str, voc_colour(value))) for value in range(len(dataset.classes) + 1))
+    rows = (f"{name}:{colour}::" for name, colour in zip(("background", *dataset.classes), colours, strict=True))
+    (folder / "labelmap.txt").write_text("\n".join(("# label:color_rgb:parts:actions", *rows, "")), "utf-8")
     lists = folder / "ImageSets" / "Main"
     lists.mkdir(parents=True)
     for part, stems in parts.items():

@@ -14,8 +14,10 @@ from inspector.ui.shell.strings import class_name, verdict_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _MOST_BUTTONS: Final = 4  # classes with a button of their own; the others are in a list
+_WIDEST: Final = theme.SPACING * 12  # of the text on such a button
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class CorrectionBar(Themed, QFrame):
         for badge in (self.machine, self.truly):
             badge.setFixedSize(theme.ICON, theme.ICON)
             row.addWidget(badge)
-        self.part.setMinimumWidth(1)
+        self.part.setMinimumWidth(theme.SPACING * 5)
+        self.part.setWordWrap(True)
+        self.part.setTextFormat(Qt.TextFormat.PlainText)
         self.part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.addWidget(self.part, 2)
         row.addLayout(self._row)
@@ -82,7 +86,7 @@ class CorrectionBar(Themed, QFrame):
         self.reason.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for field, stretch in ((self.reason, 2), (self.note, 2), (self.who, 1)):
             field.setMinimumHeight(theme.TOUCH)
-            field.setMinimumWidth(theme.SPACING * 10)
+            field.setMinimumWidth(theme.SPACING * 11)
             row.addWidget(field, stretch)
 
     def show_part(
@@ -93,7 +97,7 @@ class CorrectionBar(Themed, QFrame):
         `count`: how many parts are meant.
         """
         self.part.setText(part)
-        self.part.setToolTip(part)
+        self.part.setToolTip(plain_tip(part))
         self._machine, self._truth, self._classes, self._count = machine, truth, classes, count
         self._choose(False)
 
@@ -118,25 +122,32 @@ class CorrectionBar(Themed, QFrame):
             button.deleteLater()
         self.truths = []
         if self._choosing:
-            self._offer()
+            for widget in (self.right, self.wrong, self.undo, *((self.reason, self.note, self.who) if judged else ())):
+                widget.hide()  # first, for the room; what was written in them is kept
+            self._offer(_MOST_BUTTONS if judged else 0)
         self.others.setVisible(self._choosing and self.others.count() > 1)
         self.back.setVisible(self._choosing and judged)
         for button in (self.right, self.wrong):
             button.setVisible(not self._choosing)
             button.setEnabled(self._count > 0)
+        for field in (self.reason, self.note, self.who):
+            field.setVisible(not self._choosing or not judged)
         self.undo.setVisible(not self._choosing)
         self.undo.setEnabled(self._truth is not None and self._count == 1)
         self._mark()
 
-    def _offer(self) -> None:
+    def _offer(self, most: int) -> None:
+        """Make a button for OK, for NG and for the first classes."""
         offered: list[tuple[Verdict, str]] = [] if self._machine is Verdict.OK else [(Verdict.OK, "")]
-        offered += [(Verdict.NG, name) for name in self._classes[:_MOST_BUTTONS]]
-        if self._machine is not Verdict.NG or not self._classes:
+        offered += [(Verdict.NG, name) for name in self._classes[:most]]
+        if self._machine is not Verdict.NG or not self._classes[:most]:
             offered.append((Verdict.NG, ""))
         for place, (verdict, name) in enumerate(offered):
-            button = QPushButton(class_name(name) if name else verdict_word(verdict))
+            words = class_name(name) if name else verdict_word(verdict)
+            button = QPushButton(self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, _WIDEST))
+            button.setToolTip(plain_tip(words))
             button.setObjectName(f"truth_{name or verdict.value}")
-            button.setAccessibleName(self.tr("Truly {what}").format(what=button.text()))
+            button.setAccessibleName(self.tr("Truly {what}").format(what=words))
             button.setMinimumSize(theme.TOUCH * 2, theme.TOUCH)
             button.setProperty("role", "primary" if verdict is Verdict.OK else "")
             button.clicked.connect(lambda _=False, verdict=verdict, name=name: self._say(verdict, name))
@@ -145,11 +156,12 @@ class CorrectionBar(Themed, QFrame):
             self.truths.append(button)
         self.others.clear()
         self.others.addItem(self.tr("Another class"), "")
-        for name in self._classes[_MOST_BUTTONS:]:
+        for name in self._classes[most:]:
             self.others.addItem(class_name(name), name)
 
     def _say(self, verdict: Verdict | None, name: str = "") -> None:
         if not self.who.text().strip():
+            self._choose(False)
             self.who.setFocus(Qt.FocusReason.OtherFocusReason)
         self.said.emit(Truth(verdict, name, self.reason.currentText().strip(), self.note.text().strip()))
 

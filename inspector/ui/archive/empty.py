@@ -26,6 +26,7 @@ class EmptyArchive(Themed, QWidget):
         for label in (self.title, self.text, self.place):
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
             layout.addWidget(label)
         layout.addStretch(2)
         self.retranslate()

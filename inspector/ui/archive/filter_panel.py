@@ -25,6 +25,7 @@ from inspector.ui.shell.strings import class_name, verdict_word
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 WIDTH: Final = theme.SPACING * 30
 ORDER: Final = (
@@ -215,7 +216,7 @@ class FilterPanel(Themed, QFrame):
             for value, text in values.items():
                 box.addItem(text, value)
             box.setCurrentIndex(box.findData(chosen))
-            box.setToolTip(box.currentText())
+            box.setToolTip(plain_tip(box.currentText()))
 
     def _values(self, name: str) -> dict[str, str]:
         """Return the texts of a filter's values, "" first."""

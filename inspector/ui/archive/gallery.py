@@ -25,6 +25,7 @@ from inspector.ui.inspect.panels.verdict_tile import paint_badge
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 _PAD: Final = theme.SPACING // 2
 _LINE: Final = theme.SPACING * 2 + 2  # height of a line of text
@@ -202,7 +203,7 @@ class Gallery(Themed, QAbstractScrollArea):
         lines = [row["part_id"], time_of(row), row["reason"], f"{row['product_id']} r{row['recipe_version']}", row["lot"]]
         if entry.key in self.gaps:
             lines.append(self.gap_text(self.gaps[entry.key]))
-        return "\n".join(line for line in lines if line)
+        return plain_tip("\n".join(line for line in lines if line))
 
     def gap_text(self, gap: Gap) -> str:
         """Return what is missing before a part."""

@@ -251,7 +251,7 @@ class ArchivePage(Themed, QWidget):
             text = self.tr("{picks} of {count} parts picked").format(picks=f"{picks:,}", count=f"{count:,}")
         gaps = len(self.gallery.gaps)
         if gaps:
-            text += " · " + self.tr("{gaps} gaps").format(gaps=gaps)
+            text += " · " + self.tr("gaps: {gaps}").format(gaps=gaps)
         self.total.setText(text)
         self.total.setToolTip("\n".join(self.gallery.gap_text(gap) for gap in self.gallery.gaps.values()))
 

@@ -31,6 +31,7 @@ from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 FACTS_WIDTH: Final = theme.SPACING * 46
 STEPS: Final = {"gallery": "unfold", "previous_ng": "previous-ng", "previous": "previous", "next": "next", "next_ng": "next-ng"}
@@ -53,6 +54,7 @@ class RecordView(Themed, QWidget):
         self.reason, self.gap, self.hint = QLabel(), QLabel(), QLabel()
         self.analysis = AnalysisTabs(apart=True)
         self.analysis.set_frozen(True)
+        self.analysis.tabBar().setDrawBase(False)
         self.picture = QStackedWidget()
         self.judgements = ValueTable()
         self.facts = QFormLayout()
@@ -113,6 +115,7 @@ class RecordView(Themed, QWidget):
         column.addStretch(1)
         self.side.setFixedWidth(FACTS_WIDTH)
         self.side.setDocumentMode(True)
+        self.side.tabBar().setDrawBase(False)
         self.side.addTab(scrolled(inside), "")
         views = QFrame()
         plain(QVBoxLayout(views)).addWidget(self.analysis.panels)
@@ -147,7 +150,7 @@ class RecordView(Themed, QWidget):
         self.badge.set_verdict(inspection.verdict)
         self.word.setText(verdict_word(inspection.verdict))
         self.part.setText(inspection.part)
-        self.part.setToolTip(inspection.part)
+        self.part.setToolTip(plain_tip(inspection.part))
         self.when.setText(time_of(row))
         said = [translate(reason) for reason in inspection.reasons] or ([row["reason"]] if row["reason"] else [])
         problems = [translate(problem) for problem in read.problems]

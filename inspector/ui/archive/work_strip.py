@@ -2,7 +2,7 @@
 
 import threading
 
-from PySide6.QtCore import QObject, QSize, Signal
+from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from inspector.core.errors import InspectorError
@@ -45,6 +45,7 @@ class WorkStrip(Themed, QFrame):
         self.setProperty("role", "card")
         self.text = QLabel()
         self.text.setWordWrap(True)
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.stop, self.close_button = QPushButton(), QPushButton()

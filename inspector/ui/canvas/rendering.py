@@ -77,7 +77,7 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size, *, smooth: b
     palette = display.palette or ("iron" if frame.unit == "kelvin" else "grey")
     if palette == "grey":
         return _words(cv2.cvtColor(levelled, cv2.COLOR_GRAY2BGRA))
-    return np.asarray(packed(PALETTES[palette]).take(levelled), np.uint32)
+    return np.asarray(packed(PALETTES[palette]).take(np.asarray(levelled, np.uint8)), np.uint32)
 
 
 def heat(values: Floats, crop: Crop, size: Size) -> Words:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -28,6 +29,7 @@ from inspector.ui.widgets.themed import Themed
 
 CONTEXT: Final = "settings"  # translation context of labels, descriptions, units and choices of settings
 _DECIMALS: Final = 6
+_ROOM_FOR_WORDS: Final = theme.SPACING * 88  # width of a row from which its description stands beside the editor
 _WIDEST: Final = 1e9  # upper limit of a setting that declares none
 
 
@@ -228,6 +230,8 @@ class SettingRow(Themed, QWidget):
         super().__init__(parent)
         self.name = name
         self._narrow = narrow
+        self._grid: QGridLayout | None = None  # of a row that is not narrow
+        self._below: bool | None = None  # whether its description stands below the editor
         self._draft = draft
         self._field = draft.model.model_fields[name]
         self._shown = draft.fields[name]
@@ -261,7 +265,7 @@ class SettingRow(Themed, QWidget):
         if self._narrow:
             self._arrange_narrow(grid)
             return
-        words = plain(QVBoxLayout(), 0)
+        self._words = words = plain(QVBoxLayout(), 0)
         words.addWidget(self._why)
         words.addWidget(self._default)
         words.addWidget(self.error)
@@ -269,13 +273,29 @@ class SettingRow(Themed, QWidget):
         grid.setHorizontalSpacing(theme.SPACING * 2)
         top = Qt.AlignmentFlag.AlignTop
         self._label.setMinimumHeight(theme.TOUCH)
-        self._label.setFixedWidth(theme.SPACING * 22)
         self.editor.widget.setFixedWidth(theme.SPACING * 28)
         grid.addWidget(self._label, 0, 0, top)
         grid.addWidget(self.editor.widget, 0, 1, top)
         grid.addWidget(self.reset, 0, 2, top)
-        grid.addLayout(words, 0, 3)
         grid.setColumnStretch(3, 1)
+        self._grid = grid
+        self._place_words(below=False)
+
+    def _place_words(self, *, below: bool) -> None:
+        """Put the description beside the editor, or below it where there is no room."""
+        if self._grid is None or below == self._below:
+            return
+        self._below = below
+        self._grid.removeItem(self._words)
+        self._label.setFixedWidth(theme.SPACING * (18 if below else 22))
+        if below:
+            self._grid.addLayout(self._words, 1, 0, 1, 4)
+        else:
+            self._grid.addLayout(self._words, 0, 3)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_words(below=self.width() < _ROOM_FOR_WORDS)
 
     def _arrange_narrow(self, grid: QGridLayout) -> None:
         grid.setContentsMargins(0, 0, 0, 0)

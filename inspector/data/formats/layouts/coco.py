@@ -229,8 +229,9 @@ def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) ->
     lost = 0
     doubtful: set[int | str] = set()
     for item in annotations:
-        image, category = _key(item.get("image_id")), item.get("category_id")
-        if image not in file.images or not isinstance(category, int | str) or category not in file.categories:
+        image, said = _key(item.get("image_id")), item.get("category_id")
+        category = _key(said) if isinstance(said, int | str | float) else -1
+        if image not in file.images or said is None or category not in file.categories:
             lost += 1
             doubtful.add(image)  # without this object its image would pass for one with fewer
         elif "bbox" not in item and not item.get("segmentation"):
@@ -242,14 +243,15 @@ def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) ->
     if annotations and not any("category_id" in item for item in annotations):  # captions, or whole scenes
         file.labelled = False
         return 0
-    file.images = {key: image for key, image in file.images.items() if key not in doubtful}
+    kept = {} if lost and lost == len(annotations) else file.images  # the numbers of its images mean something else
+    file.images = {key: image for key, image in kept.items() if key not in doubtful}
     return lost
 
 
 def _holds_others(crowd: Mapping[str, object], items: list[Mapping[str, object]]) -> bool:
     """Return whether other objects of its class lie inside the box."""
     around = _corners(crowd)
-    others = [_corners(item) for item in items if item is not crowd and item["category_id"] == crowd["category_id"]]
+    others = [_corners(item) for item in items if item is not crowd and _key(item["category_id"]) == _key(crowd["category_id"])]
     return around is not None and any(
         box is not None and box[0] >= around[0] and box[1] >= around[1] and box[2] <= around[2] and box[3] <= around[3]
         for box in others
@@ -265,8 +267,11 @@ def _corners(item: Mapping[str, object]) -> tuple[float, float, float, float] | 
 
 
 def _key(value: object) -> int | str:
+    """Return an id; some tools write the same number as 7, "7" or 7.0. Raises ValueError."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, int | str):
-        return value
+        return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19 else value
     raise ValueError(f"{str(value)[:40]!r} is not an id")
 
 
@@ -326,14 +331,14 @@ def bounds(polygons: tuple[tuple[float, ...], ...]) -> tuple[float, float, float
 
 
 def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Return whether two boxes, each enlarged by a pixel on all sides, overlap by about a third.
+    """Return whether two boxes, each enlarged by a pixel on all sides, overlap by half.
 
     If so, corners were not taken for widths.
     """
     a, b = ((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1) for box in (one, other))
     shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return min(areas) > 0 and shared >= 0.3 * (sum(areas) - shared)
+    return min(areas) > 0 and shared >= 0.5 * (sum(areas) - shared)
 
 
 def outline_of(said: object, image: tuple[int, int]) -> Outline | None:

@@ -173,7 +173,7 @@ def _config(folder: Folder) -> Mapping[str, object]:
     """Return the content of the .yaml, or an empty mapping. Raises ConfigError."""
     name = _config_name(folder)
     if name is None:
-        return {}
+        return _darknet(folder)
     path = folder.files[name]
     try:
         text = read_text(path, limit=_LARGEST)
@@ -191,6 +191,17 @@ def _config(folder: Folder) -> Mapping[str, object]:
     if not isinstance(config, Mapping):
         raise ConfigError("{file} is not a list of settings.", file=path)
     return config
+
+
+def _darknet(folder: Folder) -> dict[str, str]:
+    """Return the settings of a .data file of Darknet, which names the lists of images; empty if there is none.
+
+    Raises ConfigError.
+    """
+    listed = folder.with_suffix(".data")
+    lines = read_text(folder.files[listed[0]]).splitlines() if len(listed) == 1 else []
+    pairs = (line.partition("=") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs if key.strip() in ("train", "valid", "test")}
 
 
 def _names(folder: Folder, config: Mapping[str, object]) -> list[str]:
@@ -213,7 +224,7 @@ def _class_file(folder: Folder, file: str) -> list[str]:
     if file.endswith(".txt"):
         return class_list(folder, file)
     suffix = file[file.rindex(".") :]
-    listed = next((name for name in folder.with_suffix(suffix) if name.rpartition("/")[2] == file), None)
+    listed = next((name for name in folder.with_suffix(suffix) if name.rpartition("/")[2] == file or suffix == ".names"), None)
     return (
         [] if listed is None else [name for line in read_text(folder.files[listed]).splitlines() if (name := class_name(line))]
     )

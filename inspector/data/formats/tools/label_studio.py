@@ -22,6 +22,8 @@ EXPECTED = message("a .json exported by Label Studio, and the images")
 _WEIGHT = 1.0
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # put before the name of an uploaded file
 _SIGNS = (b'"annotations"', b'labels"', b'"choices"', b'"annotation_id"', b'"lead_time"')
+_USUAL = ("choice", "choices", "class", "label")
+_ABOUT = frozenset({"annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id"})
 Item = Mapping[str, object]
 
 
@@ -125,8 +127,12 @@ def _value(item: Item) -> Item:
 
 def _choices(task: Item, items: list[Item]) -> list[str]:
     chosen = [str(name) for item in items for name in _strings(_value(item).get("choices"))]
-    if "data" not in task:
-        chosen += [value for key, value in task.items() if isinstance(value, str) and key in ("choice", "choices", "class")]
+    if "data" not in task:  # JSON-MIN keeps a choice under the name of its control, whatever that is
+        said = {
+            key: value for key, value in task.items() if isinstance(value, str) and key not in _ABOUT and value != _image(task)
+        }
+        usual = [value for key, value in said.items() if key in _USUAL]
+        chosen += usual or (list(said.values()) if len(said) == 1 else [])
     return [class_name(name) for name in chosen]
 
 

@@ -37,7 +37,7 @@ def waits(ticks: list[float], period: float = PERIOD_MS / 1000) -> list[float]:
     return found
 
 
-def _spread(rest: list[float], ran: list[float]) -> Mapping[str, float]:
+def spread(rest: list[float], ran: list[float]) -> Mapping[str, float]:
     """Return percentiles of the waits in ms, at rest and at work, from tick times of the event loop in seconds."""
     import numpy as np
 
@@ -115,7 +115,7 @@ class _Watch:
     def result(self) -> Mapping[str, float]:
         took = self._ticks[-1] - self._ticks[0]
         return {
-            **_spread(self._rest, self._ticks),
+            **spread(self._rest, self._ticks),
             "parts_per_s": (self._parts - self._parts_before) / took,
             "load": (time.process_time() - self._processor) / took / (os.cpu_count() or 1),
         }
@@ -160,7 +160,7 @@ def looking(folder: str) -> None:
         QTimer.singleShot(round(1000 * _LOOKING_PATIENCE_S), app.exit)
         app.exec()
         dialog.end()
-    _say({**_spread(rest, ran), "seconds": ran[-1] - ran[0], "images": known[0] if known else 0})
+    _say({**spread(rest, ran), "seconds": ran[-1] - ran[0], "images": known[0] if known else 0})
 
 
 def bare(file: str) -> None:

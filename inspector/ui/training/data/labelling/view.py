@@ -223,6 +223,9 @@ class LabelView(Themed, QWidget):
         if labels.folder != self._folder:
             return
         self.labels, self._kept = labels, labels.as_table()
+        if not labels.classes:
+            for name in (self.tr("good"), self.tr("defect")):
+                labels.add_class(name)
         self.grid.show_images(labels.images)
         self.grid.show_words({name: class_name(labels.label(name)) for name in labels.images})
         self._refresh()
