@@ -131,7 +131,7 @@ def _points(
 def _read(file: Path) -> Registration:
     try:
         return Registration.model_validate_json(read_bounded(file))
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         detail = describe_validation(error) if isinstance(error, ValidationError) else error
         raise ConfigError("{file} is not a registration ({detail}).", file=file, detail=detail) from error
 

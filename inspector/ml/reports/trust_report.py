@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from inspector import __version__
-from inspector.core.config import FiniteModel, write_atomically
+from inspector.core.config import Count, FiniteModel, write_atomically
 from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence, sentence
 from inspector.core.untrusted import read_bounded
@@ -60,7 +60,7 @@ class Trust(FiniteModel):
     task: str
     created: datetime
     data: str
-    images: int = Field(ge=0)
+    images: Count
     right: float | None = None
     inside_part: float | None = None
     inside_truth: float | None = None
@@ -159,7 +159,7 @@ def earlier(folder: Path, data: str, now: Sequence[Trust]) -> list[Trust]:
     """Return the figures of other bundles on the same data that a report in this folder has; none of a damaged file."""
     try:
         kept = _ALL.validate_json(read_bounded(folder / FIGURES))
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError):
         return []
     measured = {one.fingerprint for one in now}
     return [one for one in kept if one.data == data and one.fingerprint not in measured][-_MOST_KEPT:]
@@ -205,14 +205,14 @@ _COLUMNS = (
 
 def _cells(one: Trust) -> list[str]:
     places = "–" if one.lift is None else str(len(one.wrong_place))
-    numbers = [_number(value) for value in (one.lift,)]
     return [
         html.escape(one.bundle),
         str(one.images),
         *(_percent(value) for value in (one.right, one.inside_part, one.inside_truth)),
-        *numbers,
+        _number(one.lift),
         _percent(one.pointing),
-        *(_number(value) for value in (one.insertion, one.deletion)),
+        _number(one.insertion),
+        _number(one.deletion),
         places,
     ]
 
