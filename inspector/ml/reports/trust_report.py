@@ -51,7 +51,7 @@ class Trust(FiniteModel):
     `right`: share of right answers. `inside_part`, `inside_truth`: mean shares of the heat. `lift`: `inside_truth` over that of
     an even map. `pointing`: share of the images whose hottest pixel lies on the defect. `light`, `place`: shares of the scores
     lost to other light and another position. `wrong_place`: images with the right answer and no more heat on the defect than by
-    chance. `area`: in percent of the picture, where answers depend on something else; `effect`: of covering it.
+    chance. `area`: in percent of the input, where answers depend on something else; `effect`: of covering it.
     """
 
     bundle: str
@@ -108,7 +108,7 @@ def advice(
     found = []
     if hot is not None:
         why = message(
-            "{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the picture), where no "
+            "{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the input), where no "
             "defect is. Covering it lowers the score by {effect}, covering as much elsewhere by {control}. Train with it "
             "covered.",
             share=f"{hot.share:.0%}",
