@@ -97,8 +97,6 @@ class ToolsPanel(Themed, QWidget):
     def sheet_table(self) -> SheetTable:
         """Return all values for a report."""
         unit = sign(self._unit)
-        columns = ("Tool", "Lowest", "Highest", "Mean", "Std", "Lowest at", "Highest at", "Pixels", "Emissivity")
-        words = dict(zip(columns, self._columns(), strict=True))
         rows = tuple(
             (
                 f"{number} {self.kind(one.tool)}",
@@ -110,7 +108,7 @@ class ToolsPanel(Themed, QWidget):
             )
             for number, (one, value) in enumerate(zip(self._tools, self._values, strict=True), start=1)
         )
-        return SheetTable(f"{self.heading.text()} ({unit})", tuple(words.values()), rows)
+        return SheetTable(f"{self.heading.text()} ({unit})", self._columns(), rows)
 
     def kind(self, tool: Tool) -> str:
         """Return the word for a kind of tool."""
