@@ -98,6 +98,8 @@ def test_points_by_hand_and_what_they_leave_open(
         (["--point", "1,2", *out], "the same point of the visible one"),
         ([*given(SPOTS), "--point", "500,1=1,1", *out], "lies beside"),
         (["--grid", "4x3"], "Give --out"),
+        (["--grid", "4x3", *out, "--overlay", "both.jpg"], "--overlay writes a .png"),
+        (["--grid", "4x3", "--check", "kept.json", "--overlay", "both.png"], "it goes with --out"),
         (["--check", str(tmp_path / "none.json"), "--grid", "4x3"], "is not a registration"),
     ):
         assert run([*pictures, *arguments]) == 2

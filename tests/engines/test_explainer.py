@@ -187,6 +187,7 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     assert (told.inside_truth, told.lift) == (None, None)
     assert (tmp_path / "out" / PAGE).is_file()
     assert run([*arguments, "--part", "8,8,20,2000"]) == 2
+    assert run([*arguments, "--class", bundle.card.classes[0]]) == 2  # a report would not heed it
     assert run(["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--out", "x.png"]) == 2
     command = shlex.split(training_command(bundle, tmp_path / "data", {"cover": "0,0,20,20"}, "cover"))
     assert command[:2] == ["inspector", "train"]

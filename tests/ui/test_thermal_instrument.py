@@ -176,6 +176,9 @@ def test_temperatures_over_time_are_plotted_and_saved(tab: ThermalTab, tmp_path:
         tab.set_inspection(seen(replace(first, pixels=pixels, sequence=number, part=f"P{number}")), make_recipe())
     assert tab.instrument.over_time is not None
     assert [len(curve.getData()[1]) for curve in tab.instrument.over_time.curves] == [5, 5]  # and the frame of the fixture
+    assert "a minute" not in tab.instrument.panel.detail.text()
+    tab.instrument.panel.choose(1)
+    assert "a minute" in tab.instrument.panel.detail.text()
     tab.save.save("time", tmp_path / "time.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "time.csv").read_text("utf-8-sig"))))
     assert [float(row["maximum"]) for row in rows if row["tool"] == "spot 1,0"][-4:] == pytest.approx(

@@ -128,14 +128,15 @@ class Instrument(Themed, QWidget):
         self._show_problem(None if frame is None else self.shown.problem)
         if frame is None:
             self.values = ()
-            self.panel.show_tools((), (), (), unit)
+            self.panel.show_tools((), (), None, unit)
             return None
         self._drop_tools_beyond(frame)
         kelvin = np.asarray(frame.pixels, np.float32)
         self.values = tuple(measure_tool(kelvin, one.tool) for one in self.tools)
         self._remember(frame)
-        rises = [self.history.rise(n) if not self.by_number else None for n in range(len(self.tools))]
-        self.panel.show_tools(self.tools, self.values, rises, unit)
+        chosen = self.panel.chosen
+        rise = None if self.by_number or chosen is None or chosen >= len(self.tools) else self.history.rise(chosen)
+        self.panel.show_tools(self.tools, self.values, rise, unit)
         self._show_time()
         return self.hot_spots.look(kelvin, (frame.sequence, frame.part), (frame.camera, *self.shown.conditions))
 
