@@ -25,8 +25,9 @@ from inspector.engines.explainer import Explainer, HeatMap, check_inside
 from inspector.imaging.preprocessing import Prepared
 from inspector.imaging.visible import visible
 from inspector.ml.evaluate import Infer, Item, predict_items, sample_items
+from inspector.ml.occlusion import explained_class
 from inspector.ml.reports.images import heated
-from inspector.ml.reports.trust import Looked, area_text, around, explained_class, faithful, hot_area, looked, unsteady
+from inspector.ml.reports.trust import Looked, area_text, around, faithful, hot_area, looked, unsteady
 from inspector.ml.reports.trust_report import FIGURES, PAGE, Advice, Trust, advice, earlier, figures, helped, write_trust
 from inspector.runs.folder import read_run
 from inspector.runs.settings import TrainSettings, areas_of, shown_settings, train_settings

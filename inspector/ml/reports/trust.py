@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
-from inspector.core.types import IGNORE, Annotation, Boxes, Floats, Masks, Prediction, Region, Scores, Temperatures
+from inspector.core.types import IGNORE, Annotation, Boxes, Floats, Masks, Prediction, Region, Scores
 from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.ml.evaluate import Infer, Item
 from inspector.ml.occlusion import answers_of, explained_number
@@ -330,17 +330,3 @@ def _shifted(inputs: Prepared, step: int) -> Prepared:
     if step < 0:
         moved[:, :, step:] = edge
     return moved
-
-
-def explained_class(prediction: Prediction, card: Card) -> int:
-    """Return the class that an answer is explained by: its best, of thermal bundles 0."""
-    answer = prediction.answer
-    if isinstance(answer, Scores):
-        return answer.best
-    if isinstance(answer, Boxes):
-        return int(answer.classes[int(answer.scores.argmax())]) if len(answer) else 0
-    if isinstance(answer, Masks):
-        limit = round(card_threshold(card) * 255)
-        return int((answer.planes >= limit).sum(axis=(1, 2)).argmax())
-    assert isinstance(answer, Temperatures)
-    return 0
