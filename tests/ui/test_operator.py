@@ -202,6 +202,20 @@ def test_no_key_leaves_or_stops_at_one_press(window: MainWindow, qtbot: QtBot, c
     assert conductor.station.stopped == 0
 
 
+def test_what_lies_on_several_keys_holds_only_the_last(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    view = enter(window)
+    QTest.keyPress(window, Qt.Key.Key_F11)
+    QTest.keyPress(window, Qt.Key.Key_F5, Qt.KeyboardModifier.ShiftModifier)
+    assert not view.leave_button.isDown()
+    assert view.stop_button.isDown()
+    for key in (Qt.Key.Key_F11, Qt.Key.Key_F5):
+        QTest.keyRelease(window, key)
+    qtbot.wait(HOLD_MS + 200)
+    assert window.operator_view
+    assert conductor.station.stopped == 0
+
+
 def test_a_single_part_is_triggered_from_the_operator_view(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     triggered = RECIPE.model_copy(update={"mode": "triggered"})
     window.open_choice(RunRequest(triggered), None)
