@@ -160,16 +160,18 @@ class LabelView(Themed, QWidget):
             self.grid.choose(following)
 
     def undo(self) -> None:
-        """Take the last step back, and select what it had changed."""
+        """Take the last step back, and go to the first image that it had changed."""
         if self.labels is None or not (changed := self.labels.undo()):
             return
         self._changed(changed)
-        self.grid.choose(min(changed))
+        self.grid.choose(changed[0])
 
     def finish(self) -> None:
         """Use the labels, as soon as they are on the disk."""
         self._finishing = True
         self._end_if_written()
+        if self._finishing:  # on their way to the disk, or could not be written before
+            self._write()
 
     def end(self) -> None:
         """End the thread; labels that wait are written."""
@@ -260,7 +262,7 @@ class LabelView(Themed, QWidget):
         counts = labels.counts() if labels is not None else {}
         for number, (name, button) in enumerate(self.buttons.items(), start=1):
             key = f"{number}  " if name and number <= KEYS else "0  " if not name else ""
-            button.setText(f"{key}{self._word(name)}  ({counts[name]:,})")
+            button.setText(f"{key}{self._word(name)}  ({counts[name]:,})".replace("&", "&&"))
             button.setAccessibleName(self.tr("Selected pictures: {name}").format(name=self._word(name)))
         self.undo_button.setEnabled(labels is not None and labels.can_undo)
         self.done_button.setEnabled(labels is not None and len(labels.images) > counts[""])
@@ -306,8 +308,6 @@ class LabelView(Themed, QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Undo):
             self.undo()
-        elif event.key() == Qt.Key.Key_Escape and self.done_button.isEnabled():
-            self.finish()
         else:
             super().keyPressEvent(event)
 
