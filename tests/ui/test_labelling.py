@@ -193,3 +193,15 @@ def test_a_folder_that_is_still_looked_at_does_not_come_before_its_pictures(
     view = data.labelling
     qtbot.waitUntil(lambda: "R&D" in view.buttons, timeout=20_000)
     assert view.buttons["R&D"].text() == "1  R&&D  (6)"  # a single & would be taken for a key
+
+
+def test_a_long_class_hides_no_number(qtbot: QtBot, dialog: TrainingDialog, photographs: Path) -> None:
+    view = opened(qtbot, dialog, photographs)
+    name = "scratch beside the second hole, deeper than a tenth of a millimetre"
+    view.name.setText(name)
+    press(view, qtbot, "Add")
+    rows = view.buttons["good"].parentWidget()
+    assert rows is not None
+    qtbot.waitUntil(lambda: rows.width() == view.done_button.width(), timeout=5_000)
+    assert view.buttons[name].text().endswith("  (0)")
+    assert view.buttons[name].toolTip() == name
