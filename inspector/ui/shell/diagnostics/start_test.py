@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-import psutil
 from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
 from inspector import __version__
@@ -55,6 +54,8 @@ class StartTest(QObject):
         QTimer.singleShot(self._longest_ms, process, self._give_up)
 
     def _lower(self) -> None:
+        import psutil  # not before the window shows its first picture
+
         if self._process is not None:
             with suppress(psutil.Error, OSError):
                 child = psutil.Process(self._process.processId())
