@@ -109,7 +109,9 @@ class Ledger:
         try:
             for path, page, pages, state, digest, at in self._read("SELECT path, page, pages, state, digest, at FROM pages"):
                 _add(known, _name(path), int(page), KnownFile(FileState.parse(state), _bytes(digest), int(pages), at=float(at)))
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except sqlite3.Error as error:
+            raise self._refused(error) from error
+        except (ValueError, TypeError) as error:
             raise self._damaged(error) from error
         for origin in claimed:
             _add(known, origin.path, origin.page, KnownFile(origin.state, origin.digest, origin.pages))
@@ -121,7 +123,7 @@ class Ledger:
         try:
             return not self._read("SELECT 1 FROM facts WHERE name = 'watched'")
         except sqlite3.Error as error:
-            raise self._damaged(error) from error
+            raise self._refused(error) from error
 
     def began(self, files: Mapping[str, FileState]) -> None:
         """Note that the folder is watched from now on. `files`: present files that are not to be inspected."""
@@ -193,13 +195,13 @@ class Ledger:
     def _resolve(self) -> None:
         """Settle the entries that a killed process left begun: keep those with a record, drop the others."""
         rows = self._base.execute("SELECT path, page, begun FROM pages WHERE begun IS NOT NULL").fetchall()
+        written: dict[str, set[RecordKey]] = {}
         try:
             keys = {(path, page): RecordKey(*json.loads(begun)) for path, page, begun in rows}
+            for place in {key.place for key in keys.values()} - {""}:
+                written[place] = self._recorded(Path(place), {key for key in keys.values() if key.place == place})
         except (ValueError, TypeError) as error:
             raise sqlite3.DatabaseError(str(error)) from error
-        written: dict[str, set[RecordKey]] = {}
-        for place in {key.place for key in keys.values()} - {""}:
-            written[place] = self._recorded(Path(place), {key for key in keys.values() if key.place == place})
         self._base.execute("BEGIN")
         for (path, page), key in keys.items():
             if not key.place or key in written[key.place]:

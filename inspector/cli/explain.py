@@ -171,7 +171,7 @@ def overlay(pixels: Pixels, heat: HeatMap, palette: Table, opacity: float) -> Sh
     Stronger heat is more opaque; `opacity` is that of the hottest pixel.
     """
     shown = displayable(pixels)
-    region, values = heat.region, _in_frame(heat)
+    region, values = heat.region, heat.in_region()
     colours = palette[indices(values, 0.0, 1.0)]
     patch = shown[region.y : region.bottom, region.x : region.right]
     weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
@@ -193,7 +193,7 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
 
     None if there is no such prediction, or no heat.
     """
-    region, values = heat.region, _in_frame(heat)
+    region, values = heat.region, heat.in_region()
     total = float(values.sum(dtype=np.float64))
     inside = np.zeros(values.shape, bool)
     answer = prediction.answer
@@ -215,17 +215,11 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
 
 def share_in(heat: HeatMap, part: Region) -> float | None:
     """Return the share (0..1) of the heat inside a region of the frame; None if there is no heat."""
-    region, values = heat.region, _in_frame(heat)
+    region, values = heat.region, heat.in_region()
     total = float(values.sum(dtype=np.float64))
     rows = slice(max(0, part.y - region.y), max(0, part.bottom - region.y))
     columns = slice(max(0, part.x - region.x), max(0, part.right - region.x))
     return float(values[rows, columns].sum(dtype=np.float64)) / total if total > 0 else None
-
-
-def _in_frame(heat: HeatMap) -> Floats:
-    """Return the heat in the pixels of its region of the frame."""
-    size = (heat.region.width, heat.region.height)
-    return np.asarray(cv2.resize(heat.values, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _box(prediction: Prediction, card: Card, number: int) -> tuple[tuple[float, float, float, float], int]:

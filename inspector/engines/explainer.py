@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from inspector.bundles.bundle import Bundle
@@ -28,6 +29,11 @@ class HeatMap:
     layer: str
     class_name: str
     target: float
+
+    def in_region(self) -> Floats:
+        """Return the values in the pixels of `region`."""
+        size = (self.region.width, self.region.height)
+        return np.asarray(cv2.resize(self.values, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def check_inside(region: Region, frame: Frame) -> None:

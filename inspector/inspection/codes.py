@@ -16,6 +16,12 @@ from inspector.recipes.recipe import CodeModel
 _SAYS: Final = {"serial_number": ("21",), "lot": ("10",), "job_id": ("400",), "material": ("01", "240", "241")}
 
 
+def load_readers() -> None:
+    """Import what reads codes, so that no part waits for it: it takes longer than most deadlines."""
+    import biip  # noqa: F401
+    import zxingcpp  # noqa: F401
+
+
 def read_code(frame: Frame, model: CodeModel) -> CodeReading:
     """Read the code of a frame. Never raises: what cannot be read is said in the reading."""
     began = time.perf_counter()

@@ -15,6 +15,7 @@ from inspector.core.types import Frame, JudgedBy, Precision, Region
 from inspector.engines.base import Engine, open_engine
 from inspector.imaging.preprocessing import fits, whole, wrong_unit
 from inspector.imaging.tiling import Tiling
+from inspector.inspection.codes import load_readers
 from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
 from inspector.recipes.history import History
@@ -159,4 +160,6 @@ def load_program(
         )
         for model in full.inspect
     )
+    if any(camera.code is not None for camera in full.cameras.values()):
+        load_readers()
     return Program(full, steps)

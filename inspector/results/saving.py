@@ -45,7 +45,7 @@ class RunFolder:
             (folder / PICTURES).mkdir()
         except OSError as error:
             raise refused(parent, error) from error
-        self.pictures_lost = 0
+        self._pictures = self._drawn = 0  # number of the pictures of all parts so far, and of those that are saved
         self._rows: list[Row] = []
         self._full = False  # pictures have stopped
         self._looked = 0.0
@@ -56,8 +56,13 @@ class RunFolder:
         return self._records.lost
 
     @property
+    def pictures_lost(self) -> int:
+        """Number of pictures that are not saved, also of parts that never came to `picture`; at the end, these are lost."""
+        return self._pictures - self._drawn
+
+    @property
     def losses(self) -> Message | None:
-        """Message about lost records and pictures, or None."""
+        """Message about lost records and pictures, or None. To be asked at the end."""
         if not self.records_lost and not self.pictures_lost:
             return None
         return message(
@@ -69,6 +74,7 @@ class RunFolder:
 
     def record(self, inspection: Inspection) -> None:
         """Write the part's line. Raises StorageError if it has to wait for room. It is written before any later line."""
+        self._pictures += len(inspection.frames)
         names = [] if self._full else [name for name, _ in self._places(inspection)]
         self._records.append(json_line({**record(inspection), "overlays": names}))
 
@@ -96,7 +102,7 @@ class RunFolder:
                 remedy="Free some space on that disk or choose another folder.",
                 folder=self.folder,
             )
-        self.pictures_lost += len(inspection.frames) - len(names)
+        self._drawn += len(names)
         if len(self._rows) < MOST_ROWS:
             self._rows.append(Row.of(inspection, tuple(names)))
         if problem is not None:

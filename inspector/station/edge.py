@@ -1,5 +1,6 @@
 """The bounded queue between two threads. The behaviour of a full edge is chosen on construction; drops are counted."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Condition, Lock
@@ -57,14 +58,13 @@ class Edge(Generic[T]):
             self._wake()
             return lost
 
-    def put_all(self, items: Sequence[T], *, timeout: float | None = None, over: bool = False) -> int:
-        """Add items like `put`, but wake the consumer once for all of them. Returns how many items were dropped."""
+    def put_all(self, items: Sequence[T], *, timeout: float | None = None, over: bool = False) -> None:
+        """Add items like `put`, but wake the consumer once for all of them. `timeout` is for all of them together."""
+        until = None if timeout is None else time.monotonic() + timeout
         with self._room:
-            before = self._drops
             for item in items:
-                self._add(item, timeout, over)
+                self._add(item, None if until is None else until - time.monotonic(), over)
             self._wake()
-            return self._drops - before
 
     def _add(self, item: T, timeout: float | None, over: bool) -> tuple[T, ...]:
         """Add an item with the lock held; see `put`. The consumer is woken only where this waits for it."""

@@ -165,14 +165,20 @@ class _Lane:
         thread = self._thread
         while thread is not None and thread.is_alive():
             thread.join(0.2)
-            now = time.monotonic()
-            for lane in (self, *self._then):
-                lane.look(now)
+            self._look_along(time.monotonic())
             if self._hung:
                 self._left = True
                 return
         self._said = 0
         self._say_lost()  # the last word
+
+    def _look_along(self, now: float) -> None:
+        """Look at this lane and all that follow it, so that at the end none waits for room at one that hangs."""
+        self.look(now)
+        for lane in self._then:
+            lane._look_along(now)
+            if lane._hung:
+                lane._edge.stick(True)
 
     @property
     def idle(self) -> bool:

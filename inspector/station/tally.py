@@ -112,7 +112,7 @@ class TallyFile:
 
     def close(self) -> None:
         """Write the counts so that they survive a power cut, and close the file. Raises OSError."""
-        if self._file is not None:
+        if self._file is not None or self._unwritten or self._anew is not None:
             self._write(sync=True, closing=True)
 
     def _write(self, *, sync: bool, closing: bool = False) -> None:
@@ -246,11 +246,11 @@ class TallySink(Sink):
             self._failed = True
 
     def close(self, status: StationStatus) -> None:
-        try:
-            for file in (self._tallies.shift, self._tallies.simulation):
+        for file in (self._tallies.shift, self._tallies.simulation):
+            try:
                 file.close()
-        except OSError as error:
-            log.info("the counters cannot be kept (%s)", error)
+            except OSError as error:
+                log.info("the counters cannot be kept (%s)", error)
 
 
 def _entry(number: int, tally: Tally) -> bytes:

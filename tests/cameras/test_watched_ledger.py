@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from inspector.archive.contents import recorded_in as archived_in
 from inspector.cameras.base import open_camera
 from inspector.cameras.ledger import Ledger, RecordKey
 from inspector.core.errors import ConfigError, StorageError
@@ -194,6 +195,30 @@ def test_a_row_that_is_damaged_is_said_in_one_sentence(tmp_path: Path, damage: s
         ledger.known()
     assert caught.value.remedy is not None
     assert "Delete" in caught.value.remedy.text
+
+
+def test_an_entry_begun_at_no_time_is_said_in_one_sentence(tmp_path: Path) -> None:
+    file, folder = tmp_path / "ledger.sqlite", tmp_path / "parts"
+    with Ledger(file, folder, archived_in) as ledger:
+        ledger.begin(_origin("a"), RecordKey(str(tmp_path), 1, "never"))
+    with pytest.raises(StorageError, match="is damaged"):
+        Ledger(file, folder, archived_in)
+
+
+def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever deletes the list has every file inspected again."""
+
+    def unread(_ledger: Ledger, _sql: str) -> list[tuple[object, ...]]:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with Ledger(tmp_path / "ledger.sqlite", tmp_path / "parts", recorded_in) as ledger:
+        monkeypatch.setattr(Ledger, "_read", unread)
+        for read in (ledger.known, lambda: ledger.fresh):
+            with pytest.raises(StorageError, match="disk I/O error") as caught:
+                read()
+            assert "damaged" not in caught.value.problem.text
+            assert caught.value.remedy is not None
+            assert "Delete" not in caught.value.remedy.text
 
 
 def _origin(path: str) -> Origin:

@@ -1,5 +1,6 @@
 """Codes on parts: read in the region that the recipe names, understood by GS1, said where they cannot be read."""
 
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.store.query import every, result_of
 from inspector.core.types import Frame
 from inspector.inspection.codes import read_code
+from inspector.inspection.program import load_program
 from inspector.recipes.recipe import CameraModel, CodeModel, RegionModel
 from inspector.station.station import Station
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, opener, recipe_of
@@ -60,6 +62,15 @@ def test_what_cannot_be_read_is_said() -> None:
     wrong = read_code(_frame("(01)04012345123457(21)S1", gs1=True), MODEL)
     assert "check digit" in str(wrong.problem)
     assert (wrong.serial_number, wrong.material) == ("", "")
+
+
+def test_no_part_waits_until_what_reads_its_code_is_imported(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "biip", raising=False)
+    recipe = recipe_of(bundle)
+    load_program(recipe)
+    assert "biip" not in sys.modules, "a recipe without codes needs none"
+    load_program(recipe.model_copy(update={"cameras": {"top": CameraModel(source="fake", code=MODEL)}}))
+    assert "biip" in sys.modules
 
 
 def test_what_is_written_on_the_part_reaches_its_record(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:

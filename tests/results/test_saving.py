@@ -65,6 +65,16 @@ def test_on_a_full_disk_pictures_stop_and_every_record_is_there(tmp_path: Path) 
         assert folder.losses.text.startswith(f"0 records and {len(problems)} pictures could not be saved")
 
 
+def test_pictures_of_parts_that_there_was_no_time_for_are_lost_too(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for number in range(3):
+        folder.record(_inspection(number))
+    folder.picture(_inspection(0))
+    folder.finish_records(Stats(parts=3, ok=3))
+    assert folder.losses is not None
+    assert folder.losses.text.startswith("0 records and 2 pictures could not be saved")
+
+
 def test_pictures_come_back_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inspector.results.saving._AGAIN_S", 0.0)
     with disk_of(tmp_path / "disk", "8m") as disk:

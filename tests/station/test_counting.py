@@ -45,7 +45,8 @@ def test_ids_and_counts_go_on_after_a_process_was_killed(tmp_path: Path) -> None
     assert seen[0] == "P000000"
 
 
-def test_two_stations_on_one_computer_never_issue_the_same_id(tmp_path: Path) -> None:
+def test_two_stations_on_one_computer_never_issue_the_same_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.station.part_ids._WAIT_S", 30.0)  # the disk may be slow: no part waits for it here
     first, second = PartIds(tmp_path), PartIds(tmp_path)
     issued = [ids.issue() for _ in range(BLOCK + 5) for ids in (first, second)]
     assert len(set(issued)) == len(issued)
@@ -99,6 +100,25 @@ def test_a_reset_is_kept(tmp_path: Path) -> None:
     assert TallyFile(tmp_path / "shift").tally.parts == 0
     assert TallyFile(tmp_path / "shift").tally.since > began
     assert file.tally.yield_share is None
+
+
+def test_what_could_not_be_written_is_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "shift"
+    file = TallyFile(path)
+    path.mkdir()  # in the place of the file
+    with pytest.raises(OSError, match="shift"):
+        file.add(Verdict.NG)
+    path.rmdir()
+    file.close()
+    assert TallyFile(path).tally.ng == 1
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="shift"):
+        file.reset("B")
+    path.rmdir()
+    file.close()
+    assert TallyFile(path).tally == file.tally
+    assert (file.tally.parts, file.tally.lot) == (0, "B")
 
 
 def test_two_stations_that_count_in_one_file_lose_no_part(tmp_path: Path) -> None:

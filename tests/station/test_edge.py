@@ -70,6 +70,15 @@ def test_more_items_than_there_is_room_for_are_taken_while_they_are_put() -> Non
     assert (newest.take(8), newest.drops) == ([3, 4], 2)
 
 
+def test_items_together_wait_no_longer_for_room_than_one() -> None:
+    full: Edge[int] = Edge(1, drop="never")
+    full.put(0)
+    started = time.monotonic()
+    full.put_all(range(8), timeout=0.2)
+    assert 0.15 < time.monotonic() - started < 0.8
+    assert full.drops == 8
+
+
 def test_taking_lingers_for_company_but_not_longer_than_asked() -> None:
     edge: Edge[int] = Edge(8, drop="never")
     edge.put(1)

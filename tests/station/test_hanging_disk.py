@@ -186,6 +186,49 @@ def test_a_record_that_hangs_before_its_first_part_is_named_and_stops_no_station
     assert not recorder.inspections, "nothing is told after the stop"
 
 
+class _Chained(Sink):
+    """Records; with `release`, not before that is set. Has room for `size` parts."""
+
+    records = True
+
+    def __init__(self, name: str, size: int, release: threading.Event | None) -> None:
+        self.name, self.size = name, size  # type: ignore[misc]  # each sink of a test is its own kind
+        self._release = release
+        self.taken = 0
+
+    def take(self, inspection: Inspection) -> None:
+        if self._release is not None:
+            self._release.wait(30)
+        self.taken += 1
+
+
+@pytest.mark.parametrize("hanging", [1, 2])
+def test_a_second_record_that_hangs_does_not_keep_the_station_from_stopping(
+    behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch, hanging: int
+) -> None:
+    """As of `inspector run` with the archive, and the records of `--out` on a share."""
+    monkeypatch.setattr(outputs, "PATIENCE", 0.5)
+    release, recorder = threading.Event(), Recorder()
+    chain = [
+        _Chained(f"record-{number}", size, release if number == hanging else None) for number, size in enumerate((64, 1, 1))
+    ]
+    camera = FakeCamera("top", steady(12), live=False)
+    station = Station(recipe_of(bundle), sinks=[*chain, recorder], listeners=[recorder], cameras=opener({"top": camera}))
+    station.start()
+    try:
+        recorder.wait_for(lambda it: f"record-{hanging}" in it.status.faults)
+        stopping = threading.Thread(target=station.stop)
+        stopping.start()
+        stopping.join(15)
+        assert not stopping.is_alive()
+        assert recorder.status.state is StationState.STOPPED
+        assert chain[0].taken > 1, "the first record goes on"
+    finally:
+        release.set()
+    for number in range(3):
+        _wait_until_gone(f"sink-record-{number}")
+
+
 class _Failing(Sink):
     """Fails with one part, then hangs with the next until it is released, then fails again."""
 

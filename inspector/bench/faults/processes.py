@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
@@ -249,21 +249,23 @@ def hung_disk(folder: Path, bundle: Path, *, files: int = 40) -> FaultCost:
     incoming.mkdir()
     recipe = recipe_file(folder, bundle, f"folder:{incoming}", watch=True, settle=0.05, patience=0.2)
     feeder = _Feeder(incoming, files, 0.1)
-    try:
-        with freezable_disk(home) as disk, running(recipe) as station:
-            feeder.start()
-            station.told(files // 4)
-            disk.freeze()
-            frozen = time.time()
-            until(lambda: len(station.parts()) >= files, _FROZEN_S)
-            told = station.parts()
-            disk.thaw()
-            station.end()
-            feeder.join()
-            late = {name for name in feeder.names if (incoming / f"{name}.jpg").stat().st_mtime > frozen}
-            outcome = counted(feeder.names, archived_answers(home), untrue=feeder.cut)
-    except StorageError as error:
-        return FaultCost(skipped=error.problem.text)
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(freezable_disk(home))
+        except StorageError as error:
+            return FaultCost(skipped=error.problem.text)
+        station = stack.enter_context(running(recipe))
+        feeder.start()
+        station.told(files // 4)
+        disk.freeze()
+        frozen = time.time()
+        until(lambda: len(station.parts()) >= files, _FROZEN_S)
+        told = station.parts()
+        disk.thaw()
+        station.end()
+        feeder.join()
+        late = {name for name in feeder.names if (incoming / f"{name}.jpg").stat().st_mtime > frozen}
+        outcome = counted(feeder.names, archived_answers(home), untrue=feeder.cut)
     answered = counted(feeder.names, told, untrue=feeder.cut | late)
     return FaultCost(
         files, outcome.lost + answered.lost, outcome.doubled + answered.doubled, outcome.silent_ok + answered.silent_ok

@@ -38,6 +38,7 @@ _SETTLE = 1.0  # seconds until a fault has reached every frame that is under way
 Damage = Callable[[Sequence[bytes], int], bytes]
 _MANY_S: Final = 600.0  # longest time for very many frames
 _HALF: Final = 0.5  # where in a frame
+_ANOTHER: Final = 0.01  # change of scale that makes another size of every frame
 
 
 class _Answers(Sink):
@@ -191,6 +192,8 @@ def resized(pictures: Sequence[bytes], index: int, place: float = _HALF) -> byte
     """Send the frame in another size."""
     image = np.asarray(cv2.imdecode(np.frombuffer(true_frame(pictures, index), np.uint8), cv2.IMREAD_COLOR))
     scale = 0.55 + 1.5 * place
+    if abs(scale - 1) < _ANOTHER:
+        scale += 2 * _ANOTHER  # its own size would be no damage
     return cv2.imencode(".jpg", cv2.resize(image, None, fx=scale, fy=scale))[1].tobytes()
 
 

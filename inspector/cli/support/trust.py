@@ -187,9 +187,7 @@ def _look(
 def in_frame(heat: HeatMap, width: int, height: int) -> Floats:
     """Return a heat map in the pixels of the whole frame, 0 outside its region."""
     region, values = heat.region, np.zeros((height, width), np.float32)
-    values[region.y : region.bottom, region.x : region.right] = cv2.resize(
-        heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR
-    )
+    values[region.y : region.bottom, region.x : region.right] = heat.in_region()
     return values
 
 

@@ -14,6 +14,7 @@ from inspector.ui.inspect.panels.verdict_tile import paint_badge
 from inspector.ui.shell import theme
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 NONE: Final = "–"
 
@@ -128,7 +129,7 @@ class Counters(Themed, QWidget):
         self._tally = tally
         share = tally.yield_share
         self.since.setText(since_text(tally))
-        self.since.setToolTip(self.since.text())
+        self.since.setToolTip(plain_tip(self.since.text()))
         self.total.set_value(f"{tally.parts:,}")
         self.passed.set_value(f"{tally.ok:,}")
         self.ng.set_value(f"{tally.ng:,}")
