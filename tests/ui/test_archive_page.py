@@ -223,6 +223,76 @@ def test_many_parts_are_picked_and_corrected_together(qtbot: QtBot, show: Callab
     assert [known(archive, name)["human_verdict"] for name in ("P22", "P21", "P20")] == ["NG", None, "NG"]
 
 
+def test_what_is_corrected_is_what_is_seen(qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path) -> None:
+    page = show(archive)
+    page.correction.who.setText("Ann")
+    page.open_part(1)
+    calm(qtbot, page)
+    canvas = page.record.analysis.current().canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_R)  # and at once to the next part, while the correction is still being written
+    qtbot.keyClick(canvas, Qt.Key.Key_Right)
+    calm(qtbot, page)
+    assert known(archive, "P21")["human_verdict"] == "NG"
+    assert page.record.part.text() == page.correction.part.text() == "P20"
+    qtbot.keyClick(page.record, Qt.Key.Key_Left)
+    calm(qtbot, page)
+    qtbot.keyClick(page.record, Qt.Key.Key_Right)  # there and back before the first is read
+    qtbot.keyClick(page.record, Qt.Key.Key_Left)
+    calm(qtbot, page)
+    assert page.record.part.text() == page.correction.part.text() == "P21"
+
+
+def test_places_stay_when_a_correction_takes_parts_out_of_the_list(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path
+) -> None:
+    page = show(archive)
+    choose(qtbot, page, "truth", "no")
+    page.correction.who.setText("Ann")
+    page.gallery.go_to(1)
+    calm(qtbot, page)
+    press(page, qtbot, "Right")
+    calm(qtbot, page)
+    assert listed(page)[:4] == ["P22", "P21", "P20", "P19"]  # it is still seen, with what was said
+    viewport, gallery = page.gallery.viewport(), page.gallery
+    page.gallery.go_to(2)
+    qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, gallery.cell(3).center())
+    calm(qtbot, page)
+    assert {
+        entry.row["part_id"] for index in range(5) if (entry := page.parts.entry(index)) and entry.key in gallery.picks
+    } == {
+        "P20",
+        "P19",
+    }
+    page.seek()
+    calm(qtbot, page)
+    assert page.gallery.current().row["part_id"] == "P14"  # type: ignore[union-attr]
+
+
+def test_parts_without_a_plain_verdict_are_refused_before_anything_is_written(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path
+) -> None:
+    page = show(archive)
+    page.correction.who.setText("Ann")
+    page.gallery.pick({page.parts.entry(index).key for index in (0, 1, 2)})  # type: ignore[union-attr]  # REVIEW, NG, OK
+    press(page, qtbot, "Right")
+    calm(qtbot, page)
+    assert page.banners.problems() == {"archive": "A part is OK or NG, not REVIEW. Say what the part truly is."}
+    assert [known(archive, name)["corrections"] for name in ("P22", "P21", "P20")] == [[], [], []]
+
+
+def test_new_parts_are_offered_until_they_are_shown(qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path) -> None:
+    page = show(archive)
+    record_run(archive, "L2", "Q{}", count=2)
+    with opened_archive(archive):
+        page._look()
+    qtbot.waitUntil(lambda: page.refresh_button.text() == "New parts", timeout=10_000)
+    assert page.refresh_button.property("role") == "primary"
+    press(page, qtbot, "Refresh")
+    calm(qtbot, page)
+    assert page.total.text() == f"{COUNT + 2} parts"
+    assert (page.refresh_button.text(), page.refresh_button.property("role")) == ("Refresh", "")
+
+
 def test_without_a_name_nothing_is_corrected_and_the_page_says_what_is_missing(
     qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path
 ) -> None:
@@ -370,7 +440,7 @@ def test_the_shown_parts_are_handed_on(
 
 
 def test_what_if_lists_the_parts_whose_verdict_flips(
-    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, kept: tuple[Path, list[Inspection]]
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, kept: tuple[Path, list[Inspection]], tmp_path: Path
 ) -> None:
     with opened_archive(archive) as opened:
         truths = {"P0": "OK", "P7": "NG", "P14": "NG"}
@@ -397,9 +467,20 @@ def test_what_if_lists_the_parts_whose_verdict_flips(
     assert f"23 parts judged again, {len(flips)} flip" in answer
     assert f"Misses among 2 parts that are truly NG: 0 → {missed} (95 %" in answer
     assert f"False rejects among 1 parts that are truly OK: 1 → {rejected} (95 %" in answer
+    choose(qtbot, page, "verdict", "OK")
+    assert not page.what_if.isVisible()
+    press(page, qtbot, "What if another limit had been set")
+    qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
+    press(page, qtbot, "Judge again")  # with the limit as it is
+    qtbot.waitUntil(lambda: page.total.text() == "0 parts", timeout=10_000)
+    calm(qtbot, page)
+    page.hand_on.write("hold_list", tmp_path / "hold.csv")  # of what is listed: nothing
+    qtbot.waitUntil(lambda: page.hand_on.strip.close_button.isVisible(), timeout=20_000)
+    with (tmp_path / "hold.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert list(csv.DictReader(stream)) == []
     press(page, qtbot, "Close what if")
     calm(qtbot, page)
-    assert page.total.text() == "23 parts"
+    assert page.total.text() == "17 parts"
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -91,6 +91,10 @@ class ListedParts(QObject):
         """Return whether the block of this place is in memory."""
         return self._blocks is not None and index // self._blocks.size in self._known
 
+    def rows(self) -> dict[int, list[Mapping[str, Any]]]:
+        """Return the rows of the blocks in memory, which places are meant in: some may be no longer in this selection."""
+        return {number: [entry.row for entry in entries] for number, entries in self._known.items()}
+
     def index_of(self, key: int) -> int | None:
         """Return the place of a part that is in memory."""
         size = 1 if self._blocks is None else self._blocks.size
