@@ -21,9 +21,10 @@ from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import open_database
 from inspector.archive.store.models import SchemaVersion
-from inspector.archive.store.query import every, keys_of_part, result_of
+from inspector.archive.store.query import events, every, keys_of_part, result_of
 from inspector.bench.archiving.generated import fill
 from inspector.core.types import Inspection
+from inspector.ui.archive import counting
 from inspector.ui.archive.asking import ArchiveSource
 from inspector.ui.archive.page import ArchivePage
 from inspector.ui.shell import strings
@@ -175,11 +176,23 @@ def test_keys_lead_through_the_archive(qtbot: QtBot, show: Callable[[Path], Arch
 
 
 def test_filters_are_counted_combined_and_kept(
-    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, settings: Settings, tmp_path: Path
+    qtbot: QtBot,
+    show: Callable[[Path], ArchivePage],
+    archive: Path,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     record_run(archive, "L2", "Q{}", count=8)
     page = show(archive)
     assert words(page, "lot") == ["All  (31)", "L1  (23)", "L2  (8)"]
+    with monkeypatch.context() as patched:
+        patched.setattr(counting, "MOST", 1)  # of many lots only some are named; all of them are counted
+        page.refresh()
+        calm(qtbot, page)
+        assert words(page, "lot") == ["All  (31)", "L1  (23)"]
+    page.refresh()
+    calm(qtbot, page)
     assert words(page, "period")[1:3] == ["Last hour  (31)", "Today  (31)"] or datetime.now().astimezone().hour < 1
     choose(qtbot, page, "lot", "L2")
     assert words(page, "verdict") == ["All  (8)", "OK  (6)", "NG  (2)"]
@@ -422,11 +435,16 @@ def test_the_shown_parts_are_handed_on(
         ("P21", "NG", "OK"),
     ]
     write("report", tmp_path / "report.html")
-    assert "P21" in (tmp_path / "report.html").read_text("utf-8")
+    report = (tmp_path / "report.html").read_text("utf-8")
+    assert "P21" in report
+    assert "data:image/jpeg" in report
     page.gallery.pick({page.parts.entry(0).key})  # type: ignore[union-attr]
     write("evidence", tmp_path / "evidence")
     (record,) = (tmp_path / "evidence" / "data").glob("*/record.json")
     assert json.loads(record.read_text("utf-8"))["part_id"] == "P21"
+    with opened_archive(archive) as opened:
+        newest = events(opened.database, limit=1)[0]
+    assert (newest["what"], newest["who"]) == ("export", "Ann")  # whoever hands evidence on
     page.gallery.pick(set())
     assert write("folders", tmp_path / "set") == f"Written to {tmp_path / 'set'}: 2 bad, 2 good"  # two cameras
     assert "is not empty" in write("folders", tmp_path / "set")

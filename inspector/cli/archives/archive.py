@@ -126,8 +126,6 @@ def report(obj: Opened, *, filters: Filters, day: datetime | None, out: Path | N
     from inspector.archive.report import report_of
 
     write = None if out is None else _writer(out)
-    if filters.simulated is None:
-        filters = replace(filters, simulated=False)  # simulated parts never count
     if day is not None:
         filters = replace(filters, since=day.astimezone(UTC), until=(day + timedelta(days=1)).astimezone(UTC))
     with obj() as opened:
