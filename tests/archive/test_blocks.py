@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from sqlalchemy import insert
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
-from inspector.archive.store.blocks import block, blocks_of, gaps_before, keys_between, neighbour, newest_of, place_of, rows_of
+from inspector.archive.store.blocks import (
+    Gap,
+    block,
+    blocks_of,
+    gaps_before,
+    keys_between,
+    neighbour,
+    newest_of,
+    place_of,
+    rows_of,
+)
 from inspector.archive.store.database import Database, open_database
+from inspector.archive.store.models import GapRow, key_of
 from inspector.archive.store.query import Order, count, every, page
 from inspector.bench.archiving.generated import fill
 from tests.archive.recorded import record_run
@@ -107,3 +119,13 @@ def test_a_list_stays_as_it_was_while_more_is_inspected_and_parts_are_corrected(
         bad = [place for place in range(len(before)) if place in (1, 8, 15, 22)]
         found = [neighbour(archive.database, blocks, place - 1, verdict="NG", back=False, shown=seen) for place in bad]
         assert found == [(before[place], place) for place in bad]
+
+
+def test_several_gaps_before_one_inspection_are_all_told(tmp_path: Path) -> None:
+    record_run(tmp_path / "archive", "L1", "A{}", count=3)
+    with opened_archive(tmp_path / "archive") as archive:
+        with archive.database.write() as connection:
+            lost = [{"journal_id": 1, "first": 902, "last": 904, "damaged": True}]
+            lost += [{"journal_id": 1, "first": 900, "last": 900, "damaged": False}]
+            connection.execute(insert(GapRow), lost)
+        assert gaps_before(archive.database) == {key_of(2, 0): [Gap(900, 900, damaged=False), Gap(902, 904, damaged=True)]}

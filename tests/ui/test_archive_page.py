@@ -23,7 +23,7 @@ from inspector.archive.store.database import open_database
 from inspector.archive.store.models import SchemaVersion
 from inspector.archive.store.query import events, every, keys_of_part, result_of
 from inspector.bench.archiving.generated import fill
-from inspector.core.types import Inspection
+from inspector.core.types import Inspection, Verdict
 from inspector.ui.archive import counting
 from inspector.ui.archive.asking import ArchiveSource
 from inspector.ui.archive.page import ArchivePage
@@ -34,6 +34,7 @@ from tests.ui.pressing import press
 from tests.ui.test_clipping import clipped
 
 BAD = (0, 7, 14, 21)
+CLASSES = ("scratch", "dent on the outer ring", "discoloured_edge_of_the_sealing_lip", "傷", "stain", "crack")
 
 
 @pytest.fixture(scope="module")
@@ -396,7 +397,7 @@ def test_a_gap_is_shown_as_a_gap(qtbot: QtBot, show: Callable[[Path], ArchivePag
     assert page.total.text() == "22 parts · gaps: 1"
     names = listed(page)
     assert "P6" not in names
-    ((key, gap),) = page.gallery.gaps.items()
+    ((key, (gap,)),) = page.gallery.gaps.items()
     assert gap.damaged
     page.open_part(names.index("P7"))
     calm(qtbot, page)
@@ -515,6 +516,11 @@ def test_every_text_has_room(
         wrong = {"gallery": clipped(page)}
         press(page, qtbot, page.correction.wrong.text())
         wrong["truths"] = clipped(page)
+        page.correction.show_part("P0", machine=Verdict.NG, truth=Verdict.NG, classes=CLASSES)
+        wrong["right or wrong"] = clipped(page)
+        press(page, qtbot, page.correction.wrong.text())
+        assert len(page.correction.truths) == 5
+        wrong["classes"] = clipped(page)
         page.what_if_button.click()
         qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
         wrong["what if"] = clipped(page)

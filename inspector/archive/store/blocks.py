@@ -145,16 +145,16 @@ def newest_of(database: Database) -> tuple[int, int]:
         return newest[0] or 0, newest[1] or 0
 
 
-def gaps_before(database: Database) -> dict[int, Gap]:
+def gaps_before(database: Database) -> dict[int, list[Gap]]:
     """Return the gaps by the key of the first inspection after each; those with none after them by the end of their journal."""
-    found: dict[int, Gap] = {}
+    found: dict[int, list[Gap]] = defaultdict(list)
     with database.read() as connection:
-        for row in connection.execute(select(*GapRow.__table__.columns)).all():
+        for row in connection.execute(select(*GapRow.__table__.columns).order_by(GapRow.journal_id, GapRow.first)).all():
             first, end = key_of(row.journal_id, row.last), key_of(row.journal_id + 1, 0)
             query = select(func.min(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)
             after = connection.execute(query).scalar_one_or_none()
-            found[end if after is None else after] = Gap(row.first, row.last, row.damaged)
-    return found
+            found[end if after is None else after].append(Gap(row.first, row.last, row.damaged))
+    return dict(found)
 
 
 def _key(order: Order) -> ColumnElement[Any]:

@@ -110,7 +110,7 @@ def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
     if out is None:
         click.echo(utf8(text), nl=False)
     else:
-        write_atomically(out, ("\ufeff" + utf8(text)).encode())  # the mark tells Excel that this is UTF-8
+        write_atomically(out, utf8(text).encode("utf-8-sig"))  # the mark tells Excel that this is UTF-8
         say(f"Written to {out}")
     return 0
 

@@ -166,7 +166,7 @@ def _write_table(archive: Archive, filters: Filters, path: Path, step: Callable[
             step(min(done, total), total)
             yield row
 
-    write_atomically(path, ("\ufeff" + utf8(table_text(rows()))).encode())  # the mark tells Excel that this is UTF-8
+    write_atomically(path, utf8(table_text(rows())).encode("utf-8-sig"))  # the mark tells Excel that this is UTF-8
 
 
 def _write_report(archive: Archive, filters: Filters, path: Path) -> None:

@@ -45,7 +45,7 @@ _MOST_PICKED: Final = 10_000
 @dataclass(frozen=True, slots=True, eq=False)
 class _List:
     blocks: Blocks
-    gaps: dict[int, Gap]
+    gaps: dict[int, list[Gap]]
     newest: tuple[int, int]
 
 
@@ -251,11 +251,11 @@ class ArchivePage(Themed, QWidget):
         text = self.tr("{count} parts").format(count=f"{count:,}")
         if picks:
             text = self.tr("{picks} of {count} parts picked").format(picks=f"{picks:,}", count=f"{count:,}")
-        gaps = len(self.gallery.gaps)
+        gaps = [gap for some in self.gallery.gaps.values() for gap in some]
         if gaps:
-            text += " · " + self.tr("gaps: {gaps}").format(gaps=gaps)
+            text += " · " + self.tr("gaps: {gaps}").format(gaps=len(gaps))
         self.total.setText(text)
-        self.total.setToolTip("\n".join(self.gallery.gap_text(gap) for gap in self.gallery.gaps.values()))
+        self.total.setToolTip(self.gallery.gap_text(gaps))
 
     def _show_empty(self) -> None:
         self.head.hide()
@@ -303,9 +303,8 @@ class ArchivePage(Themed, QWidget):
         if opened is None or entry is None or entry.key != opened.read.found["id"]:
             return  # another part became the current one meanwhile: what is corrected is what is seen
         self._read = opened.read
-        gap = self.gallery.gaps.get(opened.read.found["id"])
-        text = "" if gap is None else self.gallery.gap_text(gap)
-        self.record.show_part(opened.read, name=opened.name, gap=text)
+        gap = self.gallery.gap_text(self.gallery.gaps.get(entry.key, ()))
+        self.record.show_part(opened.read, name=opened.name, gap=gap)
         self._offer_correction()
 
     def _offer_correction(self) -> None:
