@@ -195,6 +195,12 @@ def test_filters_are_counted_combined_and_kept(
     page.refresh()
     calm(qtbot, page)
     assert words(page, "period")[1:3] == ["Last hour  (31)", "Today  (31)"] or datetime.now().astimezone().hour < 1
+    choose(qtbot, page, "period", "hour")
+    ending = page.parts.blocks.filters.since  # type: ignore[union-attr]
+    assert ending is not None
+    assert page.meant().since == ending  # what is handed on is what is listed, whenever that is
+    choose(qtbot, page, "period", "")
+    assert page.choice.with_value("margin_below", "nan").filters(datetime.now().astimezone()).margin_below is None
     choose(qtbot, page, "lot", "L2")
     assert words(page, "verdict") == ["All  (8)", "OK  (6)", "NG  (2)"]
     choose(qtbot, page, "verdict", "NG")

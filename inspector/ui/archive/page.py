@@ -167,9 +167,10 @@ class ArchivePage(Themed, QWidget):
 
     def meant(self) -> Filters:
         """Return what an action is about: the picked parts, else all of the list."""
-        keys = tuple(sorted(self.gallery.picks)) or self._flips
-        choice = self.choice if keys is None else _only(keys)
-        return choice.filters(datetime.now().astimezone())
+        if self.gallery.picks:
+            return Filters(keys=tuple(sorted(self.gallery.picks)))
+        blocks = self.parts.blocks  # a period that ends now was another one when the list was made
+        return self.choice.filters(datetime.now().astimezone()) if blocks is None else blocks.filters
 
     def _on_filters(self) -> None:
         for what in ("range", "seek", "rules"):
@@ -188,7 +189,8 @@ class ArchivePage(Themed, QWidget):
 
         def read(archive: Archive) -> _List:
             archive.feeder.feed()
-            filters = (choice if flips is None else _only(flips)).filters(now)
+            # Without keys all would be meant.
+            filters = choice.filters(now) if flips is None else Filters(keys=flips or (0,))
             return _List(
                 blocks_of(archive.database, filters, order), gaps_before(archive.database), newest_of(archive.database)
             )
@@ -489,8 +491,3 @@ class ArchivePage(Themed, QWidget):
         self.hand_on.button.setIcon(theme.icon("save"))
         self.refresh_button.setIcon(theme.icon("retry"))
         self.filter_button.setIcon(theme.icon("sort", "on_accent" if self.filter_button.isChecked() else "text"))
-
-
-def _only(keys: tuple[int, ...]) -> Choice:
-    """Return the choice of these parts; without keys that of no part, because no keys mean any."""
-    return Choice(keys=keys or (0,))
