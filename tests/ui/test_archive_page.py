@@ -7,12 +7,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 from sqlalchemy import update
 
@@ -21,15 +19,15 @@ from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import open_database
 from inspector.archive.store.models import SchemaVersion
-from inspector.archive.store.query import events, every, keys_of_part, result_of
+from inspector.archive.store.query import events, every, keys_of_part
 from inspector.bench.archiving.generated import fill
 from inspector.core.types import Inspection, Verdict
 from inspector.ui.archive import counting
-from inspector.ui.archive.asking import ArchiveSource
 from inspector.ui.archive.page import ArchivePage
 from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
+from tests.ui.archive_shown import calm, choose, known, listed, showing, words
 from tests.ui.pressing import press
 from tests.ui.test_clipping import clipped
 
@@ -55,53 +53,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def show(qtbot: QtBot, settings: Settings) -> Iterator[Callable[[Path], ArchivePage]]:
-    """Shows the page on an archive, and waits until the list or the reason for its absence is there."""
-    pages: list[ArchivePage] = []
-
-    def shown(folder: Path, *, url: str = "") -> ArchivePage:
-        page = ArchivePage(settings, ArchiveSource(folder, url=url))
-        qtbot.addWidget(page)
-        page.resize(1270, 768)
-        pages.append(page)
-        with qtbot.waitSignal(page.settled, timeout=30_000):
-            page.show()
-        calm(qtbot, page)
-        return page
-
-    yield shown
-    for page in pages:
-        page.close_workers()
-
-
-def calm(qtbot: QtBot, page: ArchivePage) -> None:
-    qtbot.waitUntil(lambda: not page.busy and not page.counter.busy, timeout=30_000)
-
-
-def choose(qtbot: QtBot, page: ArchivePage, name: str, value: str) -> None:
-    """Choose a value in the list of a filter, as a press on its line does."""
-    box: QComboBox = page.filters.boxes[name]
-    place = box.findData(value)
-    assert place >= 0, [box.itemText(index) for index in range(box.count())]
-    box.setCurrentIndex(place)
-    box.activated.emit(place)
-    calm(qtbot, page)
-
-
-def listed(page: ArchivePage) -> list[str]:
-    """The parts of the list by their ids."""
-    entries = [page.parts.entry(index) for index in range(len(page.parts))]
-    return [entry.row["part_id"] for entry in entries if entry is not None]
-
-
-def words(page: ArchivePage, name: str) -> list[str]:
-    box = page.filters.boxes[name]
-    return [box.itemText(index) for index in range(box.count())]
-
-
-def known(folder: Path, part: str) -> Any:
-    with opened_archive(folder) as archive:
-        return result_of(archive.database, keys_of_part(archive.database, part)[-1])
+def show(qtbot: QtBot, settings: Settings) -> Iterator[Callable[..., ArchivePage]]:
+    yield from showing(qtbot, settings)
 
 
 def test_a_wrong_reject_is_found_looked_at_and_corrected_in_two_taps(
@@ -241,76 +194,6 @@ def test_many_parts_are_picked_and_corrected_together(qtbot: QtBot, show: Callab
     press(page, qtbot, "Truly NG")
     calm(qtbot, page)
     assert [known(archive, name)["human_verdict"] for name in ("P22", "P21", "P20")] == ["NG", None, "NG"]
-
-
-def test_what_is_corrected_is_what_is_seen(qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path) -> None:
-    page = show(archive)
-    page.correction.who.setText("Ann")
-    page.open_part(1)
-    calm(qtbot, page)
-    canvas = page.record.analysis.current().canvas
-    qtbot.keyClick(canvas, Qt.Key.Key_R)  # and at once to the next part, while the correction is still being written
-    qtbot.keyClick(canvas, Qt.Key.Key_Right)
-    calm(qtbot, page)
-    assert known(archive, "P21")["human_verdict"] == "NG"
-    assert page.record.part.text() == page.correction.part.text() == "P20"
-    qtbot.keyClick(page.record, Qt.Key.Key_Left)
-    calm(qtbot, page)
-    qtbot.keyClick(page.record, Qt.Key.Key_Right)  # there and back before the first is read
-    qtbot.keyClick(page.record, Qt.Key.Key_Left)
-    calm(qtbot, page)
-    assert page.record.part.text() == page.correction.part.text() == "P21"
-
-
-def test_places_stay_when_a_correction_takes_parts_out_of_the_list(
-    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path
-) -> None:
-    page = show(archive)
-    choose(qtbot, page, "truth", "no")
-    page.correction.who.setText("Ann")
-    page.gallery.go_to(1)
-    calm(qtbot, page)
-    press(page, qtbot, "Right")
-    calm(qtbot, page)
-    assert listed(page)[:4] == ["P22", "P21", "P20", "P19"]  # it is still seen, with what was said
-    viewport, gallery = page.gallery.viewport(), page.gallery
-    page.gallery.go_to(2)
-    qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, gallery.cell(3).center())
-    calm(qtbot, page)
-    assert {
-        entry.row["part_id"] for index in range(5) if (entry := page.parts.entry(index)) and entry.key in gallery.picks
-    } == {
-        "P20",
-        "P19",
-    }
-    page.seek()
-    calm(qtbot, page)
-    assert page.gallery.current().row["part_id"] == "P14"  # type: ignore[union-attr]
-
-
-def test_parts_without_a_plain_verdict_are_refused_before_anything_is_written(
-    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path
-) -> None:
-    page = show(archive)
-    page.correction.who.setText("Ann")
-    page.gallery.pick({page.parts.entry(index).key for index in (0, 1, 2)})  # type: ignore[union-attr]  # REVIEW, NG, OK
-    press(page, qtbot, "Right")
-    calm(qtbot, page)
-    assert page.banners.problems() == {"archive": "A part is OK or NG, not REVIEW. Say what the part truly is."}
-    assert [known(archive, name)["corrections"] for name in ("P22", "P21", "P20")] == [[], [], []]
-
-
-def test_new_parts_are_offered_until_they_are_shown(qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path) -> None:
-    page = show(archive)
-    record_run(archive, "L2", "Q{}", count=2)
-    with opened_archive(archive):
-        page._look()
-    qtbot.waitUntil(lambda: page.refresh_button.text() == "New parts", timeout=10_000)
-    assert page.refresh_button.property("role") == "primary"
-    press(page, qtbot, "Refresh")
-    calm(qtbot, page)
-    assert page.total.text() == f"{COUNT + 2} parts"
-    assert (page.refresh_button.text(), page.refresh_button.property("role")) == ("Refresh", "")
 
 
 def test_without_a_name_nothing_is_corrected_and_the_page_says_what_is_missing(

@@ -366,7 +366,7 @@ class ArchivePage(Themed, QWidget):
         blocks, shown = self.parts.blocks, self.parts.rows()
         if blocks is None:
             return
-        if last - first >= _MOST_PICKED:
+        if len(self.gallery.picks) + last - first >= _MOST_PICKED:
             self.banners.show_problem(
                 "picks",
                 message("Not more than {count} parts can be picked one by one.", count=_MOST_PICKED),
