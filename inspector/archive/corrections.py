@@ -5,7 +5,7 @@ from typing import Any
 
 from inspector.archive.archive import Archive
 from inspector.archive.contents import correction_content, undo_content
-from inspector.archive.store.query import name_of, result_of
+from inspector.archive.store.query import name_of, names_of, result_of
 from inspector.core.errors import ConfigError
 from inspector.core.verdict import Verdict
 
@@ -20,27 +20,26 @@ def correct(
         raise ConfigError(
             "A part is OK or NG, not {verdict}.", remedy="Say what the part truly is.", verdict=verdict or "undecided"
         )
-    if not who.strip():
-        raise ConfigError("A correction needs the name of the person who made it.")
-    contents = []
-    for key in keys:
-        found = result_of(archive.database, key)
-        contents.append(
+    _check_name(who)
+    archive.write(
+        *(
             correction_content(
-                name_of(archive.database, key),
+                name,
                 who=who,
                 verdict=Verdict(verdict),
-                machine=found["verdict"],
+                machine=result_of(archive.database, key)["verdict"],
                 class_name=class_name,
                 reason=reason,
                 note=note,
             )
+            for key, name in zip(keys, names_of(archive.database, keys), strict=True)
         )
-    archive.write(*contents)
+    )
 
 
 def undo(archive: Archive, key: int, *, who: str) -> None:
-    """Take back the newest correction of an inspection. Raises ConfigError if there is none."""
+    """Take back the newest correction of an inspection. Raises ConfigError if there is none, or nobody takes it back."""
+    _check_name(who)
     newest = newest_of(result_of(archive.database, key)["corrections"])
     if newest is None:
         raise ConfigError("Inspection {name} has no correction to take back.", name=name_of(archive.database, key))
@@ -54,3 +53,8 @@ def newest_of(corrections: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | N
     """
     said = [one for one in corrections if one["undone"] is None]
     return max(said, key=lambda one: (one["creation_time"], one["id"]), default=None)
+
+
+def _check_name(who: str) -> None:
+    if not who.strip():
+        raise ConfigError("A correction needs the name of the person who made it.")

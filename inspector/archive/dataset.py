@@ -1,5 +1,6 @@
 """Corrected inspections as labelled images: a folder for each class as `train` reads it, or boxes in the usual layouts."""
 
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,21 +43,25 @@ def write_labelled(
     """Write the images of corrected inspections to FOLDER/CLASS, and return how many each class has.
 
     Where one region of a camera was classified, that region is written, because it is what a network has to learn. Raises
-    ConfigError if the folder is not empty, and StorageError, also for an image that is missing or damaged.
+    ConfigError if the folder is not empty, and StorageError, also for an image that is missing or damaged. What
+    `progress` raises ends it; nothing is left then.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError("{folder} is not empty.", remedy="Name a new folder.", folder=folder)
     counts: Counter[str] = Counter()
-    for found, said in _corrected(archive, filters, progress):
-        name = said["class_name"] or _PLAIN[said["verdict"]]
-        for camera, pixels in _pictures(archive, found, "classification"):
-            place = folder / _safe(name) / f"{name_of(archive.database, found['id'])}-{file_name(camera)}"
-            try:
+    try:
+        for found, said in _corrected(archive, filters, progress):
+            name = said["class_name"] or _PLAIN[said["verdict"]]
+            for camera, pixels in _pictures(archive, found, "classification"):
+                place = folder / _safe(name) / f"{name_of(archive.database, found['id'])}-{file_name(camera)}"
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_native(place, pixels)
-            except OSError as error:
-                raise refused(folder, error) from error
-            counts[name] += 1
+                counts[name] += 1
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise refused(folder, error) from error
+        raise
     return counts
 
 

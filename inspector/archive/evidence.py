@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inspector import __version__
 from inspector.archive.archive import Archive
+from inspector.archive.contents import event_content
 from inspector.archive.images import file_name, read_kept
 from inspector.archive.store.query import chain_after, documents, name_of, result_of
 from inspector.core.errors import ConfigError, StorageError
@@ -44,7 +45,7 @@ def write_evidence(
 ) -> Path:
     """Write the inspections to a new folder. Raises ConfigError if it exists or there is nothing, StorageError for the disk.
 
-    What `progress` raises ends it; nothing is left then.
+    The audit trail says who has it. What `progress` raises ends it; nothing is left then.
     """
     if folder.exists():
         raise ConfigError("{folder} exists already.", remedy="Name a new folder.", folder=folder)
@@ -65,6 +66,7 @@ def write_evidence(
         if isinstance(error, OSError):
             raise refused(folder, error) from error
         raise
+    archive.write(event_content("export", who=who, target=str(folder), inspections=len(keys)))
     return folder
 
 

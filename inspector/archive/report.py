@@ -7,7 +7,7 @@ from typing import Any, Final
 from inspector.archive.archive import Archive
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import journal_of, result_id, sequence_of
-from inspector.archive.store.query import every, facet, journal_names, page, reasons_of, runs, shown_time
+from inspector.archive.store.query import every, facet, facets, journal_names, page, reasons_of, runs, shown_time
 from inspector.core.verdict import Verdict
 from inspector.tasks.statistics.intervals import wilson
 
@@ -85,13 +85,15 @@ def facts_of(row: Mapping[str, Any], names: Mapping[int, str]) -> dict[str, Any]
 
 
 def report_of(archive: Archive, filters: Filters) -> ArchiveReport:
-    """Count a selection. Raises StorageError."""
+    """Count a selection; simulated parts only if they are chosen, because they never count. Raises StorageError."""
     database = archive.database
+    if filters.simulated is None:
+        filters = replace(filters, simulated=False)
     names = journal_names(database)
     verdicts = facet(database, filters, "verdict")
     inspected = sum(verdicts.values()) - verdicts.get(Verdict.NOT_INSPECTED, 0)
     good = verdicts.get(Verdict.OK, 0)
-    rejected = {name: count for name, count in facet(database, filters, "rule").items() if name}
+    rejected = {name: count for name, count in facets(database, filters, ("rule",))["rule"].items() if name}
     worst = page(database, filters, order="margin", limit=_MOST).rows
     return ArchiveReport(
         chosen=filters.described(),
@@ -107,9 +109,9 @@ def report_of(archive: Archive, filters: Filters) -> ArchiveReport:
     )
 
 
-def pareto(counts: Mapping[str, int]) -> list[tuple[str, int, float, float]]:
-    """Return each value with its count, its share, and the share of it and all before it."""
-    total, before, rows = sum(counts.values()), 0, []
+def pareto(counts: Mapping[str, int], total: int) -> list[tuple[str, int, float, float]]:
+    """Return each value with its count, its share of `total`, and the share of it and all before it."""
+    before, rows = 0, []
     for name, number in counts.items():
         before += number
         rows.append((name, number, number / total, before / total))

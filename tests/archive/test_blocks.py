@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from sqlalchemy import insert
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
-from inspector.archive.store.blocks import block, blocks_of, gaps_before, keys_between, neighbour, newest_key, place_of
+from inspector.archive.store.blocks import (
+    Gap,
+    block,
+    blocks_of,
+    gaps_before,
+    keys_between,
+    neighbour,
+    newest_of,
+    place_of,
+    rows_of,
+)
 from inspector.archive.store.database import Database, open_database
+from inspector.archive.store.models import GapRow, key_of
 from inspector.archive.store.query import Order, count, every, page
 from inspector.bench.archiving.generated import fill
 from tests.archive.recorded import record_run
@@ -87,12 +99,33 @@ def test_a_list_stays_as_it_was_while_more_is_inspected_and_parts_are_corrected(
     with opened_archive(folder) as archive:
         untouched = Filters(corrected=False)
         before = [row["id"] for row in every(archive.database, untouched, order="newest")]
-        blocks, newest = blocks_of(archive.database, untouched, "newest", size=5), newest_key(archive.database)
+        blocks, newest = blocks_of(archive.database, untouched, "newest", size=5), newest_of(archive.database)
         record_run(folder, "L2", "B{}", count=3)
         archive.feeder.feed()
-        assert newest_key(archive.database) > newest
+        assert newest_of(archive.database) > newest
         correct(archive, [before[7]], who="Ann", verdict="OK")
         read = [[row["id"] for row in block(archive.database, blocks, number)] for number in range(len(blocks.starts))]
         assert read[0] == before[:5]  # nothing new above it
         assert read[1] == [key for key in before[5:10] if key != before[7]]  # a place is empty, none is shown twice
         assert gaps_before(archive.database) == {}
+        # A person still sees the corrected part: places are those of what is seen, or of what a block has now.
+        seen = {1: list(rows_of(archive.database, before[5:10]).values())}
+        seen[1].sort(key=lambda row: before.index(row["id"]))
+        assert keys_between(archive.database, blocks, 8, 11, shown=seen) == before[8:12]
+        assert keys_between(archive.database, blocks, 6, 11) == [before[6], before[8], before[9], before[10], before[11]]
+        for number, place in ((16, 16), (9, 9)):  # in another block, and in the one with the corrected part
+            row = rows_of(archive.database, [before[number]])[before[number]]
+            assert place_of(archive.database, blocks, (row["creation_time"], row["id"]), shown=seen) == place
+        bad = [place for place in range(len(before)) if place in (1, 8, 15, 22)]
+        found = [neighbour(archive.database, blocks, place - 1, verdict="NG", back=False, shown=seen) for place in bad]
+        assert found == [(before[place], place) for place in bad]
+
+
+def test_several_gaps_before_one_inspection_are_all_told(tmp_path: Path) -> None:
+    record_run(tmp_path / "archive", "L1", "A{}", count=3)
+    with opened_archive(tmp_path / "archive") as archive:
+        with archive.database.write() as connection:
+            lost = [{"journal_id": 1, "first": 902, "last": 904, "damaged": True}]
+            lost += [{"journal_id": 1, "first": 900, "last": 900, "damaged": False}]
+            connection.execute(insert(GapRow), lost)
+        assert gaps_before(archive.database) == {key_of(2, 0): [Gap(900, 900, damaged=False), Gap(902, 904, damaged=True)]}

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct, undo
+from inspector.archive.dataset import write_labelled
 from inspector.archive.filters import Filters
-from inspector.archive.store.database import take_back
+from inspector.archive.report import report_of
+from inspector.archive.reports.sections import sections
+from inspector.archive.store.database import open_database, take_back
 from inspector.archive.store.query import FACETS, count, every, facets
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
@@ -81,3 +85,46 @@ def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: 
             connection.exec_driver_sql("UPDATE tally SET number = number + 1 WHERE verdict = 'OK'")
         problems = verify(opened.database, archive).problems
         assert [problem.text for problem in problems] == ["1 counts of inspections differ from the inspections."]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+nodriver://ann:secret@server/archive",
+        "postgresql+nodriver://server/archive?user=ann&password=secret",
+        "postgresql+nodriver://server/archive?password=with@secret",
+        "postgresql://ann:with/secret@server/archive",
+        "postgresql://ann:with:5secret@server:x/archive",
+        "ann:secret@server/archive",
+    ],
+)
+def test_what_is_said_of_a_server_keeps_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        open_database(url)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None or "secret" not in str(refused.value.__cause__)
+
+
+def test_nothing_is_taken_back_without_a_name_and_a_stopped_data_set_leaves_nothing(archive: Path) -> None:
+    def stop(done: int, _of: int) -> None:
+        if done:
+            raise ConfigError("Stopped.")
+
+    with opened_archive(archive) as opened:
+        bad = [row["id"] for row in every(opened.database, Filters(verdict="NG"))]
+        correct(opened, bad, who="Ann", verdict="NG")
+        with pytest.raises(ConfigError, match="needs the name of the person"):
+            undo(opened, bad[0], who=" ")
+        assert count(opened.database, Filters(corrected=True)) == len(bad)
+        with pytest.raises(ConfigError, match="Stopped"):
+            write_labelled(opened, Filters(), archive.parent / "set", progress=stop)
+        assert not (archive.parent / "set").exists()
+        assert write_labelled(opened, Filters(), archive.parent / "set") == {"bad": len(bad)}
+
+
+def test_shares_of_reasons_are_those_of_all_parts(archive: Path) -> None:
+    with opened_archive(archive) as opened:
+        report = report_of(opened, Filters())
+    some = replace(report, verdicts={"NOT_INSPECTED": 40}, uninspected={"no frame": 20, "too dark": 10})  # and ten others
+    (rows,) = (section.rows for section in sections(some) if section.title == "Parts without a verdict")
+    assert rows == [("no frame", 20, "50.0%", "50.0%"), ("too dark", 10, "25.0%", "75.0%")]

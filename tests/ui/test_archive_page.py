@@ -7,12 +7,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 from sqlalchemy import update
 
@@ -21,18 +19,20 @@ from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import open_database
 from inspector.archive.store.models import SchemaVersion
-from inspector.archive.store.query import every, keys_of_part, result_of
+from inspector.archive.store.query import events, every, keys_of_part
 from inspector.bench.archiving.generated import fill
-from inspector.core.types import Inspection
-from inspector.ui.archive.asking import ArchiveSource
+from inspector.core.types import Inspection, Verdict
+from inspector.ui.archive import counting
 from inspector.ui.archive.page import ArchivePage
 from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
+from tests.ui.archive_shown import calm, choose, known, listed, showing, words
 from tests.ui.pressing import press
 from tests.ui.test_clipping import clipped
 
 BAD = (0, 7, 14, 21)
+CLASSES = ("scratch", "dent on the outer ring", "discoloured_edge_of_the_sealing_lip", "傷", "stain", "crack")
 
 
 @pytest.fixture(scope="module")
@@ -53,53 +53,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def show(qtbot: QtBot, settings: Settings) -> Iterator[Callable[[Path], ArchivePage]]:
-    """Shows the page on an archive, and waits until the list or the reason for its absence is there."""
-    pages: list[ArchivePage] = []
-
-    def shown(folder: Path, *, url: str = "") -> ArchivePage:
-        page = ArchivePage(settings, ArchiveSource(folder, url=url))
-        qtbot.addWidget(page)
-        page.resize(1270, 768)
-        pages.append(page)
-        with qtbot.waitSignal(page.settled, timeout=30_000):
-            page.show()
-        calm(qtbot, page)
-        return page
-
-    yield shown
-    for page in pages:
-        page.close_workers()
-
-
-def calm(qtbot: QtBot, page: ArchivePage) -> None:
-    qtbot.waitUntil(lambda: not page.busy and not page.counter.busy, timeout=30_000)
-
-
-def choose(qtbot: QtBot, page: ArchivePage, name: str, value: str) -> None:
-    """Choose a value in the list of a filter, as a press on its line does."""
-    box: QComboBox = page.filters.boxes[name]
-    place = box.findData(value)
-    assert place >= 0, [box.itemText(index) for index in range(box.count())]
-    box.setCurrentIndex(place)
-    box.activated.emit(place)
-    calm(qtbot, page)
-
-
-def listed(page: ArchivePage) -> list[str]:
-    """The parts of the list by their ids."""
-    entries = [page.parts.entry(index) for index in range(len(page.parts))]
-    return [entry.row["part_id"] for entry in entries if entry is not None]
-
-
-def words(page: ArchivePage, name: str) -> list[str]:
-    box = page.filters.boxes[name]
-    return [box.itemText(index) for index in range(box.count())]
-
-
-def known(folder: Path, part: str) -> Any:
-    with opened_archive(folder) as archive:
-        return result_of(archive.database, keys_of_part(archive.database, part)[-1])
+def show(qtbot: QtBot, settings: Settings) -> Iterator[Callable[..., ArchivePage]]:
+    yield from showing(qtbot, settings)
 
 
 def test_a_wrong_reject_is_found_looked_at_and_corrected_in_two_taps(
@@ -175,12 +130,30 @@ def test_keys_lead_through_the_archive(qtbot: QtBot, show: Callable[[Path], Arch
 
 
 def test_filters_are_counted_combined_and_kept(
-    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, settings: Settings, tmp_path: Path
+    qtbot: QtBot,
+    show: Callable[[Path], ArchivePage],
+    archive: Path,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     record_run(archive, "L2", "Q{}", count=8)
     page = show(archive)
     assert words(page, "lot") == ["All  (31)", "L1  (23)", "L2  (8)"]
+    with monkeypatch.context() as patched:
+        patched.setattr(counting, "MOST", 1)  # of many lots only some are named; all of them are counted
+        page.refresh()
+        calm(qtbot, page)
+        assert words(page, "lot") == ["All  (31)", "L1  (23)"]
+    page.refresh()
+    calm(qtbot, page)
     assert words(page, "period")[1:3] == ["Last hour  (31)", "Today  (31)"] or datetime.now().astimezone().hour < 1
+    choose(qtbot, page, "period", "hour")
+    ending = page.parts.blocks.filters.since  # type: ignore[union-attr]
+    assert ending is not None
+    assert page.meant().since == ending  # what is handed on is what is listed, whenever that is
+    choose(qtbot, page, "period", "")
+    assert page.choice.with_value("margin_below", "nan").filters(datetime.now().astimezone()).margin_below is None
     choose(qtbot, page, "lot", "L2")
     assert words(page, "verdict") == ["All  (8)", "OK  (6)", "NG  (2)"]
     choose(qtbot, page, "verdict", "NG")
@@ -313,7 +286,7 @@ def test_a_gap_is_shown_as_a_gap(qtbot: QtBot, show: Callable[[Path], ArchivePag
     assert page.total.text() == "22 parts · gaps: 1"
     names = listed(page)
     assert "P6" not in names
-    ((key, gap),) = page.gallery.gaps.items()
+    ((key, (gap,)),) = page.gallery.gaps.items()
     assert gap.damaged
     page.open_part(names.index("P7"))
     calm(qtbot, page)
@@ -352,11 +325,16 @@ def test_the_shown_parts_are_handed_on(
         ("P21", "NG", "OK"),
     ]
     write("report", tmp_path / "report.html")
-    assert "P21" in (tmp_path / "report.html").read_text("utf-8")
+    report = (tmp_path / "report.html").read_text("utf-8")
+    assert "P21" in report
+    assert "data:image/jpeg" in report
     page.gallery.pick({page.parts.entry(0).key})  # type: ignore[union-attr]
     write("evidence", tmp_path / "evidence")
     (record,) = (tmp_path / "evidence" / "data").glob("*/record.json")
     assert json.loads(record.read_text("utf-8"))["part_id"] == "P21"
+    with opened_archive(archive) as opened:
+        newest = events(opened.database, limit=1)[0]
+    assert (newest["what"], newest["who"]) == ("export", "Ann")  # whoever hands evidence on
     page.gallery.pick(set())
     assert write("folders", tmp_path / "set") == f"Written to {tmp_path / 'set'}: 2 bad, 2 good"  # two cameras
     assert "is not empty" in write("folders", tmp_path / "set")
@@ -370,7 +348,7 @@ def test_the_shown_parts_are_handed_on(
 
 
 def test_what_if_lists_the_parts_whose_verdict_flips(
-    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, kept: tuple[Path, list[Inspection]]
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path, kept: tuple[Path, list[Inspection]], tmp_path: Path
 ) -> None:
     with opened_archive(archive) as opened:
         truths = {"P0": "OK", "P7": "NG", "P14": "NG"}
@@ -397,9 +375,20 @@ def test_what_if_lists_the_parts_whose_verdict_flips(
     assert f"23 parts judged again, {len(flips)} flip" in answer
     assert f"Misses among 2 parts that are truly NG: 0 → {missed} (95 %" in answer
     assert f"False rejects among 1 parts that are truly OK: 1 → {rejected} (95 %" in answer
+    choose(qtbot, page, "verdict", "OK")
+    assert not page.what_if.isVisible()
+    press(page, qtbot, "What if another limit had been set")
+    qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
+    press(page, qtbot, "Judge again")  # with the limit as it is
+    qtbot.waitUntil(lambda: page.total.text() == "0 parts", timeout=10_000)
+    calm(qtbot, page)
+    page.hand_on.write("hold_list", tmp_path / "hold.csv")  # of what is listed: nothing
+    qtbot.waitUntil(lambda: page.hand_on.strip.close_button.isVisible(), timeout=20_000)
+    with (tmp_path / "hold.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert list(csv.DictReader(stream)) == []
     press(page, qtbot, "Close what if")
     calm(qtbot, page)
-    assert page.total.text() == "23 parts"
+    assert page.total.text() == "17 parts"
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
@@ -416,6 +405,11 @@ def test_every_text_has_room(
         wrong = {"gallery": clipped(page)}
         press(page, qtbot, page.correction.wrong.text())
         wrong["truths"] = clipped(page)
+        page.correction.show_part("P0", machine=Verdict.NG, truth=Verdict.NG, classes=CLASSES)
+        wrong["right or wrong"] = clipped(page)
+        press(page, qtbot, page.correction.wrong.text())
+        assert len(page.correction.truths) == 5
+        wrong["classes"] = clipped(page)
         page.what_if_button.click()
         qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
         wrong["what if"] = clipped(page)

@@ -12,6 +12,7 @@ from inspector.archive.images import read_kept
 from inspector.archive.report import ArchiveReport, pareto
 from inspector.archive.store.query import result_of, shown_time
 from inspector.core.errors import StorageError
+from inspector.core.verdict import Verdict
 
 _SIDE: Final = 480  # pixels of an image's longer side
 
@@ -38,8 +39,12 @@ def sections(report: ArchiveReport) -> Iterator[Section]:
     """Yield the sections that have something to say."""
     share = "-" if report.yield_ is None else "{:.2%} (95 %: {:.2%} to {:.2%})".format(*report.yield_)
     yield Section("Parts", ["Parts", *report.verdicts, "Yield"], [[report.parts, *report.verdicts.values(), share]])
-    for title, counts in (("Reasons for rejecting", report.reasons), ("Parts without a verdict", report.uninspected)):
-        rows = [(name, number, f"{of:.1%}", f"{until:.1%}") for name, number, of, until in pareto(counts)]
+    without = report.verdicts.get(Verdict.NOT_INSPECTED, 0)
+    for title, counts, total in (
+        ("Reasons for rejecting", report.reasons, sum(report.reasons.values())),
+        ("Parts without a verdict", report.uninspected, without),
+    ):
+        rows = [(name, number, f"{of:.1%}", f"{until:.1%}") for name, number, of, until in pareto(counts, total)]
         yield Section(title, ["Reason", "Parts", "Share", "Together"], rows, bar=2)
     yield Section("Corrections", ["Truly", "Parts"], list(report.corrections.items()))
     stops = [

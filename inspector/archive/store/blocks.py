@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 
@@ -12,6 +13,9 @@ from inspector.archive.store.database import Database
 from inspector.archive.store.models import GapRow, ImageRow, JudgementRow, ResultRow, key_of
 from inspector.archive.store.query import PAGE, Order, page
 from inspector.archive.store.selection import matching
+
+Shown = Mapping[int, Sequence[Mapping[str, Any]]]  # rows of blocks by their numbers, as they were when they were read
+NOTHING: Final[Shown] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,10 @@ def block(database: Database, blocks: Blocks, number: int) -> list[Mapping[str, 
     rows = page(database, blocks.filters, order=blocks.order, limit=blocks.size, after=blocks.starts[number]).rows
     if number + 1 == len(blocks.starts):
         return list(rows)
-    name = "margin" if blocks.order == "margin" else "creation_time"
     end = blocks.starts[number + 1]
     if blocks.order == "newest":
-        return [row for row in rows if (row[name], row["id"]) >= end]
-    return [row for row in rows if (row[name], row["id"]) <= end]
+        return [row for row in rows if _at(row, blocks.order) >= end]
+    return [row for row in rows if _at(row, blocks.order) <= end]
 
 
 def rows_of(database: Database, keys: Collection[int]) -> dict[int, Mapping[str, Any]]:
@@ -93,67 +96,65 @@ def deciding_cameras(database: Database, keys: Collection[int]) -> dict[int, str
     return found
 
 
-def keys_between(database: Database, blocks: Blocks, first: int, last: int) -> list[int]:
-    """Return the keys of the inspections at these places, both included."""
-    start = first // blocks.size
-    query = _meant(select(ResultRow.id), blocks.filters, blocks.order)
-    query = _after(query, blocks.order, blocks.starts[start])
-    key, down = _key(blocks.order), blocks.order == "newest"
-    query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id)
-    with database.read() as connection:
-        keys = connection.execute(query.limit(last - start * blocks.size + 1)).scalars().all()
-    return list(keys)[first - start * blocks.size :]
+def keys_between(database: Database, blocks: Blocks, first: int, last: int, *, shown: Shown = NOTHING) -> list[int]:
+    """Return the keys of the inspections at these places, both included. `shown`: blocks as a person sees them."""
+    places = range(first // blocks.size, last // blocks.size + 1)
+    rows = ((number * blocks.size, _rows(database, blocks, number, shown)) for number in places)
+    return [row["id"] for start, some in rows for place, row in enumerate(some, start) if first <= place <= last]
 
 
-def neighbour(database: Database, blocks: Blocks, of: int, *, verdict: str, back: bool) -> tuple[int, int] | None:
+def neighbour(
+    database: Database, blocks: Blocks, of: int, *, verdict: str, back: bool, shown: Shown = NOTHING
+) -> tuple[int, int] | None:
     """Return the key and the place of the next inspection with this verdict from the place `of` on; None: there is none."""
     filters, order = blocks.filters, blocks.order
     if filters.verdict not in ("", verdict):
         return None
-    narrowed = replace(filters, verdict=verdict)
+    number, place = divmod(of, blocks.size)
+    rows = _rows(database, blocks, number, shown)
+    at = _at(rows[min(place, len(rows) - 1)], order) if rows else blocks.starts[number]
     key, down = _key(order), (order == "newest") != back
-    here = keys_between(database, blocks, of, of)
-    if not here:
-        return None
-    place = rows_of(database, here)[here[0]]["margin" if order == "margin" else "creation_time"]
-    query = _meant(select(key.label("place"), ResultRow.id), narrowed, order)
-    mine, there = tuple_(key, ResultRow.id), tuple_(literal(place), literal(here[0]))
+    query = _meant(select(key.label("place"), ResultRow.id), replace(filters, verdict=verdict), order)
+    mine, there = tuple_(key, ResultRow.id), tuple_(*map(literal, at))
     query = query.where(mine < there if down else mine > there)
     query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(1)
     with database.read() as connection:
         found = connection.execute(query).one_or_none()
-        if found is None:
-            return None
-        return found.id, place_of(database, blocks, (found.place, found.id))
+    return None if found is None else (found.id, place_of(database, blocks, (found.place, found.id), shown=shown))
 
 
-def place_of(database: Database, blocks: Blocks, at: tuple[float, int]) -> int:
-    """Return how many inspections of a list come before this one, by what it is ordered by."""
-    key = tuple_(_key(blocks.order), ResultRow.id)
-    start, there = tuple_(*map(literal, blocks.starts[0])), tuple_(*map(literal, at))
-    query = _meant(select(func.count()).select_from(ResultRow), blocks.filters, blocks.order)
-    newest = blocks.order == "newest"
-    query = query.where(key > there, key < start) if newest else query.where(key < there, key > start)
+def place_of(database: Database, blocks: Blocks, at: tuple[float, int], *, shown: Shown = NOTHING) -> int:
+    """Return the place of an inspection in a list, by what the list is ordered by."""
+
+    def follows(other: tuple[float, int]) -> bool:
+        return at < other if blocks.order == "newest" else at > other
+
+    number = max(sum(map(follows, blocks.starts)) - 1, 0)
+    rows = _rows(database, blocks, number, shown)
+    return number * blocks.size + sum(follows(_at(row, blocks.order)) for row in rows)
+
+
+def newest_of(database: Database) -> tuple[int, int]:
+    """Return the greatest key and time of an inspection, 0 if there is none: others mean that there is something new.
+
+    Keys alone do not say it: they begin with the journal, and a line may write to an older one.
+    """
     with database.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        key, time = (select(func.max(column)).scalar_subquery() for column in (ResultRow.id, ResultRow.creation_time))
+        newest = connection.execute(select(key, time)).one()
+        return newest[0] or 0, newest[1] or 0
 
 
-def newest_key(database: Database) -> int:
-    """Return the greatest key of an inspection, 0 if there is none: another one means that there is something new."""
-    with database.read() as connection:
-        return int(connection.execute(select(func.max(ResultRow.id))).scalar_one() or 0)
-
-
-def gaps_before(database: Database) -> dict[int, Gap]:
+def gaps_before(database: Database) -> dict[int, list[Gap]]:
     """Return the gaps by the key of the first inspection after each; those with none after them by the end of their journal."""
-    found: dict[int, Gap] = {}
+    found: dict[int, list[Gap]] = defaultdict(list)
     with database.read() as connection:
-        for row in connection.execute(select(*GapRow.__table__.columns)).all():
+        for row in connection.execute(select(*GapRow.__table__.columns).order_by(GapRow.journal_id, GapRow.first)).all():
             first, end = key_of(row.journal_id, row.last), key_of(row.journal_id + 1, 0)
             query = select(func.min(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)
             after = connection.execute(query).scalar_one_or_none()
-            found[end if after is None else after] = Gap(row.first, row.last, row.damaged)
-    return found
+            found[end if after is None else after].append(Gap(row.first, row.last, row.damaged))
+    return dict(found)
 
 
 def _key(order: Order) -> ColumnElement[Any]:
@@ -166,6 +167,10 @@ def _meant(query: Select[*tuple[Any, ...]], filters: Filters, order: Order) -> S
     return query.where(ResultRow.margin.is_not(None)) if order == "margin" else query
 
 
-def _after(query: Any, order: Order, after: tuple[float, int]) -> Any:  # noqa: ANN401 - a query
-    here, there = tuple_(_key(order), ResultRow.id), tuple_(*map(literal, after))
-    return query.where(here < there if order == "newest" else here > there)
+def _at(row: Mapping[str, Any], order: Order) -> tuple[float, int]:
+    """Return what a row is ordered by."""
+    return row["margin" if order == "margin" else "creation_time"], row["id"]
+
+
+def _rows(database: Database, blocks: Blocks, number: int, shown: Shown) -> Sequence[Mapping[str, Any]]:
+    return shown[number] if number in shown else block(database, blocks, number)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insert, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.archive.store.migrations import KNOWN, NEWEST, migrate, revision_of
@@ -66,23 +66,35 @@ def open_database(where: Path | str) -> Database:
             ) from error
         url, name = f"sqlite:///{where / FILE}", str(where / FILE)
     else:
-        url, name = where, where.rpartition("@")[2]
+        url, name = where, _server_name(where)
     database = Database(_engine(url, name), name, is_shared=not isinstance(where, Path))
     with database.write() as connection:
         _prepare(connection, name)
     return database
 
 
+def _server_name(url: str) -> str:
+    """Return the server and the database of a URL, without what only their users may know: it may stand in several places."""
+    try:
+        made = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        return url.partition(":")[0]
+    return (
+        URL.create(made.drivername, host=made.host, port=made.port, database=made.database).render_as_string().split("://")[1]
+    )
+
+
 def _engine(url: str, name: str) -> Engine:
     try:
         engine = create_engine(url)
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
+    except (SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
+        of_url = isinstance(error, ValueError)  # its text is a piece of the URL
         raise ConfigError(
             "The database {name} cannot be used: {detail}",
             remedy="Give a URL like postgresql://user:password@server/archive, and install its driver.",
             name=name,
-            detail=str(error).splitlines()[0],
-        ) from error
+            detail="Could not parse the URL" if of_url else str(error).splitlines()[0],
+        ) from (None if of_url else error)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
     return engine

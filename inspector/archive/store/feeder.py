@@ -1,5 +1,6 @@
 """Feeding the database from journals, each record exactly once, whatever ends in between."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -35,18 +36,20 @@ BATCH: Final = 500  # records of one transaction
 
 
 class Feeder:
-    """Feeds one database. Keeps the readers of journals between calls, so that nothing is read twice."""
+    """Feeds one database, for one thread at a time. Keeps the readers of journals, so that nothing is read twice."""
 
     def __init__(self, archive: Path, database: Database) -> None:
         self._archive = archive
         self._database = database
         self._readers: dict[str, JournalReader] = {}
+        self._lock = threading.Lock()
 
     def feed(self) -> int:
         """Feed what is new in every journal; return the number of records. Raises StorageError, and may be called again."""
-        return sum(self.feed_journal(folder) for folder in journal_folders(self._archive))
+        with self._lock:
+            return sum(self._feed_journal(folder) for folder in journal_folders(self._archive))
 
-    def feed_journal(self, folder: Path) -> int:
+    def _feed_journal(self, folder: Path) -> int:
         """Feed what is new in one journal; return the number of records. Raises StorageError."""
         total = 0
         while True:

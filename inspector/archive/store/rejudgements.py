@@ -19,7 +19,8 @@ from inspector.archive.store.models import ImageRow, RecordRow, RejudgedRow, Rej
 from inspector.archive.store.rows import text_of
 from inspector.archive.store.selection import matching
 from inspector.archive.store.tally import insert_or_ignore
-from inspector.archive.store.whatif import VERDICTS, Columns, WhatIf, compared, result_columns
+from inspector.archive.store.whatif import Columns, WhatIf, compared, result_columns
+from inspector.core.types import SEVERITY, Verdict
 
 
 def begin(database: Database, filters: Filters, *, recipe: str, bundles: Sequence[str], who: str) -> str:
@@ -104,9 +105,8 @@ def flips(database: Database, name: str, *, most: int = 10_000) -> tuple[WhatIf,
     with database.read() as connection:
         rows = connection.execute(query.add_columns(said.verdict).order_by(ResultRow.id)).all()
         failed = connection.execute(select(func.count()).select_from(said).where(of, said.verdict == "")).scalar_one()
-    severity = {verdict.value: place for place, verdict in enumerate(VERDICTS)}
     columns = Columns.of_results([tuple(row[:3]) for row in rows])
-    then = np.array([severity[row.verdict] for row in rows], np.int8)
+    then = np.array([SEVERITY[Verdict(row.verdict)] for row in rows], np.int8)
     return compared(columns, then, most=most), int(failed)
 
 

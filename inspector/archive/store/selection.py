@@ -38,7 +38,7 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
     if filters.until is not None:
         found.append(row.creation_time < microseconds_of(filters.until))
     if filters.bundle:
-        found.append(row.internal_configuration_id.in_(_with_bundle(filters.bundle)))
+        found.append(row.internal_configuration_id.in_(with_bundle(filters.bundle)))
     for name in _RANGES:
         column, below, above = getattr(row, name), getattr(filters, f"{name}_below"), getattr(filters, f"{name}_above")
         column = column if search else column + 0
@@ -78,7 +78,7 @@ def matching(query: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple
 
 def configurations(connection: Connection, bundle: str) -> list[str]:
     """Return the configurations with a bundle, each of which can be searched in the order of time."""
-    return list(connection.execute(_with_bundle(bundle)).scalars())
+    return list(connection.execute(with_bundle(bundle)).scalars())
 
 
 def microseconds_of(when: datetime) -> int:
@@ -86,5 +86,6 @@ def microseconds_of(when: datetime) -> int:
     return round(when.astimezone(UTC).timestamp() * 1e6)
 
 
-def _with_bundle(bundle: str) -> Select[str]:
+def with_bundle(bundle: str) -> Select[str]:
+    """Return the query of the configurations with a bundle."""
     return select(ConfigurationRow.id).where(ConfigurationRow.id.contains(bundle, autoescape=True))

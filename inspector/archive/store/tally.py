@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from inspector.archive.filters import Filters
-from inspector.archive.store.models import Base, CategoryRow, ConfigurationRow, ResultRow, TallyRow
-from inspector.archive.store.selection import EQUAL, conditions, microseconds_of
+from inspector.archive.store.models import Base, CategoryRow, ResultRow, TallyRow
+from inspector.archive.store.selection import EQUAL, conditions, microseconds_of, with_bundle
 
 HOUR_US: Final = 3_600_000_000
 _FEW: Final = 500  # categories that are looked up one by one
@@ -175,8 +175,7 @@ def _category_conditions(filters: Filters) -> list[ColumnElement[bool]]:
     wanted = {column: getattr(filters, name) for name, column in EQUAL.items() if column in CATEGORY}
     found: list[ColumnElement[bool]] = [getattr(row, column) == value for column, value in wanted.items() if value]
     if filters.bundle:
-        known = select(ConfigurationRow.id).where(ConfigurationRow.id.contains(filters.bundle, autoescape=True))
-        found.append(row.internal_configuration_id.in_(known))
+        found.append(row.internal_configuration_id.in_(with_bundle(filters.bundle)))
     if filters.simulated is not None:
         found.append(row.is_simulated.is_(filters.simulated))
     return found

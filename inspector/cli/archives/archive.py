@@ -110,7 +110,7 @@ def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
     if out is None:
         click.echo(utf8(text), nl=False)
     else:
-        write_atomically(out, ("\ufeff" + utf8(text)).encode())  # the mark tells Excel that this is UTF-8
+        write_atomically(out, utf8(text).encode("utf-8-sig"))  # the mark tells Excel that this is UTF-8
         say(f"Written to {out}")
     return 0
 
@@ -126,8 +126,6 @@ def report(obj: Opened, *, filters: Filters, day: datetime | None, out: Path | N
     from inspector.archive.report import report_of
 
     write = None if out is None else _writer(out)
-    if filters.simulated is None:
-        filters = replace(filters, simulated=False)  # simulated parts never count
     if day is not None:
         filters = replace(filters, since=day.astimezone(UTC), until=(day + timedelta(days=1)).astimezone(UTC))
     with obj() as opened:

@@ -27,7 +27,6 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
 
     INSPECTIONS are result ids, or ids of parts.
     """
-    from inspector.archive.contents import event_content
     from inspector.archive.evidence import write_evidence
     from inspector.archive.filters import Filters
     from inspector.archive.store.query import every
@@ -39,8 +38,8 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
             keys = [row["id"] for row in every(opened.database, Filters(lot=lot))]
         else:
             keys = [key for name in inspections for key in keys_of(opened, name)]
-        folder = write_evidence(opened, list(dict.fromkeys(keys)), out, who=who)
-        opened.write(event_content("export", who=who, target=str(out), inspections=len(keys)))
+        keys = list(dict.fromkeys(keys))
+        folder = write_evidence(opened, keys, out, who=who)
     say(f"{len(keys)} inspections written to {folder}")
     return 0
 

@@ -1,6 +1,7 @@
 """What a person chose in the filters, as plain texts that are kept between runs."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,10 +32,9 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen value of each filter by its name; filters without a value are left out. `keys`: only these parts."""
+    """The chosen value of each filter by its name; filters without a value are left out."""
 
     values: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    keys: tuple[int, ...] = ()
 
     def value(self, name: str) -> str:
         """Return the value of a filter, "" for any."""
@@ -57,7 +57,6 @@ class Choice:
             human_verdict=truth if truth in ("OK", "NG") else "",
             corrected={"yes": True, "no": False}.get(truth),
             simulated={"yes": True, "no": False}.get(simulated),
-            keys=self.keys,
             **texts_and_numbers,
         )
 
@@ -98,9 +97,10 @@ def saved_choice(text: str) -> Choice:
 def number(text: str) -> float | None:
     """Return a number as a person wrote it, None if it is none."""
     try:
-        return float(text.replace(",", "."))
+        value = float(text.replace(",", "."))
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def _date(text: str) -> datetime | None:

@@ -35,6 +35,8 @@ class Corrector(QObject):
 
     def offer(self, entry: Entry | None, picks: Collection[int], read: ReadPart | None) -> None:
         """Offer what can be said of the picked parts if there are several, else of the current part."""
+        if read is not None and len(picks) <= 1 and (entry is None or read.found["id"] != entry.key):
+            read = None  # of the part before
         classes = () if read is None else tuple(name for name in read.classes if name not in read.good)
         if len(picks) > 1:
             self._keys = tuple(sorted(picks))
@@ -62,7 +64,8 @@ class Corrector(QObject):
             for key in keys:
                 said = truth.verdict or Verdict(result_of(archive.database, key)["verdict"])
                 by_verdict.setdefault(said.value, []).append(key)
-            for verdict, group in by_verdict.items():
+            # First what is refused, because the machine said neither OK nor NG: then nothing of it is written.
+            for verdict, group in sorted(by_verdict.items(), key=lambda one: one[0] in corrections.VERDICTS):
                 corrections.correct(
                     archive, group, who=who, verdict=verdict, class_name=truth.class_name, reason=truth.reason, note=truth.note
                 )

@@ -4,18 +4,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import Final
 
 from inspector.archive.archive import Archive
-from inspector.archive.store.query import count, documents, facet
+from inspector.archive.store.query import count, documents, facets
 from inspector.ui.archive.choice import COLUMNS, PERIODS, Choice
+
+MOST: Final = 50  # values of one filter, the most frequent
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many parts have each value of the filter `name`. `words`: how a value is shown where it is not itself."""
+    """How many parts have each value of the filter `name`. `total`: of all its values, of which not all may be named.
+
+    `words`: how a value is shown where it is not itself.
+    """
 
     name: str
     numbers: Mapping[str, int]
+    total: int
     words: Mapping[str, str]
 
 
@@ -24,13 +32,14 @@ def counts_of(archive: Archive, choice: Choice, name: str, now: datetime) -> Cou
     if name == "period":
         periods = [period for period in PERIODS if period != "dates"]
         numbers = {one: count(archive.database, choice.with_value("period", one).filters(now)) for one in periods}
-        return Counts(name, numbers, {})
+        return Counts(name, numbers, numbers[""], {})
     if name == "simulated":
         both = {one: count(archive.database, choice.with_value(name, one).filters(now)) for one in ("no", "yes")}
-        return Counts(name, both, {})
-    without = choice.with_value(name, "")
-    found = facet(archive.database, without.filters(now), COLUMNS[name])
-    return Counts(name, found, _bundles(archive, found) if name == "bundle" else {})
+        return Counts(name, both, sum(both.values()), {})
+    column = COLUMNS[name]
+    found = facets(archive.database, choice.with_value(name, "").filters(now), (column,))[column]
+    named = dict(islice(found.items(), MOST))
+    return Counts(name, named, sum(found.values()), _bundles(archive, named) if name == "bundle" else {})
 
 
 def _bundles(archive: Archive, configurations: Mapping[str, int]) -> dict[str, str]:

@@ -226,9 +226,8 @@ class FilterPanel(Themed, QFrame):
         if name == "truth":
             some = sum(number for value, number in numbers.items() if value)
             numbers = {"yes": some, "no": numbers.get("", 0), **{one: numbers.get(one, 0) for one in ("OK", "NG")}}
-        total = sum(numbers.values()) if name != "truth" else numbers["yes"] + numbers["no"]
         shown = {value: number for value, number in numbers.items() if value}
-        all_ = None if name in ("rule", "class_name") or counts is None else total
+        all_ = None if name in ("rule", "class_name") or counts is None else counts.total
         return {"": self._numbered(self.tr("All"), all_)} | {
             value: self._numbered(self._word(name, value), number if counts is not None else None)
             for value, number in shown.items()

@@ -1,6 +1,6 @@
 """The gallery: a wall of parts of which only what is seen exists, so that a million scroll like a hundred."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
@@ -52,7 +52,7 @@ class Gallery(Themed, QAbstractScrollArea):
         self._index = 0
         self.picks: set[int] = set()  # keys
         self.then: Mapping[int, str] = {}  # verdicts of a what-if, by key
-        self.gaps: Mapping[int, Gap] = {}
+        self.gaps: Mapping[int, Sequence[Gap]] = {}
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -201,19 +201,16 @@ class Gallery(Themed, QAbstractScrollArea):
     def _described(self, entry: Entry) -> str:
         row = entry.row
         lines = [row["part_id"], time_of(row), row["reason"], f"{row['product_id']} r{row['recipe_version']}", row["lot"]]
-        if entry.key in self.gaps:
-            lines.append(self.gap_text(self.gaps[entry.key]))
+        lines.append(self.gap_text(self.gaps.get(entry.key, ())))
         return plain_tip("\n".join(line for line in lines if line))
 
-    def gap_text(self, gap: Gap) -> str:
-        """Return what is missing before a part."""
-        if gap.damaged:
-            text = self.tr("Before this part the records {first} to {last} are damaged.")
-        else:
-            text = self.tr(
-                "Before this part the records {first} to {last} are missing: they were lost before they were written."
-            )
-        return text.format(first=gap.first, last=gap.last)
+    def gap_text(self, gaps: Sequence[Gap]) -> str:
+        """Return what is missing before a part, a line for each gap."""
+        damaged = self.tr("Before this part the records {first} to {last} are damaged.")
+        missing = self.tr(
+            "Before this part the records {first} to {last} are missing: they were lost before they were written."
+        )
+        return "\n".join((damaged if gap.damaged else missing).format(first=gap.first, last=gap.last) for gap in gaps)
 
     # Painting
 
@@ -279,7 +276,7 @@ class Gallery(Themed, QAbstractScrollArea):
         words = time_of(row)
         painter.drawText(QRect(place.left(), place.top() + _LINE, place.width(), _LINE), Qt.AlignmentFlag.AlignVCenter, words)
 
-    def _paint_gap(self, painter: QPainter, cell: QRect, gap: Gap) -> None:
+    def _paint_gap(self, painter: QPainter, cell: QRect, gaps: Sequence[Gap]) -> None:
         dress = theme.current()
         strip = QRectF(cell.left() + _PAD, cell.top() + 2 * _PAD, PICTURE.width() + 2 * _PAD, _LINE + _PAD)
         painter.setPen(QPen(dress.color("banner_border"), 1))
@@ -287,7 +284,7 @@ class Gallery(Themed, QAbstractScrollArea):
         painter.drawRect(strip)
         painter.setPen(dress.color("on_banner"))
         painter.setFont(theme.font("small", bold=True))
-        text = self.tr("gap: {count} records").format(count=gap.last - gap.first + 1)
+        text = self.tr("gap: {count} records").format(count=sum(gap.last - gap.first + 1 for gap in gaps))
         painter.drawText(strip, Qt.AlignmentFlag.AlignCenter, text)
 
     def retranslate(self) -> None:

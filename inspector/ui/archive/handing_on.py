@@ -1,7 +1,6 @@
 """What is made of the parts: a hold list, a report, an evidence pack, a data set, a training."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from inspector.archive.evidence import write_evidence
 from inspector.archive.filters import Filters
 from inspector.archive.report import report_of, table_rows
 from inspector.archive.reports.page import report_html
+from inspector.archive.reports.sections import report_images
 from inspector.archive.store.query import count, every
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, InspectorError
@@ -34,13 +34,12 @@ _LAYOUTS: Final[dict[str, Format]] = {"coco": "coco", "yolo": "yolo", "voc": "vo
 
 
 class HandingOn(QObject):
-    """The button and its menu. `train_wanted` carries a folder of labelled images; `failed` an InspectorError.
+    """The button and its menu. `train_wanted` carries a folder of labelled images.
 
     `meant` returns which parts an action is about, `who` the name of the person.
     """
 
     train_wanted = Signal(object)
-    failed = Signal(object)
 
     def __init__(self, source: ArchiveSource, meant: Callable[[], Filters], who: Callable[[], str], over: QWidget) -> None:
         super().__init__(over)
@@ -167,13 +166,12 @@ def _write_table(archive: Archive, filters: Filters, path: Path, step: Callable[
             step(min(done, total), total)
             yield row
 
-    write_atomically(path, ("\ufeff" + utf8(table_text(rows()))).encode())  # the mark tells Excel that this is UTF-8
+    write_atomically(path, utf8(table_text(rows())).encode("utf-8-sig"))  # the mark tells Excel that this is UTF-8
 
 
 def _write_report(archive: Archive, filters: Filters, path: Path) -> None:
-    if filters.simulated is None:
-        filters = replace(filters, simulated=False)  # simulated parts never count
-    write_atomically(path, utf8(report_html(report_of(archive, filters))).encode())
+    report = report_of(archive, filters)
+    write_atomically(path, utf8(report_html(report, report_images(archive, report))).encode())
 
 
 def _write_evidence(archive: Archive, filters: Filters, path: Path, who: str, step: Callable[[int, int], None]) -> None:

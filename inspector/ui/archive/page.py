@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, 
 from inspector.archive.archive import Archive
 from inspector.archive.filters import Filters
 from inspector.archive.reading import ReadPart, read_part
-from inspector.archive.store.blocks import Blocks, Gap, blocks_of, gaps_before, keys_between, neighbour, newest_key
+from inspector.archive.store.blocks import Blocks, Gap, blocks_of, gaps_before, keys_between, neighbour, newest_of
 from inspector.archive.store.query import Order, name_of
 from inspector.archive.store.whatif import OtherLimits, WhatIf, what_if
 from inspector.core.errors import InspectorError
@@ -45,8 +45,8 @@ _MOST_PICKED: Final = 10_000
 @dataclass(frozen=True, slots=True, eq=False)
 class _List:
     blocks: Blocks
-    gaps: dict[int, Gap]
-    newest: int
+    gaps: dict[int, list[Gap]]
+    newest: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class ArchivePage(Themed, QWidget):
         self.what_if = WhatIfPanel()
         self.hand_on = HandingOn(self.source, self.meant, lambda: self.correction.who.text().strip(), self)
         self._flips: tuple[int, ...] | None = None  # keys of the parts that a what-if lists
-        self._newest = 0
+        self._newest = 0, 0
         self._listing = False
         self._read: ReadPart | None = None  # the current part, once it was read
         self._wanted: int | None = None  # key of the part that is to be current when the list is there
@@ -167,11 +167,14 @@ class ArchivePage(Themed, QWidget):
 
     def meant(self) -> Filters:
         """Return what an action is about: the picked parts, else all of the list."""
-        picks = tuple(sorted(self.gallery.picks)) or self._flips
-        choice = self.choice if picks is None else Choice(keys=picks)
-        return choice.filters(datetime.now().astimezone())
+        if self.gallery.picks:
+            return Filters(keys=tuple(sorted(self.gallery.picks)))
+        blocks = self.parts.blocks  # a period that ends now was another one when the list was made
+        return self.choice.filters(datetime.now().astimezone()) if blocks is None else blocks.filters
 
     def _on_filters(self) -> None:
+        for what in ("range", "seek", "rules"):
+            self.worker.forget(what)  # the answer would be about the list before
         self.gallery.pick(set())
         self._close_what_if()
 
@@ -186,9 +189,10 @@ class ArchivePage(Themed, QWidget):
 
         def read(archive: Archive) -> _List:
             archive.feeder.feed()
+            # Without keys all would be meant.
             filters = choice.filters(now) if flips is None else Filters(keys=flips or (0,))
             return _List(
-                blocks_of(archive.database, filters, order), gaps_before(archive.database), newest_key(archive.database)
+                blocks_of(archive.database, filters, order), gaps_before(archive.database), newest_of(archive.database)
             )
 
         self.worker.ask("list", read, self._on_list, self._on_no_list)
@@ -208,7 +212,7 @@ class ArchivePage(Themed, QWidget):
     def _on_list(self, found: _List | None) -> None:
         self._listing = False
         self.banners.clear("archive")
-        if found is None or found.newest == 0:
+        if found is None or not any(found.newest):
             self.parts.open(None)
             self._show_empty()
             self.settled.emit()
@@ -225,8 +229,8 @@ class ArchivePage(Themed, QWidget):
         self._offer_correction()
         if len(self.parts) == 0 and self.stack.currentWidget() is self.record:
             self.show_gallery()
-        self.refresh_button.setProperty("role", "")
         theme.set_role(self.refresh_button, "")
+        self.refresh_button.setText(self.tr("Refresh"))
         self.settled.emit()
 
     def _on_no_list(self, error: InspectorError) -> None:
@@ -249,11 +253,11 @@ class ArchivePage(Themed, QWidget):
         text = self.tr("{count} parts").format(count=f"{count:,}")
         if picks:
             text = self.tr("{picks} of {count} parts picked").format(picks=f"{picks:,}", count=f"{count:,}")
-        gaps = len(self.gallery.gaps)
+        gaps = [gap for some in self.gallery.gaps.values() for gap in some]
         if gaps:
-            text += " · " + self.tr("gaps: {gaps}").format(gaps=gaps)
+            text += " · " + self.tr("gaps: {gaps}").format(gaps=len(gaps))
         self.total.setText(text)
-        self.total.setToolTip("\n".join(self.gallery.gap_text(gap) for gap in self.gallery.gaps.values()))
+        self.total.setToolTip(self.gallery.gap_text(gaps))
 
     def _show_empty(self) -> None:
         self.head.hide()
@@ -264,9 +268,9 @@ class ArchivePage(Themed, QWidget):
     def _look(self) -> None:
         """Look whether there are parts that the list does not have."""
         if not self._listing:
-            self.worker.ask("look", lambda archive: newest_key(archive.database), self._on_look, lambda _error: None)
+            self.worker.ask("look", lambda archive: newest_of(archive.database), self._on_look, lambda _error: None)
 
-    def _on_look(self, newest: int | None) -> None:
+    def _on_look(self, newest: tuple[int, int] | None) -> None:
         if newest is None or newest == self._newest:
             return
         if self.stack.currentWidget() is self.empty:
@@ -297,12 +301,12 @@ class ArchivePage(Themed, QWidget):
         self.worker.ask("part", read, self._on_read, self._say)
 
     def _on_read(self, opened: _Opened | None) -> None:
-        if opened is None:
-            return
+        entry = self.gallery.current()
+        if opened is None or entry is None or entry.key != opened.read.found["id"]:
+            return  # another part became the current one meanwhile: what is corrected is what is seen
         self._read = opened.read
-        gap = self.gallery.gaps.get(opened.read.found["id"])
-        text = "" if gap is None else self.gallery.gap_text(gap)
-        self.record.show_part(opened.read, name=opened.name, gap=text)
+        gap = self.gallery.gap_text(self.gallery.gaps.get(entry.key, ()))
+        self.record.show_part(opened.read, name=opened.name, gap=gap)
         self._offer_correction()
 
     def _offer_correction(self) -> None:
@@ -328,12 +332,12 @@ class ArchivePage(Themed, QWidget):
 
     def seek(self, *, back: bool = False, verdict: str = "NG") -> None:
         """Go to the next or previous part with this verdict."""
-        blocks, at = self.parts.blocks, self.gallery.index
+        blocks, at, shown = self.parts.blocks, self.gallery.index, self.parts.rows()
         if blocks is None or not blocks.total:
             return
         self.worker.ask(
             "seek",
-            lambda archive: neighbour(archive.database, blocks, at, verdict=verdict, back=back),
+            lambda archive: neighbour(archive.database, blocks, at, verdict=verdict, back=back, shown=shown),
             lambda found: self._on_found(found, back=back),
             self._say,
         )
@@ -359,10 +363,10 @@ class ArchivePage(Themed, QWidget):
         self._offer_correction()
 
     def _pick_range(self, first: int, last: int) -> None:
-        blocks = self.parts.blocks
+        blocks, shown = self.parts.blocks, self.parts.rows()
         if blocks is None:
             return
-        if last - first >= _MOST_PICKED:
+        if len(self.gallery.picks) + last - first >= _MOST_PICKED:
             self.banners.show_problem(
                 "picks",
                 message("Not more than {count} parts can be picked one by one.", count=_MOST_PICKED),
@@ -372,7 +376,7 @@ class ArchivePage(Themed, QWidget):
             return
         self.worker.ask(
             "range",
-            lambda archive: keys_between(archive.database, blocks, first, last),
+            lambda archive: keys_between(archive.database, blocks, first, last, shown=shown),
             lambda keys: self.gallery.pick(self.gallery.picks | set(keys or ())),
             self._say,
         )
@@ -398,6 +402,7 @@ class ArchivePage(Themed, QWidget):
         self.refresh()
 
     def _close_what_if(self) -> None:
+        self.worker.forget("what if")
         self.what_if.hide()
         self.gallery.then, self._flips = {}, None
         self.refresh()
@@ -405,8 +410,9 @@ class ArchivePage(Themed, QWidget):
     def _on_written(self, keys: tuple[int, ...]) -> None:
         self.banners.clear("archive")
         self.parts.update_rows(keys)
-        if self._read is not None and self._read.found["id"] in keys:
-            self._read_part(self._read.found["id"])
+        entry = self.gallery.current()
+        if entry is not None and entry.key in keys:
+            self._read_part(entry.key)
         self._count(self.choice, "truth", datetime.now().astimezone())
 
     # Problems, keys, show and close

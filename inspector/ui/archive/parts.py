@@ -61,6 +61,7 @@ class ListedParts(QObject):
         self._known: OrderedDict[int, list[Entry]] = OrderedDict()
         self._wanted: list[int] = []
         self._asked: int | None = None
+        self._again: set[int] = set()  # keys of parts that are being read again
         self.pictures = Pictures(source, self)
         self.pictures.made.connect(self.changed)
 
@@ -75,8 +76,9 @@ class ListedParts(QObject):
         """Show another list."""
         self._blocks = blocks
         self._known.clear()
-        self._wanted, self._asked = [], None
-        self._reader.forget("block")
+        self._wanted, self._asked, self._again = [], None, set()
+        for what in ("block", "rows"):
+            self._reader.forget(what)
         self.changed.emit()
 
     def entry(self, index: int) -> Entry | None:
@@ -90,6 +92,10 @@ class ListedParts(QObject):
     def is_known(self, index: int) -> bool:
         """Return whether the block of this place is in memory."""
         return self._blocks is not None and index // self._blocks.size in self._known
+
+    def rows(self) -> dict[int, list[Mapping[str, Any]]]:
+        """Return the rows of the blocks in memory, which places are meant in: some may be no longer in this selection."""
+        return {number: [entry.row for entry in entries] for number, entries in self._known.items()}
 
     def index_of(self, key: int) -> int | None:
         """Return the place of a part that is in memory."""
@@ -116,7 +122,8 @@ class ListedParts(QObject):
     def update_rows(self, keys: Sequence[int]) -> None:
         """Read parts again that were changed."""
         known = {entry.key for entries in self._known.values() for entry in entries}
-        again = [key for key in keys if key in known]
+        self._again |= known & set(keys)  # with those of a request that this one replaces
+        again = sorted(self._again)
         if again:
             self._reader.ask("rows", lambda archive: rows_of(archive.database, again), self._on_rows, self.failed.emit)
 
@@ -148,6 +155,7 @@ class ListedParts(QObject):
         self.failed.emit(error)
 
     def _on_rows(self, rows: Mapping[int, Mapping[str, Any]] | None) -> None:
+        self._again = set()
         for entries in self._known.values():
             for place, entry in enumerate(entries):
                 if rows is not None and entry.key in rows:
