@@ -6980,6 +6980,10 @@
         <translation>{name} {value} 個（上限 {limit} 個）</translation>
     </message>
     <message>
+        <source>{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the input), where no defect is. Covering it lowers the score by {effect}, covering as much elsewhere by {control}. Train with it covered.</source>
+        <translation>{name} への注目の {share} が、欠陥のない {area}（左、上、幅、高さ。入力に対する %）にあります。そこを覆うとスコアが {effect} 下がり、別の場所を同じだけ覆うと {control} 下がります。そこを覆って学習してください。</translation>
+    </message>
+    <message>
         <source>{text!r} is not an input size.</source>
         <translation>{text!r} は入力サイズではありません。</translation>
     </message>
@@ -7290,6 +7294,10 @@
     <message>
         <source>It must not be empty.</source>
         <translation>空にはできません。</translation>
+    </message>
+    <message>
+        <source>It runs again at the next start. If the computer is not busy then, install the program again.</source>
+        <translation>次の起動時にもう一度実行されます。そのときコンピューターがほかの処理で忙しくなければ、プログラムをもう一度インストールしてください。</translation>
     </message>
     <message>
         <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
@@ -7882,6 +7890,10 @@
     <message>
         <source>The self-test of this program failed: {detail}</source>
         <translation>このプログラムの自己診断に失敗しました：{detail}</translation>
+    </message>
+    <message>
+        <source>The self-test of this program was not finished in {minutes:.0f} minutes.</source>
+        <translation>このプログラムの自己診断が {minutes:.0f} 分以内に終わりませんでした。</translation>
     </message>
     <message>
         <source>The settings of the window in {file} are damaged ({detail}), so it starts with its defaults and without a recipe.</source>
@@ -9358,10 +9370,6 @@
     <message>
         <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
         <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
-    </message>
-    <message>
-        <source>{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the picture), where no defect is. Covering it lowers the score by {effect}, covering as much elsewhere by {control}. Train with it covered.</source>
-        <translation>{name} への注目の {share} が、欠陥のない {area}（左、上、幅、高さ。画像に対する %）にあります。そこを覆うとスコアが {effect} 下がり、別の場所を同じだけ覆うと {control} 下がります。そこを覆って学習してください。</translation>
     </message>
     <message>
         <source>{source!r} is not a source.</source>
