@@ -173,7 +173,7 @@
     </message>
     <message>
         <source>Order</source>
-        <translation>注文</translation>
+        <translation>並び順</translation>
     </message>
     <message>
         <source>Newest first</source>
@@ -1201,7 +1201,7 @@
     </message>
     <message>
         <source>Rule that decided</source>
-        <translation>決め手のルール</translation>
+        <translation>判定を決めたルール</translation>
     </message>
     <message>
         <source>Class</source>
@@ -1213,7 +1213,7 @@
     </message>
     <message>
         <source>Shift</source>
-        <translation>シフト</translation>
+        <translation>直</translation>
     </message>
     <message>
         <source>Operator</source>
@@ -1709,11 +1709,11 @@
     </message>
     <message>
         <source>Hotter than</source>
-        <translation>より高い</translation>
+        <translation>この温度より高い</translation>
     </message>
     <message>
         <source>Colder than</source>
-        <translation>より低い</translation>
+        <translation>この温度より低い</translation>
     </message>
     <message>
         <source>Between</source>
@@ -1733,11 +1733,11 @@
     </message>
     <message>
         <source>Hotter than, {unit}</source>
-        <translation>より高い {unit}</translation>
+        <translation>この温度より高い（{unit}）</translation>
     </message>
     <message>
         <source>Colder than, {unit}</source>
-        <translation>より低い {unit}</translation>
+        <translation>この温度より低い（{unit}）</translation>
     </message>
 </context>
 <context>
@@ -2713,7 +2713,7 @@
     </message>
     <message>
         <source>Shift, operator</source>
-        <translation>シフト、作業者</translation>
+        <translation>直、作業者</translation>
     </message>
     <message>
         <source>Time</source>
@@ -2761,11 +2761,11 @@
     </message>
     <message>
         <source>Previous (Left)</source>
-        <translation>前へ (左)</translation>
+        <translation>前へ (←)</translation>
     </message>
     <message>
         <source>Next (Right)</source>
-        <translation>次へ (右)</translation>
+        <translation>次へ (→)</translation>
     </message>
     <message>
         <source>Next NG (N)</source>
@@ -6041,7 +6041,7 @@
     </message>
     <message>
         <source>Its {files} files are in no layout that is understood; they are not used.</source>
-        <translation>{files} のファイルは理解できる形式ではないため、使用しません。</translation>
+        <translation>ラベルらしいファイル（{files}）がありますが、理解できる形式ではないため使用しません。</translation>
     </message>
     <message>
         <source>JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image</source>
@@ -6221,11 +6221,11 @@
     </message>
     <message>
         <source>Objects are usually {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} px, where they are hard to find: cut the images into pieces, or let the camera look closer.</source>
-        <translation>対象はふつう、{widest} px の画像で {object:.3g} px ですが、{side} px の入力では {spans:.3g} px しかなく、見つけにくくなります。画像を分割するか、カメラを近づけてください。</translation>
+        <translation>対象の大きさはふつう、{widest} px の画像では {object:.3g} px ですが、{side} px の入力では {spans:.3g} px しかなく、見つけにくくなります。画像を分割するか、カメラを近づけてください。</translation>
     </message>
     <message>
         <source>Objects are usually {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.</source>
-        <translation>対象はふつう、{widest} px の画像で {object:.3g} px、{side} px の入力では {spans:.3g} px になります。</translation>
+        <translation>対象の大きさはふつう、{widest} px の画像では {object:.3g} px、{side} px の入力では {spans:.3g} px です。</translation>
     </message>
     <message>
         <source>Only boxes of a detection bundle can be explained one by one.</source>
@@ -7609,7 +7609,7 @@
     </message>
     <message>
         <source>The cluster {address} failed: {detail}.</source>
-        <translation>クラスター {address} が失敗しました: {detail}。</translation>
+        <translation>クラスター {address} でエラーが発生しました: {detail}。</translation>
     </message>
     <message>
         <source>The cluster {address} has no workers.</source>
