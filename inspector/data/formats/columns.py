@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
@@ -64,7 +65,7 @@ class Table:
 
     def place(self, names: Sequence[str]) -> int | None:
         """Return the index of the column with one of these names; None if there is none."""
-        return next((self.columns.index(name) for name in map(plain, names) if name in self.columns), None)
+        return _place(self.columns, tuple(names))
 
     def has(self, *names: Sequence[str]) -> bool:
         """Return whether there is a column for each of these lists of names."""
@@ -119,6 +120,11 @@ class Table:
     def decimal(self, text: str) -> str:
         """Return the text of a number with a point, where commas do not separate the cells."""
         return text.replace(",", ".") if self.separator != "," and _DECIMAL_COMMA.fullmatch(text) else text
+
+
+@lru_cache(maxsize=1 << 10)  # asked for every row
+def _place(columns: tuple[str, ...], names: tuple[str, ...]) -> int | None:
+    return next((columns.index(name) for name in map(plain, names) if name in columns), None)
 
 
 def plain(title: str) -> str:

@@ -31,12 +31,13 @@ def _fits(ends: bytes) -> bool:
 
 def _entries(folder: Folder) -> Iterator[tuple[str, str, Item]]:
     """Yield (file, image, sample); a sample of labels.json has its label in the field "label"."""
-    stems = {name.rpartition("/")[2].rpartition(".")[0]: name for name in reversed(folder.images)}
+    stems: dict[str, str] = {}
     for name, data in folder.documents(_fits):
         if not isinstance(data, Mapping):
             continue
         labels, samples, classes = data.get("labels"), data.get("samples"), data.get("classes")
         if isinstance(labels, Mapping) and isinstance(classes, list):
+            stems = stems or {image.rpartition("/")[2].rpartition(".")[0]: image for image in reversed(folder.images)}
             for said, label in labels.items():
                 plain = str(said).rpartition("/")[2]
                 image = str(said) if plain.lower().endswith(tuple(IMAGE_SUFFIXES)) else stems.get(plain)

@@ -15,7 +15,7 @@ import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.names import pair, part_of_image, spread
+from inspector.data.formats.names import pair_once, part_of_image, spread
 from inspector.data.formats.record import Claim, Listing, Record, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, read_json
 from inspector.data.formats.shapes import Shape, around, ellipse, number, of_pixels, polygon, unknown
@@ -54,7 +54,7 @@ def _marks(folder: Folder) -> list[str]:
 
 
 def _pairs(folder: Folder, marks: list[str]) -> dict[str, str]:
-    return pair(folder.images, marks)
+    return pair_once(folder, folder.images, marks)
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
