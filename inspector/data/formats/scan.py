@@ -359,18 +359,29 @@ def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
 
 
 def read_xml(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> ElementTree.Element:
-    """Return the root element of an XML file, in the encoding that it declares. Raises ConfigError."""
+    """Return the root element of an XML file, in the encoding that it declares, its names without namespaces.
+
+    Raises ConfigError.
+    """
     try:
-        declared = _DECLARED.match(peek(path))
-        encoding = declared[1].decode("ascii").lower() if declared else "utf-8"
-        if declared is None or encoding.startswith(("utf-8", "utf-16", "ascii", "us-ascii")):
-            return ElementTree.fromstring(read_text(path, limit=limit))
-        if path.stat().st_size > limit:
-            raise ValueError(f"it has more than {limit >> 20} MB")
-        return ElementTree.fromstring(path.read_bytes()[declared.end() :].decode(codecs.lookup(encoding).name))
+        root = ElementTree.fromstring(_xml_text(path, limit))
     except (OSError, ValueError, LookupError, ElementTree.ParseError, RecursionError) as error:
         detail = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=detail) from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def _xml_text(path: Path, limit: int) -> str:
+    """Return the text of an XML file. Raises ConfigError, OSError, ValueError or LookupError."""
+    declared = _DECLARED.match(peek(path))
+    encoding = declared[1].decode("ascii").lower() if declared else "utf-8"
+    if declared is None or encoding.startswith(("utf-8", "utf-16", "ascii", "us-ascii")):
+        return read_text(path, limit=limit)
+    if path.stat().st_size > limit:
+        raise ValueError(f"it has more than {limit >> 20} MB")
+    return path.read_bytes()[declared.end() :].decode(codecs.lookup(encoding).name)
 
 
 def _in_pieces(text: str) -> object:

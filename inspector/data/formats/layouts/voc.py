@@ -63,6 +63,8 @@ def read(folder: Folder, tick: Tick) -> Listing:
         part = parts.get(without_suffix(name).removeprefix("JPEGImages/")) or parts.get(stem) or part_of_image(name)
         try:
             root = read_xml(path)
+            if next(root.iter("annotation"), None) is None:  # another kind of file says nothing about objects
+                raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=f"<{root.tag}>")
             said = (_number(root, "size/width", path), _number(root, "size/height", path))
         except ConfigError as error:
             found.problems.append(error.problem)
