@@ -321,3 +321,11 @@ def test_values_of_masks_of_other_depths(tmp_path: Path) -> None:
         save(path, values.astype(np.uint16 if values.ndim == 2 else np.uint8))
         with pytest.raises(ConfigError, match=why):
             read_mask(path)
+
+
+def test_a_table_without_rows_is_no_trouble(tmp_path: Path) -> None:
+    """As pandas writes one: its first column counts the rows."""
+    image(tmp_path / "a" / "0.png")
+    image(tmp_path / "b" / "1.png")
+    (tmp_path / "table.csv").write_text("0,path,a,b,c,d\n")
+    assert layout_of(tmp_path) == "folders"
