@@ -325,7 +325,7 @@ def test_values_of_masks_of_other_depths(tmp_path: Path) -> None:
 
 def test_a_table_without_rows_is_no_trouble(tmp_path: Path) -> None:
     """As pandas writes one: its first column counts the rows."""
-    image(tmp_path / "a" / "0.png")
-    image(tmp_path / "b" / "1.png")
+    image(tmp_path / "a" / "x.png")
+    image(tmp_path / "b" / "y.png")
     (tmp_path / "table.csv").write_text("0,path,a,b,c,d\n")
     assert layout_of(tmp_path) == "folders"

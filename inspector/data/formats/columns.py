@@ -132,8 +132,12 @@ def plain(title: str) -> str:
     return re.sub(r"[\W_]+", "", title.lower()) or title.strip().lower()
 
 
-def tables(folder: Folder) -> Iterator[Table]:
-    """Yield the .csv files near the top of a folder, the topmost first."""
+def tables(folder: Folder) -> Sequence[Table]:
+    """Return the .csv files near the top of a folder, the topmost first."""
+    return folder.once("tables", lambda: tuple(_tables(folder)))
+
+
+def _tables(folder: Folder) -> Iterator[Table]:
     names = sorted(folder.with_suffix(".csv"), key=lambda name: (name.count("/"), name))
     for name in names[:_LOOKED_AT]:
         if name.count("/") > _DEEPEST:
