@@ -187,6 +187,32 @@ def test_classes_of_fiftyone(tmp_path: Path) -> None:
     assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 2}
 
 
+@pytest.mark.parametrize(("kind", "classes"), [(1, ["stain", "dent"]), ("dent", None)])
+def test_detections_of_fiftyone_by_the_number_of_their_class_or_by_its_name(
+    tmp_path: Path, kind: object, classes: list[str] | None
+) -> None:
+    labels = {
+        "a": [{"label": kind, "bounding_box": [0.25, 0.2, 0.2, 0.3]}],
+        "b": [],
+        "c": [{"label": 7, "bounding_box": [0, 0, 1, 1]}],
+    }
+    for name in labels:
+        image(tmp_path / "data" / f"{name}.png")
+    write(tmp_path / "labels.json", {"classes": classes, "labels": labels})
+    dataset = read_dataset(tmp_path, "detection")
+    assert dataset.classes == ("dent",)
+    assert sorted(boxes(dataset)) == ["data/a.png", "data/b.png"]
+    assert "an object without a class is left out" in said(dataset)
+
+
+def test_classes_of_fiftyone_with_their_certainty(tmp_path: Path) -> None:
+    for name in "ab":
+        image(tmp_path / "data" / f"{name}.png")
+    labels = {"a": {"label": 0, "confidence": 0.9}, "b": [{"label": 1}]}
+    write(tmp_path / "labels.json", {"classes": ["ng", "ok"], "labels": labels})
+    assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 1}
+
+
 def test_panoptic_pictures_beside_instances_are_no_masks(tmp_path: Path) -> None:
     """As datumaro writes both: numbers of segments were taken for the values of classes."""
     panoptic(tmp_path)

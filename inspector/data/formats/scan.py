@@ -209,7 +209,7 @@ class Folder:
         return self._parsed[name]
 
     @cached_property
-    def _documents(self) -> tuple[list[str], list[str]]:
+    def json_by_owner(self) -> tuple[list[str], list[str]]:
         """The .json files that are not named as an image, and those that are."""
         alone: list[str] = []
         own: list[str] = []
@@ -224,7 +224,7 @@ class Folder:
 
         Of files named as an image, which may be thousands, a few are looked at first; if none of these fits, no other does.
         """
-        for names in self._documents:
+        for names in self.json_by_owner:
             few = names[:: max(1, len(names) // _TRIED)]
             if len(few) < len(names) and not any(fits(peek(self.files[name])) for name in few):
                 continue
