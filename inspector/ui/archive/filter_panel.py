@@ -6,7 +6,6 @@ from typing import Final
 from PySide6.QtCore import QDateTime, QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QDateTimeEdit,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -23,7 +22,7 @@ from inspector.ui.archive.counting import Counts
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name, verdict_word
 from inspector.ui.widgets.boxes import plain, scrolled
-from inspector.ui.widgets.inputs import ComboBox
+from inspector.ui.widgets.inputs import ComboBox, DateTimeEdit
 from inspector.ui.widgets.themed import Themed
 from inspector.ui.widgets.tips import plain_tip
 
@@ -64,7 +63,7 @@ class FilterPanel(Themed, QFrame):
         self.text.setObjectName("filter_text")
         self.text.setClearButtonEnabled(True)
         self.numbers = {name: QLineEdit() for name in NUMBERS}
-        self.dates = {name: QDateTimeEdit() for name in ("since", "until")}
+        self.dates = {name: DateTimeEdit() for name in ("since", "until")}
         self.known = ComboBox()
         self.known.setEditable(True)
         self.keep, self.remove, self.clear = QToolButton(), QToolButton(), QPushButton()

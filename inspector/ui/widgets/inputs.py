@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFocusEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPushButton, QSlider, QTabBar, QTabWidget, QWidget
+from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QDoubleSpinBox, QPushButton, QSlider, QTabBar, QTabWidget, QWidget
 
 if TYPE_CHECKING:
     _Widget = QWidget
@@ -36,6 +36,12 @@ class CarefulButton(QPushButton):
 
 
 class ComboBox(_FocusedWheel, QComboBox):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+
+class DateTimeEdit(_FocusedWheel, QDateTimeEdit):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-import psutil
 from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
 from inspector import __version__
@@ -52,6 +51,8 @@ class StartTest(QObject):
         QTimer.singleShot(_LONGEST_MS, process, process.kill)
 
     def _lower(self) -> None:
+        import psutil  # not before the window shows its first picture
+
         if self._process is not None:
             with suppress(psutil.Error, OSError):
                 child = psutil.Process(self._process.processId())
