@@ -369,3 +369,10 @@ def test_many_masks_take_no_longer_each(tmp_path: Path) -> None:
     assert claim is not None
     assert claim.why.text.startswith("20000")
     assert time.process_time() - start < 10
+
+
+def test_a_column_named_as_an_image_is_still_a_header(tmp_path: Path) -> None:
+    for stem in ("image", "b"):
+        image(tmp_path / f"{stem}.png")
+    write(tmp_path / "labels.csv", "image,label,group\nimage.png,ng,1\nb.png,ok,2\n")
+    assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 1}

@@ -157,10 +157,10 @@ def _table(folder: Folder, name: str, rows: list[list[str]], separator: str, *, 
     titles = tuple(cell.strip() for cell in rows[0])
     whole = tuple(tuple(row) for row in rows[1 : _SEEN_ROWS + 1] if len(row) == len(rows[0]))
     found = Table(name, folder.files[name], titles, tuple(map(plain, titles)), whole, None, separator, 1 + told)
-    if len(titles) > 1 and found.find(folder, titles[0]) in folder.images_set:  # no header
+    place = found.place(PATH)
+    if len(titles) > 1 and place != 0 and found.find(folder, titles[0]) in folder.images_set:  # no header
         numbered = tuple(map(str, range(len(titles))))
         return replace(found, titles=numbered, columns=numbered, first=(titles, *whole), image=0, skipped=int(told))
-    place = found.place(PATH)
     if place is None or not found.known(folder, place, _TRIED):
         known = [found.known(folder, column, _TRIED) for column in range(len(titles))]
         place = known.index(max(known)) if max(known) >= 0.5 else place
