@@ -87,6 +87,8 @@ def explain(
     if report_to is not None:
         from inspector.cli.support.trust import report
 
+        if any(given is not None for given in (layer, class_name, box_number, output, region)):
+            raise click.UsageError("--layer, --class, --box, --output and --region belong to one image, not to a report.")
         return report(image, opened, report_to, method=method, part=part, most=most, as_json=as_json)
     if len(opened) > 1:
         raise click.UsageError("One image is explained for one --model.")

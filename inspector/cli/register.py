@@ -78,8 +78,12 @@ def command(
         raise click.UsageError("Give --out to measure a registration, or --check to compare one.")
     if bool(points) == (grid is not None):
         raise click.UsageError("Give either --point several times, or --grid.")
+    if overlay is not None and known is not None:
+        raise click.UsageError("--overlay shows a registration that is measured, so it goes with --out.")
     kept = None if known is None else _read(known)
     warm, seen = _frame(thermal_file), _frame(visible_file)
+    if overlay is not None and (warm.unit != "kelvin" or overlay.suffix.lower() != ".png"):
+        stop_with("--overlay writes a .png, and needs a thermal picture that holds temperatures.", 2)
     sizes = {"thermal_size": (warm.width, warm.height), "visible_size": (seen.width, seen.height)}
     there, here = _points(points, grid, warm, seen)
     if kept is not None and known is not None:
@@ -89,8 +93,6 @@ def command(
     if out is not None:
         write_atomically(out, found.model_dump_json(indent=1).encode())
     if overlay is not None:
-        if warm.unit != "kelvin" or overlay.suffix.lower() != ".png":
-            stop_with("--overlay writes a .png, and needs a thermal picture that holds temperatures.", 2)
         write_atomically(overlay, _overlaid(found.warp(np.asarray(warm.pixels, np.float32)), seen))
     _tell(found, out, as_json=as_json)
     return 0
@@ -131,7 +133,7 @@ def _points(
 def _read(file: Path) -> Registration:
     try:
         return Registration.model_validate_json(read_bounded(file))
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         detail = describe_validation(error) if isinstance(error, ValidationError) else error
         raise ConfigError("{file} is not a registration ({detail}).", file=file, detail=detail) from error
 

@@ -67,6 +67,7 @@ _MASK_VALUES = 16  # a label mask has few values: its most frequent ones, up to 
 _MASK_SHARE = 0.98  # cover this share of its pixels; the rest are soft edges
 _SMALL_FILE = 1 << 16  # bytes: below this, headers take more space than pixels
 _MASK_COLOURS_TRIED = 4096  # a mask in colours with soft edges has fewer
+_JPEG = b"\xff\xd8\xff"
 _PICTURES = IMAGE_SUFFIXES | FOREIGN_SUFFIXES.keys()
 
 
@@ -146,14 +147,27 @@ def page_name(name: str, index: int) -> str:
 
 def read_radiometry(path: Path, index: int = 0) -> radiometric.Radiometry | None:
     """Return what a FLIR camera measured, before it is a temperature; None for any other file. Raises ConfigError."""
-    data = _bytes(path)
-    if data[:3] == b"\xff\xd8\xff" and is_flir(data):
-        return radiometric.read_radiometry(radiometric.flir_jpeg(data), path)
-    blocks, _ = radiometric.recording_blocks(data)
+    try:
+        known = path.stat()
+        blocks = _thermal_blocks(path, (known.st_size, known.st_mtime_ns))
+    except OSError:
+        blocks = _thermal_blocks(path, (0, 0))  # says what is wrong
     if index >= len(blocks):
         return None
-    start, end = blocks[index]
-    return radiometric.read_radiometry(data[start:end], path)
+    block = _bytes(path, *blocks[index])
+    return radiometric.read_radiometry(radiometric.flir_jpeg(block) if block[:3] == _JPEG else block, path)
+
+
+@functools.lru_cache(maxsize=16)
+def _thermal_blocks(path: Path, _state: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Return (start, end) of every image of a FLIR recording, or of all of a FLIR JPEG; none of any other file.
+
+    A recording is read whole for that, which its images one by one are not worth. The file's state only keys the cache.
+    """
+    data = _bytes(path)
+    if data[:3] == _JPEG:
+        return ((0, len(data)),) if is_flir(data) else ()
+    return tuple(radiometric.recording_blocks(data)[0])
 
 
 def _noted(path: Path, pages: Pages, index: int, how: Reading) -> Image:
@@ -181,7 +195,7 @@ def _open(path: Path, how: Reading) -> Pages:
     data = _bytes(path)
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return TiffPages(path, data, how)
-    if data[:3] == b"\xff\xd8\xff":
+    if data[:3] == _JPEG:
         if is_flir(data):
             return _Flir(path, radiometric.flir_jpeg(data), how.scene)
         if is_dji(data):
@@ -340,7 +354,8 @@ def natural_order(path: PurePath) -> tuple[tuple[tuple[int, int | str], ...], st
     return tuple((0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces), name
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, start: int = 0, end: int | None = None) -> bytes:
+    """Return the bytes of a file, or those from `start` to `end`. Raises ConfigError."""
     try:
         if path.is_dir():
             raise ConfigError("{file} is a folder, not an image.", remedy="Choose a file in it.", file=path)
@@ -355,7 +370,7 @@ def _bytes(path: Path) -> bytes:
                 size=size >> 20,
                 limit=MAX_BYTES >> 20,
             )
-        data = path.read_bytes()
+        data = path.read_bytes() if end is None else _piece(path, start, end)
     except FileNotFoundError:
         raise ConfigError("There is no file {file}.", remedy="Check the path.", file=path) from None
     except PermissionError:
@@ -368,3 +383,9 @@ def _bytes(path: Path) -> bytes:
     if not data:
         raise ConfigError("{file} is empty.", remedy="Copy or save it again.", file=path)
     return data
+
+
+def _piece(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)

@@ -1,7 +1,6 @@
 """Measuring tools as a person keeps them: with an emissivity of their own, as text, and their temperatures over time."""
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -86,22 +85,30 @@ class ToolHistory:
     """The temperatures of tools in one frame after the other."""
 
     def __init__(self) -> None:
-        self.readings: deque[ToolReading] = deque(maxlen=MOST_READINGS)
+        self._readings: dict[tuple[int, str], ToolReading] = {}  # in the order in which they were taken
+
+    @property
+    def readings(self) -> Collection[ToolReading]:
+        return self._readings.values()
 
     def add(self, reading: ToolReading) -> bool:
         """Take a reading; return False for one of a frame that is known already."""
-        if any((one.sequence, one.part) == (reading.sequence, reading.part) for one in self.readings):
+        key = (reading.sequence, reading.part)
+        if key in self._readings:
             return False
-        if self.readings and len(self.readings[-1].values) != len(reading.values):
-            self.readings.clear()
-        self.readings.append(reading)
+        self._readings[key] = reading
+        if len(self._readings) > MOST_READINGS:
+            del self._readings[next(iter(self._readings))]
         return True
 
-    def course(self, tool: int) -> tuple[list[float], list[float]]:
-        """Return (seconds since the first reading, highest temperature in kelvin) of a tool, in the order of time."""
-        ordered = sorted(self.readings, key=lambda one: one.seconds)
-        start = ordered[0].seconds if ordered else 0.0
-        return [one.seconds - start for one in ordered], [one.values[tool].maximum for one in ordered]
+    def course(self, tool: int, *, by_number: bool = False) -> tuple[list[float], list[float]]:
+        """Return (seconds since the first reading, highest temperature in kelvin) of a tool, in the order of time.
+
+        `by_number`: frames since the first one instead of seconds.
+        """
+        known = [(one.sequence if by_number else one.seconds, one.values[tool].maximum) for one in self.readings]
+        known.sort(key=lambda one: one[0])
+        return [place - known[0][0] for place, _ in known], [kelvin for _, kelvin in known]
 
     def rise(self, tool: int) -> float | None:
         """Return by how many kelvin a minute the highest temperature of a tool rises; None if that is not known."""

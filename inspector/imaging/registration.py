@@ -7,12 +7,12 @@ error is measured by leaving each point out of the fit in turn, since four point
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from inspector.core.config import FiniteModel
 from inspector.core.errors import ConfigError
@@ -20,11 +20,13 @@ from inspector.core.types import Floats, Frame
 from inspector.imaging.visible import visible
 
 Points = NDArray[np.float64]  # [N, 2], x and y
-Size = tuple[int, int]  # width, height
+Side = Annotated[int, Field(ge=1, le=65535)]
+Size = tuple[Side, Side]  # width, height
 
 LEAST: Final = 4
 _FLAT: Final = 0.02  # spread of points across their line, over that along it, below which they lie in a line
 _DEGENERATE: Final = 1e-3  # of the smallest to the largest singular value of the fit
+_STEADY: Final = 1e12  # condition of a matrix, from which its inverse has no digits left
 _OFF: Final = 0.3  # of the pitch of a grid that a spot may lie beside its place
 _TIMES: Final = 2.0  # the measured error from which a calibration is stale,
 _STALE_PX: Final = 3.0  # but never less than so many pixels
@@ -40,12 +42,21 @@ class Registration(FiniteModel):
     matrix: tuple[float, ...] = Field(min_length=9, max_length=9)
     visible_size: Size
     thermal_size: Size
-    points: int = Field(ge=LEAST)
-    error_px: float | None = None
-    error_mm: float | None = None
-    worst_px: float | None = None
+    points: int = Field(ge=LEAST, le=1_000_000)
+    error_px: float | None = Field(None, ge=0)
+    error_mm: float | None = Field(None, ge=0)
+    worst_px: float | None = Field(None, ge=0)
     mm_per_px: float | None = Field(None, gt=0)
     created: datetime
+
+    @field_validator("matrix")
+    @classmethod
+    def _maps_both_ways(cls, matrix: tuple[float, ...]) -> tuple[float, ...]:
+        with np.errstate(all="ignore"):
+            steady = float(np.linalg.cond(np.array(matrix).reshape(3, 3)))
+        if not steady < _STEADY:
+            raise ValueError("the matrix is no map between two pictures")
+        return matrix
 
     def to_visible(self, points: Points) -> Points:
         """Return where points of the thermal picture lie in the visible one."""

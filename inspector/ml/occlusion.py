@@ -10,7 +10,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Masks, Prediction, Scores, Temperatures
 from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Infer
-from inspector.tasks.base import task_of
+from inspector.tasks.base import card_threshold, task_of
 from inspector.tasks.boxes import box_iou
 from inspector.tasks.statistics.truth import input_frame, input_view
 from inspector.workers.messages import ExplainRequest
@@ -40,7 +40,7 @@ def occlusion(infer: Infer, card: Card, frame: Prepared, question: ExplainReques
     whole = answers_of(infer, card, frame[None])[0]
     if box is not None and not isinstance(whole.answer, Boxes):
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
-    kind = _predicted(whole, card) if question.class_index is None else question.class_index
+    kind = explained_class(whole, card) if question.class_index is None else question.class_index
     target = explained_number(whole, kind, box)
     starts = [(y, x) for y in range(_GRID - _COVERED + 1) for x in range(_GRID - _COVERED + 1)]
     fallen, times = np.zeros((_GRID, _GRID), np.float32), np.zeros((_GRID, _GRID), np.float32)
@@ -72,17 +72,20 @@ def answers_of(infer: Infer, card: Card, frames: Prepared) -> list[Prediction]:
     return task_of(card.task).decode(infer(frames), card, [input_view(card.input)] * len(frames), pictures)
 
 
-def _predicted(prediction: Prediction, card: Card) -> int:
+def explained_class(prediction: Prediction, card: Card) -> int:
+    """Return the class that an answer is explained by: its best, of temperatures 0."""
     match prediction.answer:
         case Scores() as scores:
             return scores.best
         case Boxes() as boxes:
-            return int(boxes.classes[0]) if len(boxes) else 0
+            return int(boxes.classes[int(boxes.scores.argmax())]) if len(boxes) else 0
         case Masks(planes):
-            limit = round(task_of(card.task).threshold(card) * 255)
+            limit = round(card_threshold(card) * 255)
             return int((planes >= limit).sum(axis=(1, 2)).argmax())
-        case _:
-            raise TypeError(f"{card.name} answers with {type(prediction.answer).__name__}")
+        case Temperatures():
+            return 0
+        case answer:
+            assert_never(answer)
 
 
 def explained_number(prediction: Prediction, kind: int, box: tuple[float, float, float, float] | None) -> float:

@@ -98,8 +98,22 @@ def test_points_by_hand_and_what_they_leave_open(
         (["--point", "1,2", *out], "the same point of the visible one"),
         ([*given(SPOTS), "--point", "500,1=1,1", *out], "lies beside"),
         (["--grid", "4x3"], "Give --out"),
+        (["--grid", "4x3", *out, "--overlay", "both.jpg"], "--overlay writes a .png"),
+        (["--grid", "4x3", "--check", "kept.json", "--overlay", "both.png"], "it goes with --out"),
         (["--check", str(tmp_path / "none.json"), "--grid", "4x3"], "is not a registration"),
     ):
         assert run([*pictures, *arguments]) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "r.json").exists()
+
+
+def test_a_kept_registration_that_maps_nothing_does_not_hold(
+    pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "registration.json"
+    assert run([*pictures, *given(SPOTS), "--out", str(out)]) == 0
+    kept = json.loads(out.read_text())
+    for matrix in ([0.0] * 9, [1.0, 0, 0, 1, 0, 0, 0, 0, 1], [1e308] * 9):
+        out.write_text(json.dumps({**kept, "matrix": matrix}))
+        assert run([*pictures, "--check", str(out), *given(SPOTS)]) == 2
+        assert "no map between two pictures" in capsys.readouterr().err

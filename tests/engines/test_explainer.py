@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -186,9 +187,15 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     assert (told.inside_truth, told.lift) == (None, None)
     assert (tmp_path / "out" / PAGE).is_file()
     assert run([*arguments, "--part", "8,8,20,2000"]) == 2
+    assert run([*arguments, "--class", bundle.card.classes[0]]) == 2  # a report would not heed it
     assert run(["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--out", "x.png"]) == 2
     command = shlex.split(training_command(bundle, tmp_path / "data", {"cover": "0,0,20,20"}, "cover"))
     assert command[:2] == ["inspector", "train"]
     parsed = train.make_context("train", command[2:]).params
     assert (parsed["cover"], parsed["network"]) == ("0,0,20,20", bundle.card.network)
     assert Path(parsed["out"]).name == f"{bundle.folder.name}-cover"
+    card = bundle.card.model_copy(update={"training": {**bundle.card.training, "cover": "80,80,20,20"}})
+    again = replace(bundle, card=card, folder=tmp_path / "again")
+    for new, cover in (("0,0,20,20", "80,80,20,20+0,0,20,20"), ("0,0,90,100", "0,0,90,100")):  # the two would leave too little
+        command = shlex.split(training_command(again, tmp_path / "data", {"cover": new}, "cover"))
+        assert train.make_context("train", command[2:]).params["cover"] == cover

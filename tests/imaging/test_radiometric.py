@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inspector.core.errors import ConfigError
+from inspector.imaging import files
 from inspector.imaging.files import page_count, read_image, read_pages, read_radiometry
 from inspector.imaging.headers import is_dji, is_flir
 from inspector.imaging.image import Image as RasterImage
@@ -179,6 +180,34 @@ def test_every_image_of_a_recording_is_a_page(tmp_path: Path, lossless: bool, fi
     path.write_bytes(blocks[0][:200])
     with pytest.raises(ConfigError, match="no whole thermal image"):
         read_image(path)
+
+
+def test_what_was_measured_is_read_of_one_image_not_of_the_whole_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "a.seq", list[int]()
+    blocks = [fff(raw_values(10 * number), SCENE, "<", png=False) for number in range(5)]
+    path.write_bytes(b"".join(blocks))
+    whole = files._bytes
+
+    def counted(file: Path, start: int = 0, end: int | None = None) -> bytes:
+        data = whole(file, start, end)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(files, "_bytes", counted)
+    for number in (0, 3, 4):
+        measured = read_radiometry(path, number)
+        assert measured is not None
+        np.testing.assert_array_equal(measured.raw, raw_values(10 * number))
+    assert read == [sum(map(len, blocks)), len(blocks[0]), len(blocks[3]), len(blocks[4])]
+    assert read_radiometry(path, 5) is None
+    path.write_bytes(blocks[2])  # another recording under this name
+    measured = read_radiometry(path)
+    assert measured is not None
+    np.testing.assert_array_equal(measured.raw, raw_values(20))
+    with pytest.raises(ConfigError, match="There is no file"):
+        read_radiometry(tmp_path / "none.seq")
 
 
 def test_a_person_knows_the_surface_better_than_the_camera(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_box_is_right_where_it_fits() -> None:
 
 
 def test_everything_around_a_part_is_covered() -> None:
-    areas = around(Region(16, 32, 32, 16), SIDE, SIDE)
+    areas = around(Region(16, 32, 32, 16), item("a").view, CARD.input)
     covered = np.zeros((SIDE, SIDE), int)
     for left, top, width, height in areas:
         covered[round(top * SIDE) : round((top + height) * SIDE), round(left * SIDE) : round((left + width) * SIDE)] += 1
@@ -164,3 +164,25 @@ def test_everything_around_a_part_is_covered() -> None:
     expected[32:48, 16:48] = 0
     np.testing.assert_array_equal(covered, expected)
     assert len(areas_of(area_text(areas))) == 4
+
+
+def test_areas_as_a_setting_stay_inside_the_input() -> None:
+    for sides in range(1, 29):
+        width = sides / 32
+        (found,) = areas_of(area_text([(1 - width, 0.0, width, 1.0)]))
+        assert found == pytest.approx((1 - width, 0.0, width, 1.0), abs=0.001)
+    assert areas_of(area_text([(0.9516, 0.0, 0.0484, 1.0)])) == (pytest.approx((0.952, 0.0, 0.048, 1.0)),)
+
+
+def test_places_are_those_of_the_input_where_it_has_borders() -> None:
+    """A frame twice as wide as high fills the middle half of its input."""
+    card = CARD.model_copy(update={"input": InputSpec(width=SIDE, height=SIDE, fit="letterbox")})
+    pixels = np.zeros((SIDE, 2 * SIDE, 3), np.uint8)
+    place = view(whole(pixels), card.input)
+    wide = Item(pixels, place, Frame(pixels, "c", 0, 0.0, datetime.now(UTC)), Annotation(label=1), name="a")
+    warm = np.zeros((SIDE, 2 * SIDE), np.float32)
+    warm[:16, :16] = 1.0
+    spread = looked(wide, answer(1), warm, card=card, class_index=1).spread
+    assert spread.sum() == pytest.approx(1.0)
+    assert spread[4:6, :2].sum() == pytest.approx(1.0)
+    assert around(Region(0, 0, SIDE, SIDE), place, card.input) == ((0, 0, 1, 0.25), (0, 0.75, 1, 0.25), (0.5, 0.25, 0.5, 0.5))

@@ -166,7 +166,42 @@ def test_labels_that_cannot_be_written_are_said_and_kept(qtbot: QtBot, dialog: T
     select(qtbot, view.grid, 0, 0)
     qtbot.keyClick(view.grid, Qt.Key.Key_1)
     qtbot.waitUntil(lambda: "cannot be written" in view.banners.problems().get("write", ""), timeout=10_000)
+    press(view, qtbot, "Use these labels")  # tries again
+    view.banners.clear_all()
+    qtbot.waitUntil(lambda: "cannot be written" in view.banners.problems().get("write", ""), timeout=10_000)
     (photographs / BY_HAND).rmdir()
     press(view.banners, qtbot, "Retry")
     qtbot.waitUntil((photographs / BY_HAND).is_file, timeout=10_000)
     assert read_hand_labels(photographs).label(NAMES[0]) == "good"
+
+
+def test_a_folder_that_is_still_looked_at_does_not_come_before_its_pictures(
+    qtbot: QtBot, dialog: TrainingDialog, tmp_path: Path
+) -> None:
+    parts = tmp_path / "parts"
+    for name in ("good", "R&D"):
+        (parts / name).mkdir(parents=True)
+        for index in range(6):
+            assert cv2.imwrite(str(parts / name / f"{index}.png"), RNG.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+    dialog.set_folder(parts)
+    data = dialog.data
+    with qtbot.waitSignal(data.surveyor.surveyed, timeout=20_000) as surveyed:
+        pass
+    data.label()
+    data.surveyor.surveyed.emit(*surveyed.args)
+    assert data.stack.currentWidget() is data.labelling
+    view = data.labelling
+    qtbot.waitUntil(lambda: "R&D" in view.buttons, timeout=20_000)
+    assert view.buttons["R&D"].text() == "1  R&&D  (6)"  # a single & would be taken for a key
+
+
+def test_a_long_class_hides_no_number(qtbot: QtBot, dialog: TrainingDialog, photographs: Path) -> None:
+    view = opened(qtbot, dialog, photographs)
+    name = "scratch beside the second hole, deeper than a tenth of a millimetre"
+    view.name.setText(name)
+    press(view, qtbot, "Add")
+    rows = view.buttons["good"].parentWidget()
+    assert rows is not None
+    qtbot.waitUntil(lambda: rows.width() == view.done_button.width(), timeout=5_000)
+    assert view.buttons[name].text().endswith("  (0)")
+    assert view.buttons[name].toolTip() == name

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from line_double import RECIPE, Conductor, inspection
 from making import make_boxes, make_frame, make_inspection, make_kelvin, make_mask, make_recipe, make_temperatures, picture_of
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
@@ -199,6 +199,22 @@ def test_no_key_leaves_or_stops_at_one_press(window: MainWindow, qtbot: QtBot, c
         QTest.keyClick(window, Qt.Key.Key_2, control)  # outside, the keys act as before
         assert window.page == "review"
         enter(window)
+    assert conductor.station.stopped == 0
+
+
+def test_what_lies_on_several_keys_holds_only_the_last(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    view = enter(window)
+    QTest.keyPress(window, Qt.Key.Key_F11)
+    QTest.keyPress(window, Qt.Key.Key_F5, Qt.KeyboardModifier.ShiftModifier)
+    assert not view.leave_button.isDown()
+    assert view.stop_button.isDown()
+    for key in (Qt.Key.Key_F11, Qt.Key.Key_F5):
+        QTest.keyRelease(window, key)
+    QTest.keyPress(window, Qt.Key.Key_F11)
+    QApplication.sendEvent(window, QEvent(QEvent.Type.WindowDeactivate))  # where the key is lifted then is not told
+    qtbot.wait(HOLD_MS + 200)
+    assert window.operator_view
     assert conductor.station.stopped == 0
 
 

@@ -326,5 +326,8 @@ def test_a_recipe_keeps_the_size_that_its_live_cameras_showed_while_it_was_set_u
     assert saved.cameras["live"].frame_size == (640, 480)
     assert saved.cameras["files"].frame_size is None
     draft.open(saved, None)
+    draft.know_size("live", (640, 480))
     draft.set_camera("live", source="usb:1")
     assert "frame_size" not in draft.values["cameras"]["live"]
+    changed = Recipe.model_validate(draft.values)
+    assert draft.with_sizes(changed).cameras["live"].frame_size is None  # nothing was seen of the other camera

@@ -58,6 +58,19 @@ def test_a_library_that_ends_the_process_and_a_program_that_is_gone(qtbot: QtBot
         assert len(told) == 1
 
 
+@pytest.mark.allow_logs("self-test: not finished")
+def test_a_test_that_gets_no_time_is_not_called_a_failure(qtbot: QtBot) -> None:
+    told: list[InspectorError] = []
+    test = StartTest(command=[sys.executable, "-c", "import time; time.sleep(60)"], longest_ms=100)
+    test.failed.connect(told.append)
+    with qtbot.waitSignal(test.finished):
+        test.begin()
+    (said,) = told
+    assert "was not finished in" in said.problem.text
+    assert said.remedy is not None
+    assert said.remedy.text.startswith("It runs again at the next start.")
+
+
 def test_a_healthy_program_says_nothing_and_runs_behind_everything_else(qtbot: QtBot) -> None:
     told: list[InspectorError] = []
     waiting = "import time\nwhile sys.platform != 'win32' and os.nice(0) != 19: time.sleep(0.01)"

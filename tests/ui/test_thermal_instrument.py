@@ -163,6 +163,7 @@ def test_the_difference_to_a_reference_is_in_kelvin(tab: ThermalTab) -> None:
     small = make_frame(np.full((10, 10), 300, np.float32), camera="thermal", unit="kelvin")
     tab.set_inspection(seen(small), make_recipe())
     assert "The reference is 40 x 30 pixels" in tab.instrument.problem.text()
+    assert tab.values["maximum"].text() == f"{(300 - 273.15) * 9 / 5 + 32:.1f} °F"  # of the picture, which is no difference
     tab.instrument.compare.click()
     assert tab.values["maximum"].text() == f"{(300 - 273.15) * 9 / 5 + 32:.1f} °F"
 
@@ -175,6 +176,9 @@ def test_temperatures_over_time_are_plotted_and_saved(tab: ThermalTab, tmp_path:
         tab.set_inspection(seen(replace(first, pixels=pixels, sequence=number, part=f"P{number}")), make_recipe())
     assert tab.instrument.over_time is not None
     assert [len(curve.getData()[1]) for curve in tab.instrument.over_time.curves] == [5, 5]  # and the frame of the fixture
+    assert "a minute" not in tab.instrument.panel.detail.text()
+    tab.instrument.panel.choose(1)
+    assert "a minute" in tab.instrument.panel.detail.text()
     tab.save.save("time", tmp_path / "time.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "time.csv").read_text("utf-8-sig"))))
     assert [float(row["maximum"]) for row in rows if row["tool"] == "spot 1,0"][-4:] == pytest.approx(
@@ -223,6 +227,21 @@ def test_own_conditions_need_the_camera_s_raw_values(tab: ThermalTab, qtbot: QtB
     np.testing.assert_array_equal(pixels[2:, 2:], before[2:, 2:])
 
 
+def test_conditions_that_nobody_set_are_those_of_the_picture_shown(tab: ThermalTab, tmp_path: Path) -> None:
+    conditions = tab.instrument.conditions
+    for name, emissivity in (("first", 0.9), ("second", 0.6)):
+        file = tmp_path / f"{name}.fff"
+        file.write_bytes(fff(raw_values(0.0), replace(SCENE, emissivity=emissivity), "<", png=False))
+        frame = make_frame(np.asarray(read_page(file, 0).pixels), camera="thermal", unit="kelvin")
+        tab.set_inspection(seen(replace(frame, source=str(file))), None)
+        if name == "first":
+            conditions.own.click()
+            conditions.fields["humidity"].setValue(33.0)
+        assert conditions.rows()[0] == ("Emissivity", f"{emissivity:.2f}")
+        assert conditions.rows()[3][1].startswith("33")
+        assert tab.instrument.shown.scene == Scene(humidity=0.33)
+
+
 def test_hot_spots_over_their_surroundings_are_followed(qtbot: QtBot, recipe: Recipe) -> None:
     tab = ThermalTab()
     qtbot.addWidget(tab)
@@ -235,6 +254,12 @@ def test_hot_spots_over_their_surroundings_are_followed(qtbot: QtBot, recipe: Re
         tab.set_inspection(seen(replace(frame, sequence=number, part=f"P{number}")), recipe)
     assert tab.table.rowCount() == 1
     assert [tab.table.item(0, column).text() for column in (1, 3, 4)] == [f"{314 - 273.15:.1f}", "+14.0", "+2.00"]
+    # Compared with a picture, the same frame has other temperatures, and no time has passed.
+    tab.instrument.reference.click()
+    tab.instrument.compare.click()
+    assert tab.table.rowCount() == 0
+    tab.instrument.compare.click()
+    assert tab.table.item(0, 4).text() == "–"
 
 
 def test_colours_that_are_no_temperatures_cannot_be_measured(qtbot: QtBot, recipe: Recipe) -> None:
@@ -254,6 +279,55 @@ def test_colours_that_are_no_temperatures_cannot_be_measured(qtbot: QtBot, recip
     assert tab.values["source"].text() == "predicted, not measured"
     assert not tab.instrument.isEnabled()
     assert not tab.instrument.buttons.isEnabled()
+
+
+def test_a_prediction_from_colours_is_shown_whatever_was_set_for_temperatures(tab: ThermalTab, recipe: Recipe) -> None:
+    """Neither a tool's own emissivity nor a reference makes grey levels into temperatures."""
+    from tests.ui.test_tabs import make_inspection
+
+    tab.instrument.set_tools([PlacedTool(Spot(1, 1), 0.5)])
+    tab.instrument.set_tools([PlacedTool(Spot(1, 1))])
+    tab.instrument.reference.click()
+    tab.instrument.compare.click()
+    assert tab.values["maximum"].text().endswith(" K")
+    whole = make_inspection(recipe)
+    (one,) = [found for found in whole.predictions if found.task == "thermal"]
+    one = replace(one, answer=replace(one.answer, source="predicted"))  # type: ignore[type-var, call-arg]
+    colours = make_frame(camera="thermal")
+    for tools in ((), (PlacedTool(Spot(1, 1), 0.5),)):
+        tab.instrument.tools = tools
+        tab.set_inspection(replace(whole, frames={"thermal": colours}, predictions=(one,)), recipe)
+        assert tab.values["source"].text() == "predicted, not measured"
+        assert tab.values["maximum"].text() == f"{one.answer.maximum - 273.15:.1f} °C"  # type: ignore[union-attr]
+    tab.instrument.tools = ()
+    tab.set_inspection(seen(make_kelvin()), recipe)
+    assert tab.values["maximum"].text() == "0.0 K"
+
+
+def test_limits_of_a_difference_are_in_kelvin(tab: ThermalTab) -> None:
+    isotherm = tab.instrument.isotherm
+    isotherm.kind.setCurrentIndex(isotherm.kind.findData("above"))
+    isotherm.above.setValue(20.0)
+    tab.instrument.reference.click()
+    tab.instrument.compare.click()
+    assert isotherm.labels["above"].text() == "Hotter than, K"
+    assert isotherm.above.value() == pytest.approx(293.15, abs=0.06)
+    isotherm.above.setValue(2.0)
+    later = replace(make_kelvin(), pixels=make_kelvin().pixels + np.float32(2.5), part="later")
+    tab.set_inspection(seen(later), make_recipe())
+    assert isotherm.share.text() == "100.0%"
+    tab.instrument.compare.click()
+    assert isotherm.labels["above"].text() == "Hotter than, °C"
+
+
+def test_a_part_that_is_held_does_not_mix_its_number_with_seconds(tab: ThermalTab) -> None:
+    tab.instrument.set_tools([PlacedTool(Spot(1, 0))])
+    first = make_kelvin()
+    for number in range(3):
+        tab.set_frozen(number == 2)
+        tab.set_inspection(seen(replace(first, sequence=number, part=f"P{number}")), make_recipe())
+    assert max(tab.instrument.history.course(0)[0]) < 60  # seconds
+    assert tab.instrument.history.course(0, by_number=True)[0][-1] == 2
 
 
 def test_tools_are_read_back_from_their_text_and_a_damaged_file_is_empty(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
@@ -22,13 +22,15 @@ from inspector.data.annotations import read_dataset
 from inspector.data.samples import Dataset, Sample
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap, check_inside
+from inspector.imaging.preprocessing import Prepared
 from inspector.imaging.visible import visible
 from inspector.ml.evaluate import Infer, Item, predict_items, sample_items
+from inspector.ml.occlusion import explained_class
 from inspector.ml.reports.images import heated
-from inspector.ml.reports.trust import Looked, area_text, around, explained_class, faithful, hot_area, looked, unsteady
+from inspector.ml.reports.trust import Looked, area_text, around, faithful, hot_area, looked, unsteady
 from inspector.ml.reports.trust_report import FIGURES, PAGE, Advice, Trust, advice, earlier, figures, helped, write_trust
 from inspector.runs.folder import read_run
-from inspector.runs.settings import TrainSettings, shown_settings, train_settings
+from inspector.runs.settings import TrainSettings, areas_of, shown_settings, train_settings
 from inspector.tasks.base import task_of
 from inspector.tasks.drawing import fitted, jpeg
 from inspector.workers.messages import CamMethod
@@ -42,7 +44,7 @@ class _Seen:
     """One image: its measures, its input, and its picture with the heat."""
 
     looked: Looked
-    pixels: NDArray[np.generic]
+    pixels: Prepared
     picture: tuple[str, bytes]
 
 
@@ -72,8 +74,9 @@ def report(
         with Progress(console=Console(stderr=True), transient=True) as bar:
             samples = _some(dataset, most)
             task = bar.add_task(bundle.name, total=len(samples))
-            items = sample_items(samples, bundle.card, problems=broken, tick=lambda task=task: bar.advance(task))  # type: ignore[misc]
-            trust, shown = _measured(bundle, list(items), folder, data, _masks(folder, dataset), method=method, part=part)
+            items = list(sample_items(samples, bundle.card, problems=broken))
+            masks, tick = _masks(folder, dataset), partial(bar.advance, task)
+            trust, shown = _measured(bundle, items, folder, data, masks, method=method, part=part, tick=tick)
         now.append(trust)
         pictures[bundle.name] = shown
     before = earlier(out, data, now)
@@ -93,8 +96,9 @@ def _measured(
     *,
     method: CamMethod | None,
     part: Region | None,
+    tick: Callable[[], None],
 ) -> tuple[Trust, list[tuple[str, bytes]]]:
-    """Return the figures of one bundle, and the pictures to show."""
+    """Return the figures of one bundle, and the pictures to show. `tick` is called for each image."""
     card = bundle.card
     if not items:
         raise ConfigError("None of the images in {folder} can be read.", folder=folder)
@@ -102,20 +106,24 @@ def _measured(
     try:
         with open_engine("onnxruntime", bundle) as engine:
             found = predict_items(engine.infer, card, items)
-            seen = [_look(item, prediction, explainer, engine.infer, bundle, masks, method, part) for item, prediction in found]
-            scored = task_of(card.task).answer is not Temperatures
+            seen = []
+            for item, prediction in found:
+                seen.append(_look(item, prediction, explainer, engine.infer, bundle, masks, method, part))
+                tick()
+            # A tiled bundle sees, and learns from, other inputs than the whole frame.
+            tiled = bool(items[0].tiles)
+            scored = task_of(card.task).answer is not Temperatures and not tiled
             frames, what = [one.pixels for one in seen], [one.looked for one in seen]
-            hot = hot_area(engine.infer, card, frames, what, card.classes) if scored else None  # type: ignore[arg-type]
-            light, place = unsteady(engine.infer, card, frames, what) if scored else (0.0, 0.0)  # type: ignore[arg-type]
+            hot = hot_area(engine.infer, card, frames, what, card.classes) if scored else None
+            light, place = unsteady(engine.infer, card, frames, what) if scored else (0.0, 0.0)
     finally:
         explainer.close()
     numbers = figures(what)
-    frame = items[0].frame
     advised = advice(
         what,
         hot,
         inside_part=numbers["inside_part"],
-        beside_part="" if part is None else area_text(around(part, frame.width, frame.height)),
+        beside_part="" if part is None or tiled else area_text(around(part, items[0].view, card.input)),
         light=light,
         place=place,
         augment=str(card.training.get("augment", "")),
@@ -204,8 +212,20 @@ def training_command(bundle: Bundle, folder: Path, change: Mapping[str, str], su
             words += [flag, *map(str, value)]
         else:
             words += [flag, str(value)]
-    words += [word for name, value in change.items() for word in (f"--{name}", value)]
+    words += [word for name, value in change.items() for word in (f"--{name}", _added(settings, name, value))]
     return shlex.join(words)
+
+
+def _added(settings: TrainSettings, name: str, value: str) -> str:
+    """Return the value of a changed setting; what is covered already stays covered, if enough is left."""
+    joined = f"{settings.cover}+{value}"
+    if name != "cover" or not settings.cover:
+        return value
+    try:
+        areas_of(joined)
+    except ValueError:
+        return value
+    return joined
 
 
 def _settings(bundle: Bundle, folder: Path) -> TrainSettings:
@@ -269,7 +289,9 @@ def _tell(now: Sequence[Trust], before: Sequence[Trust], out: Path, *, as_json: 
 
 
 def _rows(one: Trust) -> list[tuple[str, str | None]]:
-    percent: Callable[[float | None], str | None] = lambda value: None if value is None else f"{value:.0%}"  # noqa: E731
+    def percent(value: float | None) -> str | None:
+        return None if value is None else f"{value:.0%}"
+
     return [
         ("right answers", percent(one.right)),
         ("heat on the part", percent(one.inside_part)),

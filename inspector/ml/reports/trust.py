@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
-from inspector.core.types import IGNORE, Annotation, Boxes, Floats, Masks, Prediction, Region, Scores, Temperatures
-from inspector.imaging.preprocessing import Prepared
+from inspector.core.types import IGNORE, Annotation, Boxes, Floats, Masks, Prediction, Region, Scores
+from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.ml.evaluate import Infer, Item
 from inspector.ml.occlusion import answers_of, explained_number
 from inspector.runs.settings import Area
@@ -43,8 +43,8 @@ _MOVED = 0.06  # of the side by which the frame is moved
 class Looked:
     """Where a bundle looked in one image. Shares are None where there is nothing to compare with, or no heat.
 
-    `spread`: the heat outside the true defect on a grid of the frame; the whole heat adds up to 1. `right`: None if the truth
-    does not tell.
+    `spread`: the heat outside the true defect on a grid of the network's input; the whole heat adds up to 1. `right`: None if
+    the truth does not tell.
     """
 
     sample: str
@@ -70,8 +70,8 @@ class Looked:
 class HotArea:
     """A place outside all defects where much of the heat for a class lies.
 
-    `share` of the heat; `effect`: by which share of the score it falls where the area is covered; `control`: the same for an
-    equal area on the other side of the frame.
+    `share` of the heat; `area` of the input; `effect`: by which share of the score it falls where the area is covered;
+    `control`: the same for an equal area on the other side of the input.
     """
 
     class_name: str
@@ -132,7 +132,6 @@ def looked(
     at_truth = None if near is None else share(heat, near)
     outside = heat if near is None else np.where(near, np.float32(0), heat)
     total = float(heat.sum(dtype=np.float64))
-    spread = np.asarray(cv2.resize(outside, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
     pointed = None if near is None or total <= 0 else bool(near.ravel()[int(heat.argmax())])
     names = card.classes or ("",)
     label = item.truth.label
@@ -148,8 +147,20 @@ def looked(
         pointed,
         None if faith is None else faith[0],
         None if faith is None else faith[1],
-        spread * (heat.size / GRID**2 / total) if total > 0 else spread,
+        _on_input(outside, item.view, card.input) / np.float32(total or 1.0),
     )
+
+
+def _on_input(heat: Floats, view: View, spec: InputSpec) -> Floats:
+    """Return the heat of a frame on a grid of the input, in which areas are covered, with its sum kept."""
+    region, content = view.region, view.content(spec)
+    part = heat[region.y : region.bottom, region.x : region.right]
+    shown = np.zeros((spec.height, spec.width), np.float32)
+    shown[content.y : content.bottom, content.x : content.right] = cv2.resize(
+        part, (content.width, content.height), interpolation=cv2.INTER_AREA
+    )
+    cells = np.asarray(cv2.resize(shown, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
+    return cells * np.float32(part.size / (content.width * content.height) * shown.size / GRID**2)
 
 
 def is_right(prediction: Prediction, truth: Annotation, card: Card, label: int | None) -> bool | None:
@@ -189,7 +200,7 @@ def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_inde
         deleted.append(np.where(hot, mean, frame))
     numbers = scores(infer, card, np.stack([*inserted, *deleted]), [class_index] * (2 * _STEPS + 2))
     whole = numbers[_STEPS + 1]
-    if numbers.size == 0 or not whole > 0:
+    if not whole > 0:
         return None
     relative = np.clip(numbers / whole, 0, 1.5)
     return float(relative[: _STEPS + 1].mean()), float(relative[_STEPS + 1 :].mean())
@@ -229,12 +240,11 @@ def hot_area(
             after = scores(infer, card, _covered(inputs, one), [kind] * len(inputs))
             return float(np.mean(1 - after / np.maximum(before, 1e-9)))
 
-        effect = fall(area)
-        for smaller in _smaller(area):
-            less = fall(smaller)
-            if effect > 0 and less >= _KEPT * effect and smaller[2] * smaller[3] < area[2] * area[3]:
-                area = smaller
-        effect, control = fall(area), fall((1 - area[0] - area[2], 1 - area[1] - area[3], area[2], area[3]))
+        whole = effect = fall(area)
+        for smaller in _smaller(area) if whole > 0 else ():
+            if smaller[2] * smaller[3] < area[2] * area[3] and (less := fall(smaller)) >= _KEPT * whole:
+                area, effect = smaller, less
+        control = fall((1 - area[0] - area[2], 1 - area[1] - area[3], area[2], area[3]))
         found = HotArea(names[kind], area, float(mean[_cells(area)].sum()), effect, control)
         if effect - control >= LEAST_EFFECT and (best is None or effect - control > best.effect - best.control):
             best = found
@@ -257,17 +267,25 @@ def unsteady(infer: Infer, card: Card, frames: Sequence[Prepared], seen: Sequenc
     return max(map(lost, light)), max(map(lost, place))
 
 
-def around(part: Region, width: int, height: int) -> tuple[Area, ...]:
-    """Return the areas of a frame beside a part, which together are all of the rest."""
-    left, top, right, bottom = part.x / width, part.y / height, part.right / width, part.bottom / height
+def around(part: Region, view: View, spec: InputSpec) -> tuple[Area, ...]:
+    """Return the areas of the input beside a part of the frame, which together are all of the rest; none if it is not seen."""
+    corners = view.to_input(np.array([[part.x, part.y, part.right, part.bottom]], np.float32))[0]
+    sides = np.array([spec.width, spec.height] * 2, np.float32)
+    left, top, right, bottom = np.clip(corners / sides, 0, 1).tolist()
+    if not (right > left and bottom > top):
+        return ()
     strips = ((0.0, 0.0, 1.0, top), (0.0, bottom, 1.0, 1 - bottom), (0.0, top, left, bottom - top))
     found = (*strips, (right, top, 1 - right, bottom - top))
     return tuple(area for area in found if area[2] > 0.005 and area[3] > 0.005)
 
 
 def area_text(areas: Sequence[Area]) -> str:
-    """Return areas as the setting `cover` of a training takes them."""
-    return "+".join(",".join(f"{100 * side:.3g}" for side in area) for area in areas)
+    """Return areas as the setting `cover` of a training takes them: their edges are rounded, so that none leaves the input."""
+    texts = []
+    for left, top, width, height in areas:
+        x, y, right, bottom = (round(100 * edge, 1) for edge in (left, top, left + width, top + height))
+        texts.append(",".join(f"{number:g}" for number in (x, y, right - x, bottom - y)))
+    return "+".join(texts)
 
 
 def _around_peak(mean: Floats) -> Area | None:
@@ -312,17 +330,3 @@ def _shifted(inputs: Prepared, step: int) -> Prepared:
     if step < 0:
         moved[:, :, step:] = edge
     return moved
-
-
-def explained_class(prediction: Prediction, card: Card) -> int:
-    """Return the class that an answer is explained by: its best, of thermal bundles 0."""
-    answer = prediction.answer
-    if isinstance(answer, Scores):
-        return answer.best
-    if isinstance(answer, Boxes):
-        return int(answer.classes[int(answer.scores.argmax())]) if len(answer) else 0
-    if isinstance(answer, Masks):
-        limit = round(card_threshold(card) * 255)
-        return int((answer.planes >= limit).sum(axis=(1, 2)).argmax())
-    assert isinstance(answer, Temperatures)
-    return 0

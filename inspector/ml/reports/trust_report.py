@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from inspector import __version__
-from inspector.core.config import FiniteModel, write_atomically
+from inspector.core.config import Count, FiniteModel, write_atomically
 from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence, sentence
 from inspector.core.untrusted import read_bounded
@@ -51,7 +51,7 @@ class Trust(FiniteModel):
     `right`: share of right answers. `inside_part`, `inside_truth`: mean shares of the heat. `lift`: `inside_truth` over that of
     an even map. `pointing`: share of the images whose hottest pixel lies on the defect. `light`, `place`: shares of the scores
     lost to other light and another position. `wrong_place`: images with the right answer and no more heat on the defect than by
-    chance. `area`: in percent of the picture, where answers depend on something else; `effect`: of covering it.
+    chance. `area`: in percent of the input, where answers depend on something else; `effect`: of covering it.
     """
 
     bundle: str
@@ -60,7 +60,7 @@ class Trust(FiniteModel):
     task: str
     created: datetime
     data: str
-    images: int = Field(ge=0)
+    images: Count
     right: float | None = None
     inside_part: float | None = None
     inside_truth: float | None = None
@@ -108,7 +108,7 @@ def advice(
     found = []
     if hot is not None:
         why = message(
-            "{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the picture), where no "
+            "{share} of the heat for {name} lies at {area} (left, top, width and height in percent of the input), where no "
             "defect is. Covering it lowers the score by {effect}, covering as much elsewhere by {control}. Train with it "
             "covered.",
             share=f"{hot.share:.0%}",
@@ -159,7 +159,7 @@ def earlier(folder: Path, data: str, now: Sequence[Trust]) -> list[Trust]:
     """Return the figures of other bundles on the same data that a report in this folder has; none of a damaged file."""
     try:
         kept = _ALL.validate_json(read_bounded(folder / FIGURES))
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError):
         return []
     measured = {one.fingerprint for one in now}
     return [one for one in kept if one.data == data and one.fingerprint not in measured][-_MOST_KEPT:]
@@ -205,14 +205,14 @@ _COLUMNS = (
 
 def _cells(one: Trust) -> list[str]:
     places = "–" if one.lift is None else str(len(one.wrong_place))
-    numbers = [_number(value) for value in (one.lift,)]
     return [
         html.escape(one.bundle),
         str(one.images),
         *(_percent(value) for value in (one.right, one.inside_part, one.inside_truth)),
-        *numbers,
+        _number(one.lift),
         _percent(one.pointing),
-        *(_number(value) for value in (one.insertion, one.deletion)),
+        _number(one.insertion),
+        _number(one.deletion),
         places,
     ]
 

@@ -18,7 +18,6 @@ from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.settings_form import SettingsForm
 from inspector.ui.widgets.themed import Themed
-from inspector.ui.widgets.tips import plain_tip
 
 _BROWSE: Final = "browse"
 _FIELDS: Final = ("threshold", "hot_celsius", "ok_classes", "engine", "precision")
@@ -214,7 +213,7 @@ class BundlesPanel(Themed, QWidget):
         self.camera.setAccessibleName(texts["camera"])
         self.step.setAccessibleName(self.tr("Bundles of the recipe"))
         for tool, text in ((self.add, self.tr("Add a bundle")), (self.remove, self.tr("Remove this bundle"))):
-            tool.setToolTip(plain_tip(text))
+            tool.setToolTip(text)
             tool.setAccessibleName(text)
         for button, text in ((self.draw, self.tr("Draw the region")), (self.whole, self.tr("The whole frame"))):
             button.setText(text)

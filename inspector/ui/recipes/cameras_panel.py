@@ -18,7 +18,6 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.settings_form import SettingsForm
 from inspector.ui.widgets.themed import Themed
-from inspector.ui.widgets.tips import plain_tip
 
 _SCALE: Final = ("mm_per_px",)
 
@@ -220,7 +219,7 @@ class CamerasPanel(Themed, QWidget):
             button.setText(text)
             button.setAccessibleName(text)
         for tool, text in ((self.add, self.tr("Add a camera")), (self.remove, self.tr("Remove this camera"))):
-            tool.setToolTip(plain_tip(text))
+            tool.setToolTip(text)
             tool.setAccessibleName(text)
         self.length.set_texts(self.tr("Length in millimetres"), self.tr("less"), self.tr("more"))
         self._name_length()

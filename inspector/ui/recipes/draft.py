@@ -83,6 +83,7 @@ class RecipeDraft(QObject):
         before = dict(self.cameras[name])
         if values.get("source", before.get("source")) != before.get("source"):
             before.pop("frame_size", None)  # of another camera
+            self._sizes.pop(name, None)
         camera = {**before, **values}
         self.cameras[name] = {key: value for key, value in camera.items() if value is not None}
         self._settle()
@@ -102,6 +103,7 @@ class RecipeDraft(QObject):
     def remove_camera(self, name: str) -> None:
         """Remove a camera with the bundles that look at it."""
         del self.cameras[name]
+        self._sizes.pop(name, None)
         self.values["inspect"] = [step for step in self.steps if step.get("camera") != name]
         self._drop_rules()
 

@@ -143,7 +143,7 @@ class Player(_Bar):
             "next_ng": self.tr("Next NG (N)"),
         }
         for name, button in self.buttons.items():
-            button.setToolTip(plain_tip(texts[name]))
+            button.setToolTip(texts[name])
             button.setAccessibleName(texts[name])
             button.setIcon(theme.icon("pause" if name == "play" and self._playing else STEPS[name]))
         for index, speed in enumerate(SPEEDS):

@@ -14,7 +14,6 @@ from inspector.ui.training.results.confusion_view import ConfusionView
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox, TabWidget
 from inspector.ui.widgets.themed import Themed
-from inspector.ui.widgets.tips import plain_tip
 
 FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.OK)
 _COMPARE_MS: Final = 300  # between two counts of the table of folders while parts are inspected
@@ -143,7 +142,7 @@ class Listing(Themed, QWidget):
         for index, verdict in enumerate(FILTERS):
             self.filter.setItemText(index, self.tr("All parts") if verdict is None else verdict_word(verdict))
         text = self.tr("Least certain first")
-        self.least_certain.setToolTip(plain_tip(text))
+        self.least_certain.setToolTip(text)
         self.least_certain.setAccessibleName(text)
         self.restyle()
         self._compare()

@@ -33,6 +33,7 @@ class OperatorKeys:
         if not name:
             return False
         if not event.isAutoRepeat() and not (name == "leave" and self._leave()):
+            self._end()  # of another key, which is still down
             button = self._buttons()[name]
             self._held = event.key(), button
             button.begin()

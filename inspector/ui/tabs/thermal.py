@@ -190,18 +190,19 @@ class ThermalTab(AnalysisTab):
     def temperatures(self) -> Temperatures | None:
         """Return the temperatures of the chosen prediction, or those measured on the whole frame if no bundle inspected it."""
         chosen, frame = self.prediction(), self.frame()
-        if chosen is not None and not self._own_view():
+        if chosen is not None and not self._own_view(frame):
             return chosen.expect(Temperatures)
         values = None if frame is None else frame.pixels[np.isfinite(frame.pixels)]
         if values is None or not values.size:
             return None
         return Temperatures(float(values.max()), float(values.mean(dtype=np.float64)), float(values.min()), "measured")
 
-    def _own_view(self) -> bool:
-        """Return whether the frame is shown under a person's conditions or as a difference, which no bundle has seen."""
+    def _own_view(self, frame: Frame | None) -> bool:
+        """Return whether a frame is shown under a person's conditions or as a difference, which no bundle has seen."""
         shown = self.instrument.shown
         own = any(tool.emissivity is not None for tool in self.instrument.tools)
-        return shown.problem is None and (shown.scene != AS_STORED or self.instrument.differs or own)
+        thermal = frame is not None and frame.unit == "kelvin"
+        return thermal and (self.instrument.differs or (shown.problem is None and (shown.scene != AS_STORED or own)))
 
     def refresh(self) -> None:
         frame, chosen = self.frame(), self.prediction()
@@ -210,6 +211,9 @@ class ThermalTab(AnalysisTab):
             widget.setEnabled(radiometric)
         self.save.setEnabled(frame is not None)
         thermal = frame if radiometric else None
+        if thermal is None:
+            self.instrument.leave()
+        self._follow_unit()
         events = self.instrument.measure(thermal, self._unit())
         if self.histogram is not None:
             self.histogram.setVisible(radiometric)
@@ -371,7 +375,6 @@ class ThermalTab(AnalysisTab):
 
     def _on_unit(self, unit: str) -> None:
         del unit
-        self._follow_unit()
         self.instrument.set_unit(cast("TemperatureUnit", self.unit.current()))
         self.refresh()
 
@@ -382,7 +385,6 @@ class ThermalTab(AnalysisTab):
             self._set_spins(kelvin(self.low.value(), old), kelvin(self.high.value(), old))
 
     def _on_instrument(self) -> None:
-        self._follow_unit()
         self.canvas.show_frame(self.frame())
         self.refresh()
 

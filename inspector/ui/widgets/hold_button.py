@@ -85,6 +85,12 @@ class HoldButton(QPushButton):
         super().hideEvent(event)
         self.end()
 
+    def event(self, event: QEvent) -> bool:
+        """Let it go when another window comes in front: the key or the finger is lifted there."""
+        if event.type() == QEvent.Type.WindowDeactivate:
+            self.end()
+        return super().event(event)
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.EnabledChange:

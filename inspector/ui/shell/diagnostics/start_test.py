@@ -30,8 +30,11 @@ class StartTest(QObject):
     failed = Signal(object)  # InspectorError
     finished = Signal()
 
-    def __init__(self, parent: QObject | None = None, *, command: list[str] | None = None) -> None:
+    def __init__(
+        self, parent: QObject | None = None, *, command: list[str] | None = None, longest_ms: int = _LONGEST_MS
+    ) -> None:
         super().__init__(parent)
+        self._longest_ms = longest_ms
         self._command = command or program_command("doctor", "--self-test", "--json")
         self._process: QProcess | None = None
 
@@ -48,7 +51,7 @@ class StartTest(QObject):
         process.errorOccurred.connect(self._on_error)
         program, *arguments = self._command
         process.start(program, arguments)
-        QTimer.singleShot(_LONGEST_MS, process, process.kill)
+        QTimer.singleShot(self._longest_ms, process, self._give_up)
 
     def _lower(self) -> None:
         import psutil  # not before the window shows its first picture
@@ -76,6 +79,21 @@ class StartTest(QObject):
             said = bytes(process.readAllStandardOutput().data()).decode("utf-8", "replace")
             self._tell(_problem(said) or f"exit code {code}")
         self.finished.emit()
+
+    def _give_up(self) -> None:
+        """End a test that takes too long: an engine hangs, or the line leaves it no time."""
+        if self._process is not None and self._process.state() is not QProcess.ProcessState.NotRunning:
+            self.close()
+            minutes = self._longest_ms / 60_000
+            log.warning("self-test: not finished in %.0f min", minutes)
+            self.failed.emit(
+                InspectorError(
+                    "The self-test of this program was not finished in {minutes:.0f} minutes.",
+                    remedy="It runs again at the next start. If the computer is not busy then, install the program again.",
+                    minutes=minutes,
+                )
+            )
+            self.finished.emit()
 
     def _tell(self, detail: str) -> None:
         log.warning("self-test: %s", detail)

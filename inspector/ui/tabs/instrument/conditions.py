@@ -1,5 +1,6 @@
 """The conditions of a radiometric picture: emissivity, reflected temperature, distance, humidity and air."""
 
+from collections.abc import Collection
 from typing import Final
 
 from PySide6.QtCore import QSignalBlocker, Signal
@@ -72,9 +73,12 @@ class ConditionsPanel(Themed, QWidget):
         return tuple((self.labels[name].text(), field.field.text()) for name, field in self.fields.items())
 
     def offer(self, scene: Scene) -> None:
-        """Set the fields to conditions without a signal."""
-        for name, field in self.fields.items():
-            value = getattr(scene, name)
+        """Show these conditions, without a signal, where a person has not set others."""
+        self._fill(scene, self.fields.keys() - self._set)
+
+    def _fill(self, scene: Scene, names: Collection[str]) -> None:
+        for name in names:
+            field, value = self.fields[name], getattr(scene, name)
             if value is not None:
                 with QSignalBlocker(field), QSignalBlocker(field.field):
                     field.setValue(
@@ -85,7 +89,7 @@ class ConditionsPanel(Themed, QWidget):
         """Show temperatures in this unit."""
         scene = Scene(**{name: self._value(name) for name in self.fields})
         self._unit = unit
-        self.offer(scene)
+        self._fill(scene, self.fields)
         self.retranslate()
 
     def _on_value(self, name: str) -> None:

@@ -40,14 +40,17 @@ class HotSpotFinder(Themed, QWidget):
         self._on_toggled(False)
         self.retranslate()
 
-    def look(self, pixels: Floats | None, frame: tuple[object, ...]) -> tuple[SpotEvent, ...] | None:
+    def look(
+        self, pixels: Floats | None, frame: tuple[object, ...], conditions: tuple[object, ...]
+    ) -> tuple[SpotEvent, ...] | None:
         """Return the hot spots of a frame, the hottest over its surroundings first; None if none are asked for.
 
-        `frame` tells one frame from another: a frame that is shown again is no step in time.
+        `frame` tells one frame from another: a frame that is shown again is no step in time. Under other `conditions`
+        temperatures change without time, so spots are then followed anew.
         """
         if not self.on.isChecked() or pixels is None:
             return None
-        asked = (frame, self.delta.value())
+        asked = (frame, (conditions, self.delta.value()))
         if asked != self._asked:
             if not self._asked or self._asked[1] != asked[1]:
                 self._tracker = SpotTracker(reach=2.0 * _RADIUS)

@@ -1,6 +1,7 @@
 """The tools of the thermal tab in one panel: what is drawn, measured, compared, and saved."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -99,35 +100,45 @@ class Instrument(Themed, QWidget):
     @property
     def differs(self) -> bool:
         """Whether differences to the reference are shown, in kelvin."""
-        return self.shown.differs and self.shown.reference is not None
+        shown = self.shown
+        return self._raw is not None and shown.differs and shown.reference is not None and shown.problem is None
 
     def frame_for(self, frame: Frame, recipe: Recipe | None) -> Frame:
         """Return the frame to show in place of one in kelvin; the tools of its recipe and camera come with it."""
         key = ("" if recipe is None else recipe.name, frame.camera)
-        self._raw, self._recipe = frame, recipe
+        another, self._raw, self._recipe = frame is not self._raw, frame, recipe
         if key != self._key:
             self._key, self.tools = key, self._kept.read(*key)
             self.history = ToolHistory()
+        if another and self.conditions.own.isChecked():
+            with suppress(ConfigError):  # told by `shown`, if the conditions are changed at all
+                self.conditions.offer(self.shown.stored(frame, recipe))
         return self.shown.of(frame, recipe, self.tools)
+
+    def leave(self) -> None:
+        """Forget the last frame: what is shown now holds no temperatures, so there is nothing to measure or compare."""
+        self._raw = None
 
     def measure(self, frame: Frame | None, unit: TemperatureUnit) -> tuple[SpotEvent, ...] | None:
         """Measure a frame in kelvin with all tools; None if there is none. Returns hot spots, if any are asked for."""
         self.setEnabled(frame is not None)
         self.buttons.setEnabled(frame is not None)
         self._unit = unit
+        self.isotherm.set_unit(unit)
         self._show_problem(None if frame is None else self.shown.problem)
         if frame is None:
             self.values = ()
-            self.panel.show_tools((), (), (), unit)
+            self.panel.show_tools((), (), None, unit)
             return None
         self._drop_tools_beyond(frame)
         kelvin = np.asarray(frame.pixels, np.float32)
         self.values = tuple(measure_tool(kelvin, one.tool) for one in self.tools)
         self._remember(frame)
-        rises = [self.history.rise(n) if not self.by_number else None for n in range(len(self.tools))]
-        self.panel.show_tools(self.tools, self.values, rises, unit)
+        chosen = self.panel.chosen
+        rise = None if self.by_number or chosen is None or chosen >= len(self.tools) else self.history.rise(chosen)
+        self.panel.show_tools(self.tools, self.values, rise, unit)
         self._show_time()
-        return self.hot_spots.look(kelvin, (frame.sequence, frame.part, self.shown.scene, self.differs))
+        return self.hot_spots.look(kelvin, (frame.sequence, frame.part), (frame.camera, *self.shown.conditions))
 
     def overlays(self, frame: Frame | None) -> Overlays:
         """Return the isotherm and the tools with their numbers and highest temperatures."""
@@ -143,8 +154,7 @@ class Instrument(Themed, QWidget):
         return Overlays(tools=tuple(marks), layers=() if layer is None else (layer,))
 
     def set_unit(self, unit: TemperatureUnit) -> None:
-        """Take limits and conditions in this unit."""
-        self.isotherm.set_unit(unit)
+        """Take conditions in this unit; limits are in that of what is shown."""
         self.conditions.set_unit(unit)
 
     def set_tools(self, tools: Sequence[PlacedTool]) -> None:
@@ -231,8 +241,7 @@ class Instrument(Themed, QWidget):
             self.history = ToolHistory()
 
     def _remember(self, frame: Frame) -> None:
-        seconds = float(frame.sequence) if self.by_number else frame.utc.timestamp()
-        self.history.add(ToolReading(frame.sequence, seconds, frame.utc, frame.part, self.values))
+        self.history.add(ToolReading(frame.sequence, frame.utc.timestamp(), frame.utc, frame.part, self.values))
 
     def _show_time(self) -> None:
         several = bool(self.tools) and len(self.history.readings) > 1
@@ -246,7 +255,7 @@ class Instrument(Themed, QWidget):
 
             self.over_time = OverTime()
             self._time.addWidget(self.over_time)
-        courses = [self.history.course(n) for n in range(len(self.tools))]
+        courses = [self.history.course(n, by_number=self.by_number) for n in range(len(self.tools))]
         self.over_time.show_courses(courses, self._unit, by_number=self.by_number)
 
     def retranslate(self) -> None:

@@ -69,6 +69,8 @@ class IsothermPanel(Themed, QWidget):
 
     def set_unit(self, unit: TemperatureUnit) -> None:
         """Show and take the limits in this unit."""
+        if unit == self._unit:
+            return
         old, self._unit = self._unit, unit
         for field in (self.above, self.below):
             with QSignalBlocker(field), QSignalBlocker(field.field):

@@ -33,6 +33,11 @@ class ShownFrame:
         self._source: Frame | None = None
         self._measured: Radiometry | None = None
 
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """Under which the last frame is shown: the scene, the tools with an emissivity of their own, the reference."""
+        return self._asked[2:]
+
     def of(self, frame: Frame, recipe: Recipe | None, placed: Sequence[PlacedTool]) -> Frame:
         """Return the frame to show in place of a frame in kelvin."""
         own = tuple(one for one in placed if one.emissivity is not None)

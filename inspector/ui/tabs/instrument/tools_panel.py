@@ -32,7 +32,7 @@ class ToolsPanel(Themed, QWidget):
         super().__init__(parent)
         self._tools: tuple[PlacedTool, ...] = ()
         self._values: tuple[ToolValues, ...] = ()
-        self._rises: tuple[float | None, ...] = ()
+        self._rise: float | None = None
         self._unit: TemperatureUnit = "C"
         self.heading = caption(QLabel())
         self.copy = CopyButton()
@@ -74,11 +74,11 @@ class ToolsPanel(Themed, QWidget):
         self,
         tools: Sequence[PlacedTool],
         values: Sequence[ToolValues],
-        rises: Sequence[float | None],
+        rise: float | None,
         unit: TemperatureUnit,
     ) -> None:
-        """Show what the tools measured, and by how many kelvin a minute they rise where that is known."""
-        self._tools, self._values, self._rises, self._unit = tuple(tools), tuple(values), tuple(rises), unit
+        """Show what the tools measured, and by how many kelvin a minute the chosen one rises; None if that is not known."""
+        self._tools, self._values, self._rise, self._unit = tuple(tools), tuple(values), rise, unit
         self.table.set_titles([self.tr("Tool"), self.tr("Highest"), self.tr("Mean"), self.tr("Lowest")])
         rows = []
         for number, (one, value) in enumerate(zip(tools, values, strict=True)):
@@ -97,8 +97,6 @@ class ToolsPanel(Themed, QWidget):
     def sheet_table(self) -> SheetTable:
         """Return all values for a report."""
         unit = sign(self._unit)
-        columns = ("Tool", "Lowest", "Highest", "Mean", "Std", "Lowest at", "Highest at", "Pixels", "Emissivity")
-        words = dict(zip(columns, self._columns(), strict=True))
         rows = tuple(
             (
                 f"{number} {self.kind(one.tool)}",
@@ -110,7 +108,7 @@ class ToolsPanel(Themed, QWidget):
             )
             for number, (one, value) in enumerate(zip(self._tools, self._values, strict=True), start=1)
         )
-        return SheetTable(f"{self.heading.text()} ({unit})", tuple(words.values()), rows)
+        return SheetTable(f"{self.heading.text()} ({unit})", self._columns(), rows)
 
     def kind(self, tool: Tool) -> str:
         """Return the word for a kind of tool."""
@@ -148,7 +146,7 @@ class ToolsPanel(Themed, QWidget):
         if chosen is None:
             self.detail.setText(self.tr("Choose a tool to see where its values are."))
             return
-        value, rise = self._values[chosen], self._rises[chosen] if chosen < len(self._rises) else None
+        value = self._values[chosen]
         if value.hottest is None or value.coldest is None:
             self.detail.setText(self.tr("No pixel has a temperature here."))
         else:
@@ -157,10 +155,9 @@ class ToolsPanel(Themed, QWidget):
                 self.tr("Lowest at {x}, {y}").format(x=value.coldest[0], y=value.coldest[1]),
                 self.tr("Deviation {value} over {count} px").format(value=self._spread(value.std), count=value.pixels),
             ]
-            if rise is not None:
-                texts.append(
-                    self.tr("{value} a minute").format(value=f"{difference(rise, self._unit):+.1f} {sign(self._unit)}")
-                )
+            if self._rise is not None:
+                rise = f"{difference(self._rise, self._unit):+.1f} {sign(self._unit)}"
+                texts.append(self.tr("{value} a minute").format(value=rise))
             self.detail.setText("\n".join(texts))
         own = self._tools[chosen].emissivity
         with QSignalBlocker(self.own), QSignalBlocker(self.emissivity), QSignalBlocker(self.emissivity.field):
@@ -170,6 +167,7 @@ class ToolsPanel(Themed, QWidget):
         self.emissivity.setVisible(own is not None)
 
     def _on_picked(self) -> None:
+        self._rise = None  # that of the tool chosen before
         self._show_detail()
         self.picked.emit()
 
@@ -182,4 +180,4 @@ class ToolsPanel(Themed, QWidget):
         self.own.setText(self.tr("Own emissivity here"))
         self.own.setAccessibleName(self.tr("Own emissivity here"))
         self.emissivity.set_texts(self.tr("Emissivity of the chosen tool"), self.tr("less"), self.tr("more"))
-        self.show_tools(self._tools, self._values, self._rises, self._unit)
+        self.show_tools(self._tools, self._values, self._rise, self._unit)

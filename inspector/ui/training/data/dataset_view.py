@@ -189,7 +189,7 @@ class FoundView(Themed, QWidget):
             self.layouts.clear()
             for place, one in enumerate(found.layouts):
                 self.layouts.addItem(f"{translate(one.title)}  ·  {one.sure:.0%}", one.name)
-                self.layouts.setItemData(place, translate(one.why), Qt.ItemDataRole.ToolTipRole)
+                self.layouts.setItemData(place, plain_tip(translate(one.why)), Qt.ItemDataRole.ToolTipRole)
             self.layouts.setToolTip(plain_tip(translate(found.layouts[0].why) if found.layouts else ""))
 
     def _facts_text(self, found: Survey) -> str:

@@ -131,6 +131,7 @@ class DataPage(Themed, QWidget):
     def label(self) -> None:
         """Have the images of the chosen folder sorted into classes."""
         if self._folder is not None:
+            self._job = -1  # a survey that goes on would come before the pictures
             self.survey = None
             self.sampler.open(None, None)
             self.labelling.open(self._folder)

@@ -26,7 +26,6 @@ from inspector.ui.training.data.dataset_threads import Picture
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
-from inspector.ui.widgets.tips import plain_tip
 
 PAGE: Final = 24  # pictures on a page
 SIDE: Final = theme.SPACING * 18
@@ -198,7 +197,7 @@ class SampleView(Themed, QWidget):
         self.previous.setAccessibleName(self.tr("Previous images"))
         self.next.setAccessibleName(self.tr("Next images"))
         for button, icon in ((self.previous, "previous"), (self.next, "next")):
-            button.setToolTip(plain_tip(button.accessibleName()))
+            button.setToolTip(button.accessibleName())
             button.setIcon(theme.icon(icon))
         self.back.setText(self.tr("All images"))
         self.back.setAccessibleName(self.tr("All images"))

@@ -85,8 +85,9 @@ class ConfusionView(Themed, QWidget):
         item.setBackground(ground)
         item.setForeground(_on(ground))
         text = self.tr("{truth}, said to be {said}: {count} ({share:.0f} % of the row)")
-        item.setToolTip(plain_tip(text.format(truth=truth, said=said, count=f"{count:,}", share=100 * share)))
-        item.setData(Qt.ItemDataRole.AccessibleTextRole, item.toolTip())
+        text = text.format(truth=truth, said=said, count=f"{count:,}", share=100 * share)
+        item.setToolTip(plain_tip(text))
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, text)
         return item
 
     def _pick(self, row: int, column: int) -> None:

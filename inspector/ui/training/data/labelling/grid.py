@@ -9,6 +9,7 @@ from PySide6.QtGui import QDrag, QIcon, QImage, QKeyEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWidgetItem
 
 from inspector.ui.shell import theme
+from inspector.ui.widgets.tips import plain_tip
 
 KEPT: Final = 600  # pictures in memory
 DRAGGED: Final = "application/x-inspector-pictures"  # the selected ones of a grid
@@ -73,7 +74,7 @@ class LabelGrid(QListWidget):
             item, said = self._items[name], label or self.tr("no label")
             item.setForeground(text if label else muted)
             item.setText(said)
-            item.setToolTip(f"{name}\n{said}")
+            item.setToolTip(plain_tip(f"{name}\n{said}"))
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}: {said}")
 
     def show_only(self, names: Collection[str]) -> None:
@@ -125,9 +126,6 @@ class LabelGrid(QListWidget):
             if key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
                 self.keyed.emit(0)
                 return
-        if key == Qt.Key.Key_Escape:
-            event.ignore()
-            return
         super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

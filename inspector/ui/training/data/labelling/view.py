@@ -18,11 +18,13 @@ from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+from inspector.ui.widgets.tips import plain_tip
 
 PICTURE: Final = QSize(theme.SPACING * 18, theme.SPACING * 14)
 KEYS: Final = 9
 ALL: Final = None
 _WIDTH: Final = theme.SPACING * 43
+_WIDEST: Final = theme.SPACING * 22  # of a class on its button, beside its key and its number
 
 
 class ClassButton(QPushButton):
@@ -160,16 +162,18 @@ class LabelView(Themed, QWidget):
             self.grid.choose(following)
 
     def undo(self) -> None:
-        """Take the last step back, and select what it had changed."""
+        """Take the last step back, and go to the first image that it had changed."""
         if self.labels is None or not (changed := self.labels.undo()):
             return
         self._changed(changed)
-        self.grid.choose(min(changed))
+        self.grid.choose(changed[0])
 
     def finish(self) -> None:
         """Use the labels, as soon as they are on the disk."""
         self._finishing = True
         self._end_if_written()
+        if self._finishing:  # on their way to the disk, or could not be written before
+            self._write()
 
     def end(self) -> None:
         """End the thread; labels that wait are written."""
@@ -260,8 +264,11 @@ class LabelView(Themed, QWidget):
         counts = labels.counts() if labels is not None else {}
         for number, (name, button) in enumerate(self.buttons.items(), start=1):
             key = f"{number}  " if name and number <= KEYS else "0  " if not name else ""
-            button.setText(f"{key}{self._word(name)}  ({counts[name]:,})")
-            button.setAccessibleName(self.tr("Selected pictures: {name}").format(name=self._word(name)))
+            word = self._word(name)
+            elided = button.fontMetrics().elidedText(word, Qt.TextElideMode.ElideMiddle, _WIDEST)
+            button.setText(f"{key}{elided}  ({counts[name]:,})".replace("&", "&&"))
+            button.setToolTip(plain_tip(word if elided != word else ""))
+            button.setAccessibleName(self.tr("Selected pictures: {name}").format(name=word))
         self.undo_button.setEnabled(labels is not None and labels.can_undo)
         self.done_button.setEnabled(labels is not None and len(labels.images) > counts[""])
         self._name_filters()
@@ -306,8 +313,6 @@ class LabelView(Themed, QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Undo):
             self.undo()
-        elif event.key() == Qt.Key.Key_Escape and self.done_button.isEnabled():
-            self.finish()
         else:
             super().keyPressEvent(event)
 
@@ -337,5 +342,5 @@ class LabelView(Themed, QWidget):
         if self.labels is not None:  # in the colours and the language of now
             self.grid.show_words({name: class_name(self.labels.label(name)) for name in self.labels.images})
         self.add.setIcon(theme.icon("plus"))
-        self.undo_button.setIcon(theme.icon("retry"))
+        self.undo_button.setIcon(theme.icon("undo"))
         self.done_button.setIcon(theme.icon("next", "on_accent"))
