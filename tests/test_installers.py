@@ -200,6 +200,26 @@ def test_the_setup_programs_are_made_without_a_warning(
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg")
+def test_a_build_that_ends_early_leaves_no_half_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for build in _module("build", monkeypatch, tmp_path):
+        monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+        monkeypatch.setattr(build, "_MAKING", tmp_path / "making")
+
+        def make(folder: Path, *, killed: bool) -> list[Path]:
+            (folder / "whole.deb").write_bytes(b"whole")
+            (folder / "half.run").write_bytes(b"ha")
+            if killed:
+                raise KeyboardInterrupt
+            return [folder / "whole.deb"]
+
+        with pytest.raises(KeyboardInterrupt):
+            build.publish(lambda folder: make(folder, killed=True))
+        assert not any((tmp_path / "dist").iterdir())
+        assert build.publish(lambda folder: make(folder, killed=False)) == [tmp_path / "dist" / "whole.deb"]
+        listed = (tmp_path / "dist" / "SHA256SUMS").read_text().split()[1::2]
+        assert listed == ["half.run", "whole.deb"]
+
+
 def test_versions_are_in_order_for_dpkg(linux: ModuleType) -> None:
     versions = ["0.9", "1.0.dev3", "1.0a1", "1.0b2", "1.0rc1", "1.0", "1.0.post1", "1.0.1", "1.1"]
     debian = [linux.Release(version, "", 0).debian for version in versions]

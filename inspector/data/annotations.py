@@ -173,7 +173,8 @@ def candidates(folder: Folder, layout: str = "") -> list[Candidate]:
     found = [Candidate(name, claim.sure, claim.why) for name, claim in claims if claim is not None]
     if layout and layout not in (one.name for one in found):
         found.append(Candidate(layout, 0.0, message("it was chosen, and nothing speaks for it")))
-    return sorted(found, key=lambda one: (one.name != layout, -one.sure))
+    # Among equals a table comes first: one that is as sure as can be was written by hand, for these images.
+    return sorted(found, key=lambda one: (one.name != layout, -one.sure, one.name != "table"))
 
 
 def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, backgrounds: bool = False) -> Listing | None:

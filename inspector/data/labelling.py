@@ -6,13 +6,14 @@ moved, renamed or changed.
 
 import csv
 import io
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.data.annotations import read_dataset
+from inspector.data.formats.columns import tables
 from inspector.data.formats.record import class_name
 from inspector.data.formats.scan import Folder
 from inspector.data.formats.table import BY_HAND
@@ -83,7 +84,10 @@ class HandLabels:
 
 
 def read_hand_labels(folder: Path) -> HandLabels:
-    """Return the labels that a person gave; without any, those that the folder has in another form. Raises ConfigError."""
+    """Return the labels that a person gave; without any, those that the folder has in another form.
+
+    Raises ConfigError, also for a file of such labels that cannot be read: it would be replaced.
+    """
     place = Folder(folder)
     if not place.images:
         raise ConfigError(
@@ -92,6 +96,9 @@ def read_hand_labels(folder: Path) -> HandLabels:
     try:
         dataset = read_dataset(folder, "classification")
     except ConfigError:  # nothing is labelled
+        for table in tables(place):
+            if table.name == BY_HAND:
+                deque(table.rows(), maxlen=0)
         return HandLabels(folder, place.images, {})
     labels = {sample.name: dataset.classes[sample.truth.label] for sample in dataset.samples if sample.truth.label is not None}
     return HandLabels(folder, place.images, labels)

@@ -59,8 +59,11 @@ class MaskFile:
 
     def fingerprint(self) -> bytes:
         """Return a fingerprint of the mask. Raises ConfigError if the file is missing."""
-        with _there(self.path):
-            return b"".join(path.read_bytes() for path in (self.path, *self.others))
+        data = b""
+        for path in (self.path, *self.others):
+            with _there(path):
+                data += path.read_bytes()
+        return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def _compared(
             found[name] = _failed(name, results[name].version, error)
             del working[name]
             continue
-        best = max(parities, key=lambda one: (parities[one].after, one == name))
+        best = max(parities, default=name, key=lambda one: (parities[one].after, one == name))
     if not best:
         return found
     gate = Gate(bundle, reference, working[best].infer)

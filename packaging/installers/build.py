@@ -4,6 +4,8 @@ import argparse
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import inventory
@@ -15,6 +17,7 @@ import windows
 from stage import BUILD, BuildError, Release, say
 
 DIST = BUILD / "dist"
+_MAKING = BUILD / "making"  # files lie here until they are whole
 KINDS = {"linux": ("deb", "rpm", "run", "training"), "windows": ("setup", "training")}
 
 
@@ -30,53 +33,68 @@ def main() -> int:
     release = Release.read(arguments.version)
     stage.FAST = arguments.fast
     start = time.monotonic()
-    DIST.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
     try:
         wheel = stage.wheel(release)
         for system in ("linux", "windows") if arguments.target == "all" else (arguments.target,):
             kinds = set(arguments.only or KINDS[system])
-            made += _build(system, wheel, release, kinds, arguments.python_zip)
+            made += publish(partial(_build, system, wheel, release, kinds, arguments.python_zip))
     except BuildError as error:
         say(str(error))
         return 1
-    checksums()
     for file in made:
         say(f"{file.relative_to(stage.ROOT)}: {file.stat().st_size / 1e6:.1f} MB")
     say(f"done after {time.monotonic() - start:.0f} s")
     return 0
 
 
-def _build(system: str, wheel: Path, release: Release, kinds: set[str], python_zip: Path | None) -> list[Path]:
+def _build(system: str, wheel: Path, release: Release, kinds: set[str], python_zip: Path | None, target: Path) -> list[Path]:
+    """Build for one system and return the files, all of them in `target`."""
     folder = BUILD / f"{system}-folder"
     made: list[Path] = []
     if system == "linux":
         linux_stage.build(folder, wheel, release)
         say(f"the folder holds {stage.megabytes(folder):.0f} MB")
-        made += linux.packages(folder, release, DIST, kinds)
+        made += linux.packages(folder, release, target, kinds)
         if "training" in kinds:
             pack = training.build(system, folder, wheel, release, [folder / "inspector"])
             say(f"the training pack holds {stage.megabytes(pack):.0f} MB")
-            made += linux.training_packages(pack, release, DIST, linux_stage.glibc(folder))
+            made += linux.training_packages(pack, release, target, linux_stage.glibc(folder))
     else:
         windows.build(folder, wheel, release, python_zip)
         say(f"the folder holds {stage.megabytes(folder):.0f} MB")
         if "setup" in kinds:
-            made.append(windows.setup(folder, release, DIST))
+            made.append(windows.setup(folder, release, target))
         if "training" in kinds:
             pack = training.build(system, folder, wheel, release, windows.bytecode_python())
             say(f"the training pack holds {stage.megabytes(pack):.0f} MB")
-            made.append(windows.setup(pack, release, DIST, script="training.nsi", name="inspector-training"))
-    sbom = DIST / f"sbom-{system}.cdx.json"
-    shutil.copy(folder / inventory.SBOM, sbom)
+            made.append(windows.setup(pack, release, target, script="training.nsi", name="inspector-training"))
+    shutil.copy(folder / inventory.SBOM, target / f"sbom-{system}.cdx.json")
     return made
+
+
+def publish(make: Callable[[Path], list[Path]]) -> list[Path]:
+    """Put the files that `make` writes into a folder into build/dist, when all are whole; return those that it returns.
+
+    A build that is killed or fails thus leaves nothing there that the next SHA256SUMS would vouch for.
+    """
+    shutil.rmtree(_MAKING, ignore_errors=True)
+    _MAKING.mkdir(parents=True)
+    DIST.mkdir(parents=True, exist_ok=True)
+    made = make(_MAKING)
+    for file in _MAKING.iterdir():
+        file.replace(DIST / file.name)
+    checksums()
+    return [DIST / file.name for file in made]
 
 
 def checksums() -> None:
     """Write SHA256SUMS of all files in build/dist."""
     files = sorted(path for path in DIST.iterdir() if path.is_file() and path.name != "SHA256SUMS")
     lines = [f"{stage.sha256(path)}  {path.name}\n" for path in files]
-    (DIST / "SHA256SUMS").write_text("".join(lines), "ascii")
+    sums = _MAKING / "SHA256SUMS"
+    sums.write_text("".join(lines), "ascii")
+    sums.replace(DIST / sums.name)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Labelled folders: each layout, what is wrong in it, and the split."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,20 @@ def test_pascal_voc(tmp_path: Path, flat: bool) -> None:
     assert "gone.xml has no image" in problems
     labels = read_dataset(tmp_path, "classification")
     assert [sample.truth.label for sample in labels.samples] == [0, 0]  # the most frequent object; c has none
+
+
+def test_voc_files_with_namespaces_are_read_and_other_xml_files_are_named(tmp_path: Path) -> None:
+    for name in "abcde":
+        save(tmp_path / f"{name}.png")
+        voc(tmp_path / f"{name}.xml", box("dent", 1, 1, 3, 3))
+    plain = (tmp_path / "a.xml").read_text()
+    (tmp_path / "b.xml").write_text(plain.replace("<annotation>", '<annotation xmlns="http://example.com/voc">'))
+    prefixed = re.sub(r"<(/?)", r"<\1v:", plain).replace("<v:annotation>", '<v:annotation xmlns:v="urn:voc">')
+    (tmp_path / "c.xml").write_text(prefixed)
+    (tmp_path / "d.xml").write_text("<project/>")
+    dataset = read_dataset(tmp_path, "detection")
+    assert dataset.counts() == {"dent": 4}
+    assert said(dataset) == [f"The annotation {tmp_path / 'd.xml'} cannot be read (<project>)."]
 
 
 def test_broken_voc_files_are_named_and_not_used(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
 from inspector.data.annotations import read_dataset
+from inspector.data.formats.layouts import mask_folders
 from inspector.data.formats.record import NO_DEFECT
+from inspector.data.formats.scan import Folder
 from inspector.data.samples import read_mask
 from inspector.data.survey import survey
 from tests.data.test_cases import layout_of, parts, save, spot
@@ -187,6 +190,32 @@ def test_classes_of_fiftyone(tmp_path: Path) -> None:
     assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 2}
 
 
+@pytest.mark.parametrize(("kind", "classes"), [(1, ["stain", "dent"]), ("dent", None)])
+def test_detections_of_fiftyone_by_the_number_of_their_class_or_by_its_name(
+    tmp_path: Path, kind: object, classes: list[str] | None
+) -> None:
+    labels = {
+        "a": [{"label": kind, "bounding_box": [0.25, 0.2, 0.2, 0.3]}],
+        "b": [],
+        "c": [{"label": 7, "bounding_box": [0, 0, 1, 1]}],
+    }
+    for name in labels:
+        image(tmp_path / "data" / f"{name}.png")
+    write(tmp_path / "labels.json", {"classes": classes, "labels": labels})
+    dataset = read_dataset(tmp_path, "detection")
+    assert dataset.classes == ("dent",)
+    assert sorted(boxes(dataset)) == ["data/a.png", "data/b.png"]
+    assert "an object without a class is left out" in said(dataset)
+
+
+def test_classes_of_fiftyone_with_their_certainty(tmp_path: Path) -> None:
+    for name in "ab":
+        image(tmp_path / "data" / f"{name}.png")
+    labels = {"a": {"label": 0, "confidence": 0.9}, "b": [{"label": 1}]}
+    write(tmp_path / "labels.json", {"classes": ["ng", "ok"], "labels": labels})
+    assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 1}
+
+
 def test_panoptic_pictures_beside_instances_are_no_masks(tmp_path: Path) -> None:
     """As datumaro writes both: numbers of segments were taken for the values of classes."""
     panoptic(tmp_path)
@@ -321,3 +350,29 @@ def test_values_of_masks_of_other_depths(tmp_path: Path) -> None:
         save(path, values.astype(np.uint16 if values.ndim == 2 else np.uint8))
         with pytest.raises(ConfigError, match=why):
             read_mask(path)
+
+
+def test_a_table_without_rows_is_no_trouble(tmp_path: Path) -> None:
+    """As pandas writes one: its first column counts the rows."""
+    image(tmp_path / "a" / "x.png")
+    image(tmp_path / "b" / "y.png")
+    (tmp_path / "table.csv").write_text("0,path,a,b,c,d\n")
+    assert layout_of(tmp_path) == "folders"
+
+
+def test_many_masks_take_no_longer_each(tmp_path: Path) -> None:
+    save(tmp_path / "mask.png", spot(1))
+    folder = Folder(tmp_path)
+    folder.files = {f"{place}/{at}.png": tmp_path / "mask.png" for place in ("images", "masks") for at in range(20_000)}
+    start = time.process_time()
+    claim = mask_folders.look(folder)
+    assert claim is not None
+    assert claim.why.text.startswith("20000")
+    assert time.process_time() - start < 10
+
+
+def test_a_column_named_as_an_image_is_still_a_header(tmp_path: Path) -> None:
+    for stem in ("image", "b"):
+        image(tmp_path / f"{stem}.png")
+    write(tmp_path / "labels.csv", "image,label,group\nimage.png,ng,1\nb.png,ok,2\n")
+    assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 1}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, EngineError
 from inspector.core.registry import ENGINES, Entry
 from inspector.core.types import Floats
 from inspector.engines.openvino_runtime import OpenVinoEngine
@@ -65,6 +65,17 @@ def test_the_engine_that_is_wrong_is_named_though_it_is_asked_first(
     assert decision.note.text.startswith("OpenVINO failed its self-test on this computer, so ONNX Runtime judges instead.")
     elsewhere = machine.model_copy(update={"software": {**machine.software, "openvino": "1.0"}})
     assert not decide(program, machine=elsewhere, root=tmp_path / "tuned").runtimes
+
+
+@pytest.mark.usefixtures("engines")
+def test_an_engine_that_fails_when_asked_again_does_not_end_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise EngineError("It is gone.")
+
+    monkeypatch.setattr(subject.Gate, "distance", fails)
+    test = subject.run(this_processor())
+    assert test is not None
+    assert [one.engine for one in test.engines] == ["openvino", "onnxruntime"]
 
 
 @pytest.mark.usefixtures("engines")

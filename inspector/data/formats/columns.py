@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
@@ -64,7 +65,7 @@ class Table:
 
     def place(self, names: Sequence[str]) -> int | None:
         """Return the index of the column with one of these names; None if there is none."""
-        return next((self.columns.index(name) for name in map(plain, names) if name in self.columns), None)
+        return _place(self.columns, tuple(names))
 
     def has(self, *names: Sequence[str]) -> bool:
         """Return whether there is a column for each of these lists of names."""
@@ -121,13 +122,22 @@ class Table:
         return text.replace(",", ".") if self.separator != "," and _DECIMAL_COMMA.fullmatch(text) else text
 
 
+@lru_cache(maxsize=1 << 10)  # asked for every row
+def _place(columns: tuple[str, ...], names: tuple[str, ...]) -> int | None:
+    return next((columns.index(name) for name in map(plain, names) if name in columns), None)
+
+
 def plain(title: str) -> str:
     """Return the name of a column as it is compared."""
     return re.sub(r"[\W_]+", "", title.lower()) or title.strip().lower()
 
 
-def tables(folder: Folder) -> Iterator[Table]:
-    """Yield the .csv files near the top of a folder, the topmost first."""
+def tables(folder: Folder) -> Sequence[Table]:
+    """Return the .csv files near the top of a folder, the topmost first."""
+    return folder.once("tables", lambda: tuple(_tables(folder)))
+
+
+def _tables(folder: Folder) -> Iterator[Table]:
     names = sorted(folder.with_suffix(".csv"), key=lambda name: (name.count("/"), name))
     for name in names[:_LOOKED_AT]:
         if name.count("/") > _DEEPEST:
@@ -147,10 +157,10 @@ def _table(folder: Folder, name: str, rows: list[list[str]], separator: str, *, 
     titles = tuple(cell.strip() for cell in rows[0])
     whole = tuple(tuple(row) for row in rows[1 : _SEEN_ROWS + 1] if len(row) == len(rows[0]))
     found = Table(name, folder.files[name], titles, tuple(map(plain, titles)), whole, None, separator, 1 + told)
-    if len(titles) > 1 and found.find(folder, titles[0]) in folder.images_set:  # no header
+    place = found.place(PATH)
+    if len(titles) > 1 and place != 0 and found.find(folder, titles[0]) in folder.images_set:  # no header
         numbered = tuple(map(str, range(len(titles))))
         return replace(found, titles=numbered, columns=numbered, first=(titles, *whole), image=0, skipped=int(told))
-    place = found.place(PATH)
     if place is None or not found.known(folder, place, _TRIED):
         known = [found.known(folder, column, _TRIED) for column in range(len(titles))]
         place = known.index(max(known)) if max(known) >= 0.5 else place

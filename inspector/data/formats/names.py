@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
@@ -204,9 +204,17 @@ def pair(images: Sequence[str], marks: Sequence[str], *, endings: Sequence[str] 
     return pairs
 
 
+def pair_once(folder: Folder, images: Sequence[str], marks: Sequence[str]) -> Mapping[str, str]:
+    """Return what `pair` returns, found once for a folder: layouts ask for the same when they recognise and when they read."""
+    return folder.once(("pair", tuple(images), tuple(marks)), lambda: pair(images, marks))
+
+
 def _stems(stem: str, endings: Sequence[str]) -> list[str]:
     stem = _composed(stem)
-    ending = next((one for one in endings if stem.lower().endswith(one) and len(stem) > len(one)), None)
+    lower = stem.lower()
+    if not lower.endswith(tuple(endings)):
+        return [stem]
+    ending = next((one for one in endings if lower.endswith(one) and len(stem) > len(one)), None)
     return [stem] if ending is None else [stem, stem[: -len(ending)]]
 
 
@@ -215,8 +223,12 @@ def _composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def photographs(folder: Folder) -> list[str]:
+def photographs(folder: Folder) -> Sequence[str]:
     """Return the images that are not in folders of masks, labels, or images with labels drawn in, which have no labels."""
+    return folder.once("photographs", lambda: _photographs(folder))
+
+
+def _photographs(folder: Folder) -> list[str]:
     plain: dict[str, bool] = {}
     found = []
     for name in folder.images:

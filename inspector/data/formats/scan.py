@@ -7,9 +7,10 @@ import posixpath
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -19,6 +20,8 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.imaging.files import DAMAGE, IMAGE_SUFFIXES, read_image
 from inspector.imaging.headers import has_pages
+
+Answer = TypeVar("Answer")
 
 _DEEPEST = 32
 _LARGEST_TEXT = 512 << 20
@@ -52,6 +55,7 @@ class Folder:
         self._real = os.path.realpath(root)
         self._outside: list[str] = []
         self._parsed: dict[str, object] = {}
+        self._known: dict[Hashable, Any] = {}
         waiting: deque[tuple[Path, str, int]] = deque([(root, "", 0)])
         seen: set[tuple[int, int]] = set()
         while waiting and not (cancelled is not None and cancelled()):
@@ -135,6 +139,13 @@ class Folder:
             self._outside.append(link.path)
         return False
 
+    def once(self, question: Hashable, answer: Callable[[], Answer]) -> Answer:
+        """Return what `answer` returned when this question about all names was first asked; several layouts ask the same."""
+        if question not in self._known:
+            self._known[question] = answer()
+        found: Answer = self._known[question]
+        return found
+
     @cached_property
     def by_suffix(self) -> dict[str, list[str]]:
         """Files sorted by name, by their suffix in lower case with its dot."""
@@ -197,17 +208,23 @@ class Folder:
             self._parsed[name] = read_json(self.files[name])
         return self._parsed[name]
 
+    @cached_property
+    def json_by_owner(self) -> tuple[list[str], list[str]]:
+        """The .json files that are not named as an image, and those that are."""
+        alone: list[str] = []
+        own: list[str] = []
+        if names := self.with_suffix(".json"):
+            stems = {without_suffix(name.rpartition("/")[2]) for name in self.images}
+            for name in names:
+                (own if without_suffix(name.rpartition("/")[2]) in stems else alone).append(name)
+        return alone, own
+
     def documents(self, fits: Callable[[bytes], bool]) -> Iterator[tuple[str, object]]:
         """Yield each .json whose ends (see `peek`) fit, with its content; a file that cannot be read is passed over.
 
         Of files named as an image, which may be thousands, a few are looked at first; if none of these fits, no other does.
         """
-        if not self.with_suffix(".json"):
-            return
-        stems = {without_suffix(name.rpartition("/")[2]) for name in self.images}
-        own = [name for name in self.with_suffix(".json") if without_suffix(name.rpartition("/")[2]) in stems]
-        alone = [name for name in self.with_suffix(".json") if without_suffix(name.rpartition("/")[2]) not in stems]
-        for names in (alone, own):
+        for names in self.json_by_owner:
             few = names[:: max(1, len(names) // _TRIED)]
             if len(few) < len(names) and not any(fits(peek(self.files[name])) for name in few):
                 continue
@@ -342,18 +359,29 @@ def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
 
 
 def read_xml(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> ElementTree.Element:
-    """Return the root element of an XML file, in the encoding that it declares. Raises ConfigError."""
+    """Return the root element of an XML file, in the encoding that it declares, its names without namespaces.
+
+    Raises ConfigError.
+    """
     try:
-        declared = _DECLARED.match(peek(path))
-        encoding = declared[1].decode("ascii").lower() if declared else "utf-8"
-        if declared is None or encoding.startswith(("utf-8", "utf-16", "ascii", "us-ascii")):
-            return ElementTree.fromstring(read_text(path, limit=limit))
-        if path.stat().st_size > limit:
-            raise ValueError(f"it has more than {limit >> 20} MB")
-        return ElementTree.fromstring(path.read_bytes()[declared.end() :].decode(codecs.lookup(encoding).name))
+        root = ElementTree.fromstring(_xml_text(path, limit))
     except (OSError, ValueError, LookupError, ElementTree.ParseError, RecursionError) as error:
         detail = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=detail) from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def _xml_text(path: Path, limit: int) -> str:
+    """Return the text of an XML file. Raises ConfigError, OSError, ValueError or LookupError."""
+    declared = _DECLARED.match(peek(path))
+    encoding = declared[1].decode("ascii").lower() if declared else "utf-8"
+    if declared is None or encoding.startswith(("utf-8", "utf-16", "ascii", "us-ascii")):
+        return read_text(path, limit=limit)
+    if path.stat().st_size > limit:
+        raise ValueError(f"it has more than {limit >> 20} MB")
+    return path.read_bytes()[declared.end() :].decode(codecs.lookup(encoding).name)
 
 
 def _in_pieces(text: str) -> object:

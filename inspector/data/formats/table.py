@@ -171,8 +171,9 @@ def _confidence(said: str) -> float | None:
 def _rows(table: Table) -> Iterator[_Row]:
     """Yield the rows of a table. Raises ConfigError."""
     group, split, sure, mask = (table.place(names) for names in (_GROUP, SPLIT, _CONFIDENCE, _MASK))
+    kind = table.label
     for line, row in table.rows():
-        label = class_name(cell(row, table.label)) if table.label is not None else _hot(table, row)
+        label = class_name(cell(row, kind)) if kind is not None else _hot(table, row)
         about = (cell(row, place) for place in (group, split, sure, mask))
         yield _Row(table, line, cell(row, table.image), label, *about)
 

@@ -268,10 +268,12 @@ def _corners(item: Mapping[str, object]) -> tuple[float, float, float, float] | 
 
 def _key(value: object) -> int | str:
     """Return an id; some tools write the same number as 7, "7" or 7.0. Raises ValueError."""
+    if isinstance(value, int):
+        return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, int | str):
-        return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19 else value
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else value
     raise ValueError(f"{str(value)[:40]!r} is not an id")
 
 

@@ -44,7 +44,7 @@ _NO_CLASS = frozenset({"background", "bg"})
 def look(folder: Folder) -> Claim | None:
     """Recognise images that have a mask."""
     pairs, masks = _pairs(folder)
-    pairs |= {image: own[0] for image, own in _several(folder, masks, pairs).items()}
+    pairs = {**pairs, **{image: own[0] for image, own in _several(folder, masks, pairs).items()}}
     if not pairs:
         return None
     seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
@@ -61,15 +61,21 @@ def _is_mask(path: Path) -> bool:
         return True
 
 
-def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
+def _pairs(folder: Folder) -> tuple[Mapping[str, str], Sequence[str]]:
     """Return a mapping from image to mask, and every file whose place or name is that of a mask."""
-    drawn = {place for place in {name.rpartition("/")[0] for name in folder.images} if is_drawn(place)}
-    instances = [name for name in folder.images if name.rpartition("/")[0] in drawn]
+    return folder.once("masks", lambda: _found_pairs(folder))
+
+
+def _found_pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
+    places = {name.rpartition("/")[0] for name in folder.images}
+    drawn, masked = set(filter(is_drawn, places)), {place for place in places if holds(place, MASKS)}
+    instances = [name for name in folder.images if name.rpartition("/")[0] in drawn] if drawn else []
     plain = [name for name in folder.images if name.rpartition("/")[0] not in drawn] if drawn else folder.images
     stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
-    candidates = [name for name in plain if holds(name.rpartition("/")[0], MASKS) or _image_stem(name) in stems]
+    candidates = [name for name in plain if name.rpartition("/")[0] in masked or _image_stem(name) in stems]
     if not candidates:  # some keep masks in labels/ or annotations/
-        candidates = [name for name in plain if holds(name.rpartition("/")[0], LABELS)]
+        labelled = {place for place in places if holds(place, LABELS)}
+        candidates = [name for name in plain if name.rpartition("/")[0] in labelled]
     if not candidates:  # or beside each photograph
         candidates = _beside(folder)
     if not candidates:  # or in a folder with another name
@@ -130,18 +136,17 @@ def _by_key(images: Sequence[str], masks: Sequence[str], pairs: Mapping[str, str
 
 def _several(folder: Folder, masks: Sequence[str], pairs: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the masks of each image that has a folder for itself, with a mask for each object in it: A/images/a, A/masks/*."""
-    if not masks:
-        return {}
-    known = {*masks, *pairs, *pairs.values()}
+    known = {*masks, *pairs}
     alone: dict[Place, list[str]] = {}
     for name in folder.images:
         if name not in known:
             alone.setdefault(place_of(name.rpartition("/")[0]), []).append(name)
-    own: dict[Place, list[str]] = {}
-    for name in masks:
-        if name not in known.difference(masks) and not is_drawn(name.rpartition("/")[0]):
-            own.setdefault(place_of(name.rpartition("/")[0]), []).append(name)
-    return {names[0]: own[place] for place, names in alone.items() if len(names) == 1 and place.rest and place in own}
+    own: dict[Place, list[str]] = {place: [] for place, names in alone.items() if len(names) == 1 and place.rest}
+    for name in masks if own else ():
+        above = name.rpartition("/")[0]
+        if not is_drawn(above) and (listed := own.get(place_of(above))) is not None:
+            listed.append(name)
+    return {alone[place][0]: listed for place, listed in own.items() if listed}
 
 
 def _key(name: str) -> tuple[Place, tuple[str, ...]]:
@@ -154,7 +159,8 @@ def _key(name: str) -> tuple[Place, tuple[str, ...]]:
 def _image_stem(name: str) -> str:
     """Return the stem of a mask's image: "a/b_mask.png" -> "b"; "" if no ending marks the file as a mask."""
     stem = without_suffix(name).rpartition("/")[2]
-    return next((stem[: -len(one)] for one in MASK_ENDINGS if stem.lower().endswith(one)), "")
+    lower = stem.lower()
+    return next((stem[: -len(one)] for one in MASK_ENDINGS if lower.endswith(one)), "") if lower.endswith(MASK_ENDINGS) else ""
 
 
 def _beside(folder: Folder) -> list[str]:
@@ -172,7 +178,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     found = Listing(TITLE, classes=tuple(names))
     pairs, masks = _pairs(folder)
     several = _several(folder, masks, pairs)
-    pairs |= {image: own[0] for image, own in several.items()}
+    pairs = {**pairs, **{image: own[0] for image, own in several.items()}}
     parts = listed_parts(folder)
     known = set(masks)
     used = {*pairs.values(), *(mask for own in several.values() for mask in own)}

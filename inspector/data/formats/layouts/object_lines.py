@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.names import LABELS, holds, pair, part_of_image, spread
+from inspector.data.formats.names import LABELS, holds, pair_once, part_of_image, spread
 from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, read_text, without_suffix
 from inspector.data.formats.shapes import IGNORED, Shape, number, polygon
@@ -21,6 +21,7 @@ TITLE = message("Lines of objects")
 EXPECTED = message("a .txt of KITTI, DOTA or DeepPCB of the same name for each image")
 _WEIGHT = 1.0
 _LOOKED_AT = 20
+_PLACES = LABELS | {"labeltxt"}
 _DONT_CARE = "DontCare"
 _HEADERS = ("imagesource:", "gsd:", "acquisition dates:")  # first lines of DOTA
 _PCB = ("", "open", "short", "mousebite", "spur", "copper", "pin-hole")
@@ -78,13 +79,14 @@ def _form(text: str, forms: tuple[Callable[[Words], Shape], ...]) -> Callable[[W
     return None
 
 
-def _pairs(folder: Folder) -> tuple[dict[str, str], Callable[[Words], Shape] | None]:
+def _pairs(folder: Folder) -> tuple[Mapping[str, str], Callable[[Words], Shape] | None]:
     """Return a mapping from image to label file, and the form of its lines."""
     marks = folder.with_suffix(".txt")
     pcb = {name: mark for name in folder.images if (mark := _pcb_mark(folder, name)) is not None}
     if pcb and _seen(folder, pcb, (_pcb,)):
         return pcb, _pcb
-    pairs = pair(folder.images, [name for name in marks if holds(name.rpartition("/")[0], (*LABELS, "labeltxt"))] or marks)
+    placed = [name for name in marks if holds(name.rpartition("/")[0], _PLACES)]
+    pairs = pair_once(folder, folder.images, placed or marks)
     return pairs, _seen(folder, pairs, _FORMS)
 
 

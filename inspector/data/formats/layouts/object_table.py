@@ -51,7 +51,7 @@ def form_of(table: Table, folder: Folder) -> str:
     """Return how the table gives the positions of objects; "" if it does not."""
     if table.image is None and not table.has(_BOTH):
         return ""
-    if table.skipped == 0 or table.columns[0] == "0":  # no header line
+    if table.titles == tuple(map(str, range(len(table.titles)))):  # no header line
         return "bare" if len(table.columns) == 6 and all(not v or _is_number(v) for v in table.first[0][1:5]) else ""
     forms = {"corners": _CORNERS, "centred": (*_CENTRE, *_SIZE), "sized": (*_LEFT_TOP, *_SIZE)}
     for form, names in forms.items():

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.layouts.mask_folders import class_list
-from inspector.data.formats.names import listed_parts, pair, part_of_image, photographs, spread
+from inspector.data.formats.names import listed_parts, pair_once, part_of_image, photographs, spread
 from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, read_xml, without_suffix
 from inspector.data.formats.shapes import Shape, number, polygon, rotated, turned_box
@@ -33,7 +33,7 @@ def look(folder: Folder) -> Claim | None:
     share = sum(_ROOT.search(peek(folder.files[name])) is not None for name in seen) / max(1, len(seen))
     if not share:
         return None
-    used = share * len(pair(photographs(folder), marks))
+    used = share * len(pair_once(folder, photographs(folder), marks))
     return claim(
         _WEIGHT,
         used,
@@ -51,7 +51,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     found = Listing(TITLE, classes=tuple(class_list(folder)))
     parts = listed_parts(folder)
     images, marks = photographs(folder), folder.with_suffix(".xml")
-    pairs = pair(images, marks)
+    pairs = pair_once(folder, images, marks)
     for name in images:
         tick()
         mark = pairs.get(name)
@@ -63,6 +63,8 @@ def read(folder: Folder, tick: Tick) -> Listing:
         part = parts.get(without_suffix(name).removeprefix("JPEGImages/")) or parts.get(stem) or part_of_image(name)
         try:
             root = read_xml(path)
+            if next(root.iter("annotation"), None) is None:  # another kind of file says nothing about objects
+                raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=f"<{root.tag}>")
             said = (_number(root, "size/width", path), _number(root, "size/height", path))
         except ConfigError as error:
             found.problems.append(error.problem)

@@ -15,7 +15,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.layouts.coco import bounds
 from inspector.data.formats.layouts.mask_folders import class_list
-from inspector.data.formats.names import LABELS, holds, pair, part_of_folder, part_of_image, spread
+from inspector.data.formats.names import LABELS, holds, pair_once, part_of_folder, part_of_image, spread
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, class_name, inside, labelled_size, usable
 from inspector.data.formats.scan import Folder, peek, read_text
 from inspector.data.formats.shapes import Shape, number
@@ -37,7 +37,7 @@ def look(folder: Folder) -> Claim | None:
     marks = _marks(folder)
     if not marks:
         return None
-    pairs = pair(folder.images, marks)
+    pairs = pair_once(folder, folder.images, marks)
     seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
     kinds = [_kind(folder, name) for name in seen]
     if not kinds.count("lines") and kinds.count("text"):
@@ -82,7 +82,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     names = _names(folder, config)
     parts = _parts(folder, config)
     marks = _marks(folder)
-    pairs = pair(folder.images, marks)
+    pairs = pair_once(folder, folder.images, marks)
     highest = -1
     raw: list[tuple[str, list[tuple[int, Shape]]]] = []
     for name in folder.images:

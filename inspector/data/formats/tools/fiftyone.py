@@ -31,16 +31,17 @@ def _fits(ends: bytes) -> bool:
 
 def _entries(folder: Folder) -> Iterator[tuple[str, str, Item]]:
     """Yield (file, image, sample); a sample of labels.json has its label in the field "label"."""
-    stems = {name.rpartition("/")[2].rpartition(".")[0]: name for name in reversed(folder.images)}
+    stems: dict[str, str] = {}
     for name, data in folder.documents(_fits):
         if not isinstance(data, Mapping):
             continue
         labels, samples, classes = data.get("labels"), data.get("samples"), data.get("classes")
-        if isinstance(labels, Mapping) and isinstance(classes, list):
+        if isinstance(labels, Mapping) and isinstance(classes, list | None):
+            stems = stems or {image.rpartition("/")[2].rpartition(".")[0]: image for image in reversed(folder.images)}
             for said, label in labels.items():
                 plain = str(said).rpartition("/")[2]
                 image = str(said) if plain.lower().endswith(tuple(IMAGE_SUFFIXES)) else stems.get(plain)
-                yield name, image or str(said), {"label": _named(label, classes)}
+                yield name, image or str(said), {"label": _named(label, classes or [])}
         elif isinstance(samples, list):
             yield from (
                 (name, str(sample["filepath"]), sample)
@@ -50,12 +51,18 @@ def _entries(folder: Folder) -> Iterator[tuple[str, str, Item]]:
 
 
 def _named(label: object, classes: list[object]) -> object:
-    """Return a label of labels.json as a sample has it: a class, given by its name or number, or a list of detections."""
-    if isinstance(label, int) and not isinstance(label, bool):
-        return {"label": classes[label] if 0 <= label < len(classes) else None}
-    if isinstance(label, str):
-        return {"label": label}
-    return {"detections": label} if isinstance(label, list) else label
+    """Return a label of labels.json as a sample has it: a class or a list of labels, with names in place of class numbers."""
+    if isinstance(label, list):
+        return {"detections": [_named(one, classes) for one in label]}
+    if isinstance(label, Mapping):
+        return {**label, "label": _class(label.get("label"), classes)}
+    return label if label is None else {"label": _class(label, classes)}
+
+
+def _class(said: object, classes: list[object]) -> object:
+    if isinstance(said, int) and not isinstance(said, bool):
+        return classes[said] if 0 <= said < len(classes) else None
+    return said
 
 
 def look(folder: Folder) -> Claim | None:
@@ -109,7 +116,7 @@ def _shapes_of(items: list[Item]) -> Callable[[tuple[int, int]], Iterator[Shape 
 
 def _shapes(item: Item, size: tuple[int, int]) -> Iterator[Shape | str]:
     """Yield the shapes of a detection or polyline. Raises ValueError, TypeError or LookupError."""
-    name, box, points = class_name(item["label"]), item.get("bounding_box"), item.get("points")
+    name, box, points = class_name(item["label"] or ""), item.get("bounding_box"), item.get("points")
     if isinstance(box, list):
         left, top, width, height = (number(value) * size[at % 2] for at, value in enumerate(box))
         shape = Shape(name, (left, top, left + width, top + height))

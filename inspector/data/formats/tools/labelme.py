@@ -15,7 +15,7 @@ import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.names import pair, part_of_image, spread
+from inspector.data.formats.names import pair_once, part_of_image, spread
 from inspector.data.formats.record import Claim, Listing, Record, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, read_json
 from inspector.data.formats.shapes import Shape, around, ellipse, number, of_pixels, polygon, unknown
@@ -32,12 +32,12 @@ _CORNERS = frozenset({"polygon", "rotation", "oriented_rectangle", "quadrilatera
 
 def look(folder: Folder) -> Claim | None:
     """Recognise images that have a .json with shapes."""
-    marks = _marks(folder)
+    marks = folder.json_by_owner[1]
     seen = spread(marks, _LOOKED_AT)
     share = sum(_is_labelme(peek(folder.files[name])) for name in seen) / max(1, len(seen))
     if not share:
         return None
-    used = share * len(_pairs(folder, marks))
+    used = share * len(pair_once(folder, folder.images, marks))
     return claim(_WEIGHT, used, len(folder.images), message("{count} images have a labelme .json", count=round(used)))
 
 
@@ -47,21 +47,11 @@ def _is_labelme(ends: bytes) -> bool:
     )
 
 
-def _marks(folder: Folder) -> list[str]:
-    """Return the .json files that can describe a single image."""
-    stems = {name.rpartition("/")[2].rpartition(".")[0] for name in folder.images}
-    return [name for name in folder.with_suffix(".json") if name.rpartition("/")[2].rpartition(".")[0] in stems]
-
-
-def _pairs(folder: Folder, marks: list[str]) -> dict[str, str]:
-    return pair(folder.images, marks)
-
-
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the shapes of every file; an image without a file is unlabelled."""
     found = Listing(TITLE)
     marks = folder.with_suffix(".json")
-    pairs = _pairs(folder, marks)
+    pairs = pair_once(folder, folder.images, marks)
     flags: dict[str, list[str]] = {}
     for name in folder.images:
         tick()

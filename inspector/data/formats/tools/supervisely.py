@@ -11,7 +11,7 @@ import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.names import pair, part_of_image, spread
+from inspector.data.formats.names import pair_once, part_of_image, spread
 from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name, with_labels
 from inspector.data.formats.scan import Folder, peek, read_json
 from inspector.data.formats.shapes import Shape, around, number, of_pixels, polygon, unknown
@@ -33,14 +33,14 @@ def look(folder: Folder) -> Claim | None:
     share = sum(b'"objects"' in head and b'"size"' in head for head in heads) / max(1, len(seen))
     if not share:
         return None
-    used = share * len(pair(folder.images, marks))
+    used = share * len(pair_once(folder, folder.images, marks))
     return claim(_WEIGHT, used, len(folder.images), message("{count} images have a Supervisely .json", count=round(used)))
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the objects of every file; tags are the classes of whole images."""
     found = Listing(TITLE)
-    pairs = pair(folder.images, folder.with_suffix(".json"))
+    pairs = pair_once(folder, folder.images, folder.with_suffix(".json"))
     tags: dict[str, list[str]] = {}
     for name in folder.images:
         tick()
