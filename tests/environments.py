@@ -23,6 +23,7 @@ IN_BOTH = frozenset(
     {
         "archive/test_command.py",
         "archive/test_kill.py",
+        "archive/test_rejudging.py",
         "archive/test_server.py",
         "bundles/test_bundle.py",
         "cameras/test_http.py",
