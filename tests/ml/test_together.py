@@ -112,7 +112,10 @@ def test_a_killed_process_ends_the_others_with_a_sentence_and_the_run_goes_on_wi
     broken, unbroken = (read_curves(tmp_path / name) for name in ("broken", "whole"))
     assert [row["epoch"] for row in broken] == list(range(1, 61))
     for name in ("loss", "val_loss", "mae_kelvin"):
-        np.testing.assert_allclose([row[name] for row in broken], [row[name] for row in unbroken], rtol=1e-5, err_msg=name)
+        here, there = ({row["epoch"]: row[name] for row in rows if name in row} for rows in (broken, unbroken))
+        assert here.keys() == there.keys()  # some epochs are not validated
+        assert {1, 60} <= here.keys()
+        np.testing.assert_allclose(list(here.values()), list(there.values()), rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.timeout(300)
