@@ -47,6 +47,7 @@ from inspector.data.formats.record import Claim, Listing, Tick
 from inspector.data.formats.scan import Folder, without_suffix
 from inspector.data.formats.tools import createml, cvat, datumaro, fiftyone, label_studio, labelme, supervisely, via, vott
 from inspector.data.samples import Dataset
+from inspector.runs.settings import TrainSettings
 
 
 class Layout(Protocol):
@@ -152,6 +153,18 @@ def read_dataset(
         listing = read_listing(place, found, tick or _nothing, backgrounds=backgrounds)
     return dataset_of(
         listing, place, task, classes=classes, group=group, one_class=one_class, others=found[1:], tick=tick or _nothing
+    )
+
+
+def training_data(settings: TrainSettings) -> Dataset:
+    """Read the labels that a training learns from. Raises ConfigError as `read_dataset` does."""
+    return read_dataset(
+        settings.data,
+        settings.task,
+        group=settings.group,
+        one_class=settings.one_class,
+        layout=settings.layout,
+        backgrounds=settings.backgrounds,
     )
 
 

@@ -31,7 +31,7 @@ With these settings solar cells, magnetic tiles and rolled steel were learnt to 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -68,6 +68,39 @@ _VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
 _RISK = 0.05  # that a proof does not hold
 
 
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """How long trainings with other inputs would take. `longest_min`: what they may take."""
+
+    offered: TaskSurvey
+    network: str
+    pretrained: bool
+    hardware: Hardware
+    longest_min: float
+
+    def affordable(self, size: Input) -> bool:
+        """Return whether the fewest epochs that teach anything fit into the time."""
+        return self._minutes(size, task_of(self.offered.task).sizing.epochs[0]) <= self.longest_min
+
+    def quick(self, size: Input) -> bool:
+        """Return whether all epochs that are wanted take a few minutes."""
+        return self._minutes(size, _wanted_epochs({}, self.offered)) <= min(_QUICK_MIN, self.longest_min)
+
+    def _minutes(self, size: Input, epochs: int) -> float:
+        task, total = self.offered.task, self.offered.total
+        values = {
+            "task": task,
+            "network": self.network,
+            "width": size.width,
+            "height": size.height,
+            "pretrained": self.pretrained,
+            **learning(task, self.network, total, pretrained=self.pretrained),
+            "epochs": epochs,
+            "piece": choose_piece(self.offered, size),
+        }
+        return estimate_minutes(values, total, self.hardware)
+
+
 def recommend(
     survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware, time_s: float | None = None
 ) -> Advice:
@@ -84,21 +117,10 @@ def recommend(
     pretrained = hardware.weights and NETWORKS[network].pretrained
     longest_min = time_s / 60 if time_s else _LONGEST_MIN
 
-    def minutes_with(size: Input, epochs: int) -> float:
-        values = {"task": task, "network": network, "width": size.width, "height": size.height, "pretrained": pretrained}
-        values |= learning(task, network, offered.total, pretrained=pretrained)
-        values |= {"epochs": epochs, "piece": choose_piece(offered, size)}
-        return estimate_minutes(values, offered.total, hardware)
-
-    def affordable(size: Input) -> bool:
-        return minutes_with(size, task_of(task).sizing.epochs[0]) <= longest_min
-
-    def quick(size: Input) -> bool:
-        return minutes_with(size, _wanted_epochs({}, offered)) <= min(_QUICK_MIN, longest_min)
-
+    times = _Times(offered, network, pretrained, hardware, longest_min)
     seen: list[Message] = []
     chosen = choose_input(
-        survey, offered, hardware, seen, stretch=surface, affordable=affordable, quick=quick, freely=time_s is None
+        survey, offered, hardware, seen, stretch=surface, affordable=times.affordable, quick=times.quick, freely=time_s is None
     )
     tiled = _in_tiles(survey, offered, chosen, network, hardware, reasons, takt_s=takt_s)
     reasons[:0] = seen if tiled is None else []

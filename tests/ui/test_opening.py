@@ -30,7 +30,20 @@ from inspector.ui.shell.settings import Layout, Settings
 
 # What a page may need and the window may not: each costs more than the window itself.
 HEAVY = (
-    *("torch", "torchvision", "openvino", "onnxruntime", "pyqtgraph", "numpy", "cv2", "PIL", "pydantic", "psutil", "yaml"),
+    *(
+        "torch",
+        "torchvision",
+        "openvino",
+        "onnxruntime",
+        "pyqtgraph",
+        "numpy",
+        "cv2",
+        "PIL",
+        "pydantic",
+        "psutil",
+        "yaml",
+        "importlib.metadata",
+    ),
     *(
         "inspector.core.types",
         "inspector.station",

@@ -24,7 +24,7 @@ from inspector.core.errors import ConfigError, InspectorError, JobError, Storage
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
 from inspector.core.types import TaskName
-from inspector.data.annotations import LAYOUTS, read_dataset
+from inspector.data.annotations import LAYOUTS, training_data
 from inspector.data.good_classes import guess_good_classes
 from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
@@ -110,14 +110,7 @@ def _settings(values: Mapping[str, Any], out: Path, *, as_json: bool) -> TrainSe
     if not rank():
         _refuse_running(run_path(settings))
         _check(preflight(settings))
-        dataset = read_dataset(
-            settings.data,
-            settings.task,
-            group=settings.group,
-            one_class=settings.one_class,
-            layout=settings.layout,
-            backgrounds=settings.backgrounds,
-        )
+        dataset = training_data(settings)
         values = _with_good_classes(values, settings.task, dataset.classes)
         settings = train_settings({**values, "out": out})
     if values.keys() & OWN_CHOICE:

@@ -19,7 +19,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import ClassName, Message
 from inspector.core.registry import TASKS
 from inspector.core.types import Floats
-from inspector.data.annotations import read_dataset
+from inspector.data.annotations import training_data
 from inspector.data.duplicates import deduplicated
 from inspector.data.samples import Dataset, Sample
 from inspector.data.split import SPLIT, Split, split_samples
@@ -95,14 +95,7 @@ class _Ready:
 
 
 def _ready(settings: TrainSettings, report: Report) -> _Ready:
-    found = read_dataset(
-        settings.data,
-        settings.task,
-        group=settings.group,
-        one_class=settings.one_class,
-        layout=settings.layout,
-        backgrounds=settings.backgrounds,
-    )
+    found = training_data(settings)
     dataset = _without_duplicates(found, report)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)

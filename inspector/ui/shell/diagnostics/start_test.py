@@ -9,7 +9,6 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
-from inspector import __version__
 from inspector.core.errors import InspectorError
 from inspector.core.installed import installation, program_command
 from inspector.core.message import Message, message
@@ -126,6 +125,8 @@ def _problem(said: str) -> str:
 
 def updated(settings: Settings) -> tuple[Message, Message] | None:
     """Return what to say once after an update or a return to an older version, and remember the version; None otherwise."""
+    from inspector import __version__  # reads the package's metadata, which is slow: not before the first picture
+
     before = settings.layout.version
     if before == __version__:
         return None
