@@ -93,10 +93,12 @@ def read_part(archive: Archive, key: int) -> ReadPart:
     return ReadPart(found, inspection, recipe, tuple(dict.fromkeys([*classes, *named])), good, tuple(problems))
 
 
-def frame_of(pixels: np.ndarray[Any, Any], camera: str, *, facts: Mapping[str, Any] | None = None) -> Frame:
+def frame_of(
+    pixels: np.ndarray[Any, Any], camera: str, *, facts: Mapping[str, Any] | None = None, is_simulated: bool = False
+) -> Frame:
     """Return an image of the archive as a frame. `facts`: what its record says of it."""
     facts = facts or {}
-    unit = "kelvin" if pixels.dtype == np.float32 else "intensity"
+    unit = facts.get("unit") or ("kelvin" if pixels.dtype == np.float32 else "intensity")
     utc = datetime.now(UTC) if "utc" not in facts else datetime.fromisoformat(str(facts["utc"]))
     return Frame(
         pixels,
@@ -107,6 +109,7 @@ def frame_of(pixels: np.ndarray[Any, Any], camera: str, *, facts: Mapping[str, A
         unit=unit,  # type: ignore[arg-type]  # one of the two
         bits=facts.get("bits"),
         source=str(facts.get("source", "")),
+        is_simulated=is_simulated,
     )
 
 
@@ -119,7 +122,8 @@ def _frames(archive: Archive, found: Mapping[str, Any], problems: list[Message])
             problems.append(_DELETED)
             continue
         try:
-            frames[camera] = frame_of(read_kept(archive.folder, file), camera, facts=known.get(camera))
+            pixels = read_kept(archive.folder, file)
+            frames[camera] = frame_of(pixels, camera, facts=known.get(camera), is_simulated=bool(found["is_simulated"]))
         except StorageError as error:
             problems.append(error.problem)
         except ValueError as error:

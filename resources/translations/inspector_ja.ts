@@ -1357,6 +1357,10 @@
         <translation>一覧から外れました</translation>
     </message>
     <message>
+        <source>SIMULATION</source>
+        <translation>シミュレーション</translation>
+    </message>
+    <message>
         <source>no picture kept</source>
         <translation>画像の保存なし</translation>
     </message>

@@ -28,6 +28,7 @@ def record_run(
     url: str = "",
     cameras: Sequence[str] = ("top",),
     predictions: tuple[Prediction, ...] = (),
+    is_simulated: bool = False,
 ) -> list[Inspection]:
     """Record inspections as a station does; every fifth OK part's images are kept. Each camera has frames of its own.
 
@@ -37,7 +38,10 @@ def record_run(
     settings = ArchiveModel(ok_every=5)
     recipe = Recipe(name="plates", cameras={"top": CameraModel(source="bench")}, inspect=(model,), archive=settings)
     made = [made_inspection(number, part=names.format(number)) for number in range(count)]
-    made = [replace(one, frames={name: _seen_by(name, number, one) for number, name in enumerate(cameras)}) for one in made]
+    made = [
+        replace(one, frames={name: _seen_by(name, number, one, is_simulated) for number, name in enumerate(cameras)})
+        for one in made
+    ]
     made = [one if one.verdict is Verdict.OK else replace(one, predictions=predictions) for one in made]
     sinks = archive_sinks(RunContext(station="bench", lot=lot, shift="A", operator="Ann"), folder=folder, url=url)
     outputs, status = Outputs(sinks, Counters(), lambda *_: None, Ledgers()), StationStatus(recipe=recipe)
@@ -49,6 +53,6 @@ def record_run(
     return made
 
 
-def _seen_by(camera: str, number: int, inspection: Inspection) -> Frame:
+def _seen_by(camera: str, number: int, inspection: Inspection, is_simulated: bool) -> Frame:
     frame = inspection.frames["top"]
-    return replace(frame, camera=camera, pixels=frame.pixels + np.uint8(number))
+    return replace(frame, camera=camera, pixels=frame.pixels + np.uint8(number), is_simulated=is_simulated)

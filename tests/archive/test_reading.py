@@ -54,6 +54,15 @@ def test_a_part_is_read_as_it_was_inspected(tmp_path: Path) -> None:
     assert "No picture of this part was kept" in unkept.problems[0].text
 
 
+def test_a_simulated_part_stays_one(tmp_path: Path) -> None:
+    for lot, is_simulated in (("real", False), ("demo", True)):
+        record_run(tmp_path / "archive", lot, lot + "{}", count=1, is_simulated=is_simulated)
+    with opened_archive(tmp_path / "archive") as archive:
+        for part, is_simulated in (("real0", False), ("demo0", True)):
+            read = read_part(archive, keys_of_part(archive.database, part)[0])
+            assert read.inspection.is_simulated is is_simulated
+
+
 def _correct(archive: Archive, part: str, verdict: str) -> None:
     correct(archive, keys_of_part(archive.database, part), who="Ann", verdict=verdict)
 

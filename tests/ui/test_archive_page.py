@@ -24,7 +24,7 @@ from inspector.bench.archiving.generated import fill
 from inspector.core.types import Inspection, Verdict
 from inspector.ui.archive import counting
 from inspector.ui.archive.page import ArchivePage
-from inspector.ui.shell import strings
+from inspector.ui.shell import strings, theme
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
 from tests.ui.archive_shown import calm, choose, known, listed, showing, words
@@ -270,6 +270,25 @@ def test_what_is_damaged_is_said_in_one_sentence(
     away = show(archive, url="postgresql://nobody@127.0.0.1:1/archive")
     assert "cannot be used" in away.banners.problems()["archive"]
     assert away.isVisible()
+
+
+def test_simulated_parts_say_so_in_the_gallery(qtbot: QtBot, show: Callable[[Path], ArchivePage], tmp_path: Path) -> None:
+    for lot, is_simulated in (("real", False), ("demo", True)):
+        record_run(tmp_path / "archive", lot, lot + "{}", count=3, is_simulated=is_simulated)
+    page = show(tmp_path / "archive")
+    shown, simulation = page.gallery.viewport().grab().toImage(), theme.current().color("simulation").rgb()
+
+    def is_marked(index: int) -> bool:
+        cell = page.gallery.cell(index)
+        return any(
+            shown.pixel(x, y) == simulation
+            for x in range(cell.left(), cell.right())
+            for y in range(cell.top(), cell.top() + 24)
+        )
+
+    parts = listed(page)
+    assert [part[:4] for index, part in enumerate(parts) if is_marked(index)] == ["demo"] * 3
+    assert len(parts) == 6
 
 
 def test_a_gap_is_shown_as_a_gap(qtbot: QtBot, show: Callable[[Path], ArchivePage], tmp_path: Path) -> None:

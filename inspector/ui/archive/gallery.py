@@ -21,6 +21,7 @@ from inspector.archive.store.blocks import Gap
 from inspector.archive.store.query import shown_time
 from inspector.core.types import Verdict
 from inspector.ui.archive.parts import PICTURE, Entry, ListedParts
+from inspector.ui.canvas.painting import draw_simulation
 from inspector.ui.inspect.panels.verdict_tile import paint_badge
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
@@ -237,6 +238,9 @@ class Gallery(Themed, QAbstractScrollArea):
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, self.tr("no longer listed") if known else "…")
             return
         self._paint_picture(painter, place, entry)
+        if entry.row["is_simulated"]:
+            strip = QRectF(place.left(), place.top(), place.width(), _LINE)
+            draw_simulation(painter, strip, self.tr("SIMULATION"))
         self._paint_words(painter, QRect(place.left(), place.bottom() + _PAD, place.width(), 2 * _LINE), entry)
         if entry.key in self.gaps:
             self._paint_gap(painter, cell, self.gaps[entry.key])

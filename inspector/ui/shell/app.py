@@ -255,9 +255,13 @@ class Shooter(QObject):
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
 
     def _take_when_calm(self) -> None:
-        """Take the picture once no heat map is being computed, the list of trainings is read and a recipe's frame is there."""
+        """Take the picture once the page is there, no heat map is being computed, and lists and a recipe's frame are read."""
         window = self._window
-        busy = window.inspect.analysis.current().busy or (window.page == "train" and not window.train.calm)
+        busy = (
+            window.pages.opening.isVisible()
+            or window.inspect.analysis.current().busy
+            or (window.page == "train" and not window.train.calm)
+        )
         busy = busy or (window.page == "recipes" and window.recipes.editor.canvas.frame is None)
         busy = busy or (window.page == "archive" and (window.archive.busy or window.archive.parts.pictures.busy))
         if busy and time.monotonic() < self._until:
