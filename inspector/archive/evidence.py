@@ -4,25 +4,25 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from inspector import __version__
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
-from inspector.archive.images import file_name, read_kept
-from inspector.archive.store.query import chain_after, documents, name_of, result_of
-from inspector.core.errors import ConfigError, StorageError
+from inspector.archive.images import file_name
+from inspector.archive.reading import read_part
+from inspector.archive.store.query import chain_after, documents, name_of
+from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
+from inspector.results.overlays import draw
 from inspector.results.record_file import refused
 
-_BOX: Final = (255, 80, 0)  # RGB
 _READ_ME: Final = """Evidence of inspections, as a BagIt bag (RFC 8493). Any BagIt tool checks that it is whole.
 
 data/ID/record.json     the record as the station wrote it
@@ -87,7 +87,8 @@ def proof_of(archive: Archive, key: int) -> dict[str, Any]:
 
 def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
     """Write one inspection; return the digests of its recipe and cards."""
-    found = result_of(archive.database, key)
+    read = read_part(archive, key)
+    found, frames = read.found, read.inspection.frames
     place = data / name_of(archive.database, key)
     place.mkdir()
     record: Mapping[str, Any] = found["record"]
@@ -95,17 +96,12 @@ def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
     _write_json(place / "proof.json", proof_of(archive, key))
     if found["corrections"]:
         _write_json(place / "corrections.json", [dict(one) for one in found["corrections"]])
-    for file in found["image_files"]:
-        camera = file_name(str(file["camera"]))
-        try:
-            pixels = read_kept(archive.folder, file)
-        except StorageError as error:
-            (place / f"{camera}-missing.txt").write_text(f"{error}\n", "utf-8")
-            continue
-        write_native(place / camera, pixels)
-        boxes = list(_boxes(record, str(file["camera"])))
-        overlay = cv2.cvtColor(_drawn(pixels, boxes), cv2.COLOR_RGB2BGR)
-        _write_png(place / f"{camera}-overlay.png", overlay)
+    for camera in {str(file["camera"]) for file in found["image_files"]} - frames.keys():
+        said = "\n".join(problem.text for problem in read.problems)
+        (place / f"{file_name(camera)}-missing.txt").write_text(f"{said}\n", "utf-8")
+    for camera, picture in draw(read.inspection).items():
+        write_native(place / file_name(camera), frames[camera].pixels)
+        _write_png(place / f"{file_name(camera)}-overlay.png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     recipe = record.get("internal_recipe_id", {}).get("hash", "")
     return {recipe, *record.get("internal_configuration_id", {}).values()}
 
@@ -114,37 +110,6 @@ def _write_documents(archive: Archive, digests: set[str], folder: Path) -> None:
     folder.mkdir()
     for digest, text in documents(archive.database, digests).items():
         (folder / f"{digest}.json").write_text(text, "utf-8")
-
-
-def _boxes(record: Mapping[str, Any], camera: str) -> Iterator[tuple[Sequence[float], str]]:
-    """Yield the corners and the words of what was found in one camera's frame."""
-    for prediction in record.get("predictions", ()):
-        if prediction["camera"] != camera:
-            continue
-        for item in (*prediction.get("boxes", ()), *prediction.get("areas", ())):
-            yield item["box"], item["class"]
-        if "class" in prediction:
-            x, y, width, height = prediction["region"]
-            yield (x, y, x + width - 1, y + height - 1), f"{prediction['class']} {prediction['score']:.2f}"
-        for spot in prediction.get("hot_spots", ()):
-            yield (spot["x"] - 3, spot["y"] - 3, spot["x"] + 3, spot["y"] + 3), f"{spot['celsius']:.1f} C"
-
-
-def _drawn(pixels: Pixels, boxes: Sequence[tuple[Sequence[float], str]]) -> NDArray[np.uint8]:
-    """Return the image in 8-bit RGB, stretched to its range if it has more bits, with boxes and words."""
-    eight = pixels
-    if pixels.dtype != np.uint8:
-        finite = pixels[np.isfinite(pixels)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-        scaled = (np.nan_to_num(pixels.astype(np.float32), nan=low) - low) * (255 / max(high - low, 1e-9))
-        eight = scaled.astype(np.uint8)
-    picture = np.ascontiguousarray(cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB) if eight.ndim == 2 else eight)
-    for (left, top, right, bottom), words in boxes:
-        cv2.rectangle(picture, (round(left), round(top)), (round(right), round(bottom)), _BOX, 2)
-        place = (round(left) + 3, max(12, round(top) - 4))
-        plain = words.encode("ascii", "replace").decode()
-        cv2.putText(picture, plain, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _BOX, 1, cv2.LINE_AA)
-    return np.asarray(picture, np.uint8)
 
 
 def write_native(place: Path, pixels: Pixels) -> None:

@@ -10,11 +10,13 @@ import pytest
 from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.dataset import WrittenBoxes, write_boxes
+from inspector.archive.evidence import write_evidence
 from inspector.archive.filters import Filters
 from inspector.archive.reading import read_part
 from inspector.archive.store.query import keys_of_part
 from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, HotSpot, Prediction, Region, Scores, Temperatures
+from inspector.results.overlays import draw
 from tests.archive.recorded import record_run
 
 WHOLE = Region(0, 0, 64, 48)
@@ -61,6 +63,19 @@ def test_a_simulated_part_stays_one(tmp_path: Path) -> None:
         for part, is_simulated in (("real0", False), ("demo0", True)):
             read = read_part(archive, keys_of_part(archive.database, part)[0])
             assert read.inspection.is_simulated is is_simulated
+
+
+def test_the_overlay_of_an_evidence_pack_is_drawn_like_that_of_a_run(tmp_path: Path) -> None:
+    record_run(tmp_path / "archive", "L1", "P{}", count=8, predictions=PREDICTIONS, is_simulated=True)
+    with opened_archive(tmp_path / "archive") as archive:
+        key = keys_of_part(archive.database, "P7")[0]
+        drawn = draw(read_part(archive, key).inspection)["top"]
+        bag = write_evidence(archive, [key], tmp_path / "bag")
+    (file,) = bag.glob("data/*/top-overlay.png")
+    picture = cv2.imread(str(file))
+    assert picture is not None
+    assert np.array_equal(picture[..., ::-1], drawn)
+    assert picture[-1, 0].tolist() == [66, 228, 240]  # the mark of a simulation
 
 
 def _correct(archive: Archive, part: str, verdict: str) -> None:
