@@ -43,7 +43,9 @@ def window(*, seconds: float, as_json: bool) -> None:
 
     The same window before the line starts is measured for comparison. Without a display, the window is drawn into memory.
     """
-    result = _said_by("-m", _MEASURE, "stall", str(seconds), patience=_PATIENCE + 2 * seconds)
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
+        apart = {**os.environ, "XDG_DATA_HOME": name}  # the parts are recorded as usual, but not in the user's archive
+        result = _said_by("-m", _MEASURE, "stall", str(seconds), environment=apart, patience=_PATIENCE + 2 * seconds)
     if as_json:
         click.echo(json.dumps(rounded(result)))
         return
