@@ -167,7 +167,7 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "reasons": [sentence(reason).model_dump() for reason in inspection.reasons],
         "notes": [note.text for note in inspection.notes],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
-        "predictions": [prediction_facts(prediction) for prediction in inspection.predictions],
+        "predictions": [prediction_facts(prediction, outlines=True) for prediction in inspection.predictions],
         "frames": [_frame(frame) for frame in inspection.frames.values()],
         **_identified(inspection.codes),
         "source": inspection.source,

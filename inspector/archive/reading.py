@@ -23,12 +23,14 @@ from inspector.core.types import (
     HotSpot,
     Inspection,
     Judgement,
+    Masks,
     Prediction,
     Region,
     Scores,
     Temperatures,
     Verdict,
 )
+from inspector.data.outlines import Outline
 from inspector.recipes.recipe import Recipe
 from inspector.results.records import bundle_name
 
@@ -179,8 +181,8 @@ def _prediction(facts: Mapping[str, Any], recipe: Recipe | None) -> Prediction:
     )
 
 
-def _answer(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], Scores | Boxes | Temperatures]:
-    """Return classes and answer. Areas of a mask become their boxes: the record has no more of them."""
+def _answer(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], Scores | Boxes | Masks | Temperatures]:
+    """Return classes and answer. Areas of a mask become their boxes where an older record has no more of them."""
     if "scores" in facts:
         scores = {str(name): value for name, value in facts["scores"].items()}
         values = np.array([math.nan if value is None else value for value in scores.values()], np.float32)
@@ -193,9 +195,22 @@ def _answer(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], Scores | Boxes |
         return (), Temperatures(maximum, mean, minimum, facts["source"], spots)
     found: Sequence[Mapping[str, Any]] = facts["boxes"] if "boxes" in facts else facts["areas"]
     names = tuple(dict.fromkeys(str(one["class"]) for one in found))
+    if "areas" in facts and names and all("runs" in one for one in found):
+        return names, _masks(facts["region"], names, found)
     corners = np.array([one["box"] for one in found], np.float32).reshape(-1, 4)
     certainty = np.array([one.get("score", 1.0) for one in found], np.float32)
     return names, Boxes(corners, certainty, np.array([names.index(str(one["class"])) for one in found], np.int64))
+
+
+def _masks(region: Sequence[int], names: Sequence[str], found: Sequence[Mapping[str, Any]]) -> Masks:
+    """Draw the areas of a mask, in the pixels of the region."""
+    x, y, width, height = region
+    planes = np.zeros((len(names), height, width), np.uint8)
+    for one in found:
+        left, top, right, bottom = one["box"]
+        inside = planes[names.index(str(one["class"])), top - y : bottom - y, left - x : right - x]
+        inside[Outline((), tuple(one["runs"]), (bottom - top, right - left)).pixels()] = 255
+    return Masks(planes)
 
 
 def _judgement(facts: Mapping[str, Any], recipe: Recipe | None) -> Judgement:

@@ -246,9 +246,12 @@ def write_threshold(path: Path, step: InspectModel, threshold: float) -> Written
     return write_changed(file, changed.model_copy(update={"revision": file.recipe.revision + 1}), path)
 
 
-def step_back(path: Path) -> Written:
-    """Write the recipe's previous revision again, as its next one. Raises ConfigError if there is none, or StorageError."""
-    file, earlier = open_recipe_file(path), previous(path)
+def step_back(path: Path, *, other_bundles: bool = False) -> Written:
+    """Write the recipe's previous revision again, as its next one. Raises ConfigError if there is none, or StorageError.
+
+    `other_bundles`: the newest one that has other bundles than the present one.
+    """
+    file, earlier = open_recipe_file(path), previous(path, other_bundles=other_bundles)
     recipe = earlier.load().model_copy(update={"revision": file.recipe.revision + 1})
     return write_changed(file, recipe, path)
 

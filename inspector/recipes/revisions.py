@@ -46,7 +46,12 @@ def keep_revision(path: Path, content: bytes, number: int, *, noted: bool = True
     if not kept.exists():
         write_atomically(kept, content)
     if noted:
-        line = {"revision": number, "file": kept.name, "who": _user(), "utc": datetime.now(UTC).isoformat(timespec="seconds")}
+        line = {
+            "revision": number,
+            "file": kept.name,
+            "who": user_name(),
+            "utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         write_atomically(folder / _LIST, _content(folder / _LIST) + json.dumps(line).encode() + b"\n")
     return kept
 
@@ -76,13 +81,23 @@ def _noted_time(note: dict[str, Any]) -> datetime | None:
         return None
 
 
-def previous(path: Path) -> Revision:
-    """Return the revision before the recipe's present one. Raises ConfigError if there is none."""
+def previous(path: Path, *, other_bundles: bool = False) -> Revision:
+    """Return the revision before the recipe's present one; `other_bundles`: the newest that has other bundles.
+
+    Raises ConfigError if there is none.
+    """
     present = load_recipe(path)
-    for one in list_revisions(path):
-        if one.number < present.revision and _content(one.path) != _content(path):
+    earlier = (one for one in list_revisions(path) if one.number < present.revision and _content(one.path) != _content(path))
+    for one in earlier:
+        if not other_bundles or _bundles(one.load()) != _bundles(present):
             return one
+    if other_bundles:
+        raise ConfigError("There is no earlier revision of {file} with other bundles.", file=path)
     raise ConfigError("There is no earlier revision of {file}.", file=path)
+
+
+def _bundles(recipe: Recipe) -> set[tuple[str, str]]:
+    return {(step.bundle, step.camera) for step in recipe.inspect}
 
 
 def _notes(path: Path) -> Iterator[dict[str, Any]]:
@@ -102,7 +117,8 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user of this computer, "" if it has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name; Windows then looks for a module it does not have

@@ -6,10 +6,11 @@ from pathlib import PurePath
 from typing import Any, assert_never
 
 from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Judgement, Masks, Prediction, Scores, Temperatures
+from inspector.data.outlines import components, run_lengths
 from inspector.inspection.status import Stats
 from inspector.inspection.takt import headroom_ms, measured
 from inspector.recipes.quantities import QUANTITIES
-from inspector.tasks.masks import areas
+from inspector.tasks.masks import class_map
 
 MOST_AREAS = 100  # most areas of a mask that are listed; the count is always complete
 
@@ -106,8 +107,8 @@ def rule_facts(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def prediction_facts(prediction: Prediction) -> dict[str, Any]:
-    """Return what a bundle says of a frame."""
+def prediction_facts(prediction: Prediction, *, outlines: bool = False) -> dict[str, Any]:
+    """Return what a bundle says of a frame. `outlines`: with the pixels of each area of a mask."""
     region, threshold = prediction.region, prediction.threshold
     common: dict[str, Any] = {
         "bundle": bundle_name(prediction.bundle),
@@ -124,7 +125,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
         case Boxes():
             return {**common, "threshold": threshold, "boxes": _boxes(prediction, answer.at_least(threshold))}
         case Masks():
-            return {**common, "threshold": threshold, **_areas(prediction, threshold)}
+            return {**common, "threshold": threshold, **_areas(prediction, threshold, outlines=outlines)}
         case Temperatures():
             return {**common, **_temperatures(answer)}
         case _:
@@ -137,17 +138,21 @@ def _scores(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
     return {"class": classes[scores.best], "score": _number(values[scores.best]), "scores": numbers}
 
 
-def _areas(prediction: Prediction, threshold: float) -> dict[str, Any]:
-    found = areas(prediction, threshold)
+def _areas(prediction: Prediction, threshold: float, *, outlines: bool) -> dict[str, Any]:
+    """Return the areas, the largest first. `runs`: run lengths of the area's pixels inside its box, down the columns."""
+    x, y = prediction.region.x, prediction.region.y
+    found = [(int(area.sum()), value, box, area) for value, box, area in components(class_map(prediction, threshold))]
+    found.sort(key=lambda one: -one[0])
     listed = [
         {
-            "class": prediction.classes[area.class_index],
-            "area_px": _number(area.area_px, 1),
-            "box": [area.bbox.x, area.bbox.y, area.bbox.right, area.bbox.bottom],
+            "class": prediction.classes[value - 1],
+            "area_px": _number(size, 1),
+            "box": [int(box[0]) + x, int(box[1]) + y, int(box[2]) + x, int(box[3]) + y],
+            **({"runs": run_lengths(area)} if outlines else {}),
         }
-        for area in found[:MOST_AREAS]
+        for size, value, box, area in found[:MOST_AREAS]
     ]
-    return {"count": len(found), "area_px": _number(sum(area.area_px for area in found), 1), "areas": listed}
+    return {"count": len(found), "area_px": _number(sum(one[0] for one in found), 1), "areas": listed}
 
 
 def _boxes(prediction: Prediction, boxes: Boxes) -> list[Mapping[str, Any]]:

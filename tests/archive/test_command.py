@@ -226,8 +226,8 @@ def test_corrected_parts_become_class_folders_at_native_depth(archive: Path, tmp
     _run(archive, "correct", "=P1", "--who", "Ann", "--verdict", "NG")  # its image was not kept
     out = tmp_path / "data"
     assert _run(archive, "dataset", "--out", out).split() == ["1", "../dent", "2", "good"]
-    assert sorted(path.name for path in out.iterdir()) == ["___dent", "good"]
-    (image,) = (out / "___dent").iterdir()
+    assert sorted(path.name for path in out.iterdir()) == ["dent", "good"]
+    (image,) = (out / "dent").iterdir()
     picture = cv2.imread(str(image), cv2.IMREAD_UNCHANGED)
     assert picture is not None
     assert np.array_equal(picture[..., ::-1], made_inspection(21, part="").frames["top"].pixels)

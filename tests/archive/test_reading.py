@@ -1,6 +1,7 @@
 """A recorded part is read as it was inspected, and its corrections become labels."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -9,14 +10,16 @@ import pytest
 
 from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.corrections import correct
-from inspector.archive.dataset import WrittenBoxes, write_boxes
+from inspector.archive.dataset import write_corrected
 from inspector.archive.evidence import write_evidence
 from inspector.archive.filters import Filters
 from inspector.archive.reading import read_part
-from inspector.archive.store.query import keys_of_part
+from inspector.archive.store.query import events, keys_of_part, names_of
 from inspector.core.errors import ConfigError
-from inspector.core.types import Boxes, HotSpot, Prediction, Region, Scores, Temperatures
+from inspector.core.types import Boxes, HotSpot, Masks, Prediction, Region, Scores, Temperatures
+from inspector.data.annotations import read_dataset
 from inspector.results.overlays import draw
+from inspector.tasks.masks import class_map
 from tests.archive.recorded import record_run
 
 WHOLE = Region(0, 0, 64, 48)
@@ -86,18 +89,18 @@ def test_corrections_become_boxes_that_start_from_what_was_found(tmp_path: Path)
     record_run(tmp_path / "archive", "L1", "P{}", predictions=PREDICTIONS)
     with opened_archive(tmp_path / "archive") as archive:
         with pytest.raises(ConfigError, match="None of these parts"):
-            write_boxes(archive, Filters(), tmp_path / "none", "coco")
+            write_corrected(archive, Filters(), tmp_path / "none", "coco")
         for part, verdict in (("P7", "NG"), ("P14", "OK"), ("P9", "NG")):  # P9 passed as OK, its picture shows nothing found
             _correct(archive, part, verdict)
-        assert write_boxes(archive, Filters(), tmp_path / "coco", "coco") == WrittenBoxes(images=2, left_out=0)
+        made = write_corrected(archive, Filters(), tmp_path / "coco", "coco")
+        assert (made.images, made.left_out, made.counts) == (2, 0, {"scratch": 1, "dent": 1})
         kept = [
             row for row in ("P5", "P6", "P10") if read_part(archive, keys_of_part(archive.database, row)[0]).inspection.frames
         ]
         for part in kept:
             _correct(archive, part, "NG")
-        assert write_boxes(archive, Filters(), tmp_path / "yolo", "yolo") == WrittenBoxes(images=2, left_out=len(kept))
-        with pytest.raises(ConfigError, match="does not hold labels"):
-            write_boxes(archive, Filters(), tmp_path / "masks", "masks")
+        made = write_corrected(archive, Filters(), tmp_path / "yolo", "yolo")
+        assert (made.images, made.left_out) == (2, len(kept))
     (file,) = (tmp_path / "coco").rglob("*.json")
     data = json.loads(file.read_text("utf-8"))
     names = {one["id"]: one["name"] for one in data["categories"]}
@@ -108,3 +111,41 @@ def test_corrections_become_boxes_that_start_from_what_was_found(tmp_path: Path)
     assert image.shape == (48, 64, 3)
     labels = sorted(path.read_text("utf-8").count("\n") for path in (tmp_path / "yolo" / "labels").rglob("*.txt"))
     assert labels == [0, 2]
+
+
+def test_corrections_become_masks_that_start_from_what_was_found(tmp_path: Path) -> None:
+    """A ring and a spot, with a hole and a bridge by one corner, come back pixel by pixel."""
+    planes = np.zeros((2, 24, 32), np.uint8)
+    cv2.circle(planes[0], (10, 12), 7, 230, 3)
+    planes[1, 2:6, 22:30] = 200
+    planes[1, 6:8, 30:32] = 200
+    region = Region(16, 8, 32, 24)
+    found = Prediction("areas", "segmentation", "top", ("ring", "spot"), region, Masks(planes), "openvino", "fp32")
+    record_run(tmp_path / "archive", "L1", "P{}", count=15, predictions=(found,))
+    with opened_archive(tmp_path / "archive") as archive:
+        for part, verdict in (("P0", "OK"), ("P7", "NG")):
+            _correct(archive, part, verdict)
+        correct(archive, keys_of_part(archive.database, "P14"), who="Ann", verdict="NG", class_name="stain")
+        read = read_part(archive, keys_of_part(archive.database, "P7")[0]).inspection.predictions[0]
+        assert np.array_equal(class_map(read), class_map(found))
+        made = write_corrected(archive, Filters(), tmp_path / "masks", "masks", who="Bob")
+        assert (made.images, made.left_out, dict(made.counts)) == (3, 0, {"ring": 1, "spot": 1, "stain": 1})
+        write_corrected(archive, Filters(), tmp_path / "coco", "coco")
+        names = dict(zip(("P0", "P7", "P14"), names_of(archive.database, map(_key(archive), ("P0", "P7", "P14"))), strict=True))
+        (event, *_) = (one for one in events(archive.database) if one["who"] == "Bob")
+    assert json.loads(event["detail"])["fingerprint"] == read_dataset(tmp_path / "masks", "segmentation").fingerprint()
+    whole = np.zeros((48, 64), np.uint8)
+    whole[8:32, 16:48] = class_map(found)
+    assert (tmp_path / "masks" / "classes.txt").read_text().split() == ["ring", "spot", "stain"]
+    for part, mask in (("P0", whole * 0), ("P7", whole), ("P14", np.where(whole > 0, 3, 0))):  # a person named its class
+        drawn = cv2.imread(str(tmp_path / "masks" / "masks" / f"{names[part]}-top.png"), cv2.IMREAD_UNCHANGED)
+        assert drawn is not None
+        assert np.array_equal(drawn, mask)
+    data = read_dataset(tmp_path / "coco", "segmentation")
+    (sample,) = (one for one in data.samples if names["P7"] in one.name)
+    assert sample.annotation(48, 64).mask is not None
+    assert np.array_equal(sample.annotation(48, 64).mask, whole)  # type: ignore[arg-type]
+
+
+def _key(archive: Archive) -> Callable[[str], int]:
+    return lambda part: keys_of_part(archive.database, part)[0]

@@ -1,6 +1,6 @@
 """What a report says, section by section, for the page, the table and the sheet alike; and its images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,14 +63,19 @@ def chosen_text(report: ArchiveReport) -> str:
 
 def report_images(archive: Archive, report: ArchiveReport) -> Iterator[ReportImage]:
     """Yield an image of the newest part that was rejected for each of the most frequent reasons; damaged ones are left out."""
-    for row in report.shown:
-        for file in result_of(archive.database, row["id"])["image_files"]:
+    yield from images_of(archive, ((row["id"], f"{row['part_id']}: {row['reason']}") for row in report.shown))
+
+
+def images_of(archive: Archive, captions: Iterable[tuple[int, str]]) -> Iterator[ReportImage]:
+    """Yield an image of each inspection with its caption; damaged ones are left out."""
+    for key, caption in captions:
+        for file in result_of(archive.database, key)["image_files"]:
             if file["deleted"] is None:
                 try:
                     pixels = read_kept(archive.folder, file)
                 except StorageError:
                     continue
-                yield ReportImage(_jpeg(pixels), f"{row['part_id']}: {row['reason']}")
+                yield ReportImage(_jpeg(pixels), caption)
                 break
 
 

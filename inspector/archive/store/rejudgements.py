@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -97,14 +97,21 @@ def end(database: Database, name: str) -> None:
         connection.execute(update(RejudgementRow).where(RejudgementRow.id == name).values(ended=_now()))
 
 
-def flips(database: Database, name: str, *, most: int = 10_000) -> tuple[WhatIf, int]:
-    """Return what differs between the machine's verdicts and those of a rejudgement, and how many parts could not be judged."""
+def flips(
+    database: Database, name: str, *, most: int = 10_000, parts: Callable[[str], bool] | None = None
+) -> tuple[WhatIf, int]:
+    """Return what differs between the machine's verdicts and those of a rejudgement, and how many parts could not be judged.
+
+    `parts`: says by a part's id whether it is meant.
+    """
     said = RejudgedRow
     of = said.rejudgement_id == name
     query = select(*result_columns()).join(said, said.result_id == ResultRow.id).where(of, said.verdict != "")
     with database.read() as connection:
-        rows = connection.execute(query.add_columns(said.verdict).order_by(ResultRow.id)).all()
+        rows = connection.execute(query.add_columns(said.verdict, ResultRow.part_id).order_by(ResultRow.id)).all()
         failed = connection.execute(select(func.count()).select_from(said).where(of, said.verdict == "")).scalar_one()
+    if parts is not None:
+        rows = [row for row in rows if parts(row.part_id)]
     columns = Columns.of_results([tuple(row[:3]) for row in rows])
     then = np.array([SEVERITY[Verdict(row.verdict)] for row in rows], np.int8)
     return compared(columns, then, most=most), int(failed)

@@ -11,6 +11,7 @@ import click
 from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.filters import Filters
 from inspector.cli.archives.again import rejudge, what_if
+from inspector.cli.archives.improve import LOOP
 from inspector.cli.archives.keep import JSON, KEEPING, Opened, keys_of
 from inspector.cli.archives.selecting import selecting
 from inspector.cli.support.lines import say, say_json
@@ -210,21 +211,6 @@ def correct(
     return 0
 
 
-@archive.command()
-@selecting
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new or empty folder.")
-@click.pass_obj
-def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
-    """Write the images of corrected inspections as class folders, for `inspector train`."""
-    from inspector.archive.dataset import write_labelled
-
-    with obj() as opened:
-        counts = write_labelled(opened, filters, out)
-    for name, number in sorted(counts.items()):
-        say(f"{number:>6}  {name}")
-    return 0
-
-
 def _writer(out: Path) -> Callable[[Archive, Any], bytes]:
     """Return what makes a report of the kind that the file's name says."""
     from inspector.archive.reports.page import report_html
@@ -249,5 +235,5 @@ def _line(facts: Mapping[str, Any]) -> str:
     return f"{facts['creation_time'][:19]} {verdict} {facts['part_id']}  {facts['reason']}  {facts['result_id']}"
 
 
-for _command in (*KEEPING, what_if, rejudge):
+for _command in (*KEEPING, what_if, rejudge, *LOOP):
     archive.add_command(_command)

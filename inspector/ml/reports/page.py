@@ -1,4 +1,4 @@
-"""The self-contained report.html, from the template resources/report/report.html.
+"""The self-contained report.html; its body comes from the template resources/report/report.html.
 
 Names of classes, files and folders are untrusted: the template escapes all of them.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from inspector.core.page import html_page
 from inspector.core.registry import TASKS
 from inspector.core.storage.paths import resources
 from inspector.ml.reports.charts import SERIES, Axis, Series, bars, line_chart, whisker
@@ -18,6 +19,11 @@ from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import ClassRow, Confusion, Interval, TrainReport
 
 _PARTS = {"train": "training", "val": "validation", "test": "test", "all": "all"}
+_METHODS = (
+    "Intervals: shares by Wilson (1927), for frames of the same part or lot with the effective sample size of Korn and "
+    "Graubard (1998); averages, F1, average precision and overlaps by bootstrap over parts or lots (Efron, 1979). Calibration: "
+    "temperature scaling (Guo et al., 2017). Average precision as in COCO."
+)
 _LARGEST_TABLE = 40  # most classes of a confusion matrix that is shown
 
 
@@ -33,7 +39,6 @@ def page(report: TrainReport, folder: Path) -> str:
     environment.filters |= {"number": _number, "percent": _percent, "duration": _duration}
     values: dict[str, Any] = {
         "report": report,
-        "task": TASKS[report.task].label,
         "parts": _PARTS,
         "measures": MEASURES,
         "primary": _primary(report),
@@ -54,7 +59,16 @@ def page(report: TrainReport, folder: Path) -> str:
         "settings": [(key, _setting(value)) for key, value in report.settings.items() if value not in ("", None, [], {})],
         "whisker": whisker,
     }
-    return environment.get_template("report.html").render(values)
+    created = f"{report.created:%Y-%m-%d %H:%M UTC}"
+    about = f"{TASKS[report.task].label} with {report.network}, {created}{f', data: {report.data}' if report.data else ''}"
+    return html_page(
+        report.name,
+        environment.get_template("report.html").render(values),
+        kicker="Training report",
+        about=about,
+        note=_METHODS,
+        style=(resources() / "report" / "report.css").read_text("utf-8"),
+    )
 
 
 def _primary(report: TrainReport) -> tuple[str, Interval, str]:

@@ -1,15 +1,15 @@
-"""What is made of the parts: a hold list, a report, an evidence pack, a data set, a training."""
+"""What is made of the parts: a hold list, a report, an evidence pack, a data set, a training, a comparison of bundles."""
 
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from inspector.archive.archive import Archive
-from inspector.archive.dataset import write_boxes, write_labelled
+from inspector.archive.dataset import WrittenData, data_behind, layout_for, write_corrected
 from inspector.archive.evidence import write_evidence
 from inspector.archive.filters import Filters
 from inspector.archive.report import report_of, table_rows
@@ -22,30 +22,33 @@ from inspector.core.spreadsheet import table_text
 from inspector.core.storage.paths import user_data
 from inspector.core.text import utf8
 from inspector.data.formats.write import Format
+from inspector.runs.folder import runs_folder
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
 from inspector.ui.archive.work_strip import Progress, WorkStrip
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.file_dialogs import ask_new_file
 
-ACTIONS: Final = ("hold_list", "report", "evidence", "folders", "coco", "yolo", "voc", "train")
+ACTIONS: Final = ("hold_list", "report", "evidence", "folders", "coco", "yolo", "voc", "masks", "train", "compare")
 _MOST_EVIDENCE: Final = 5000  # parts of one pack
-_LAYOUTS: Final[dict[str, Format]] = {"coco": "coco", "yolo": "yolo", "voc": "voc"}
+_LAYOUTS: Final[dict[str, Format]] = {name: name for name in get_args(Format)}
 
 
 class HandingOn(QObject):
-    """The button and its menu. `train_wanted` carries a folder of labelled images.
+    """The button and its menu. `train_wanted` carries a folder of labelled images; `compare_wanted`: a new bundle is to judge.
 
     `meant` returns which parts an action is about, `who` the name of the person.
     """
 
     train_wanted = Signal(object)
+    compare_wanted = Signal()
 
     def __init__(self, source: ArchiveSource, meant: Callable[[], Filters], who: Callable[[], str], over: QWidget) -> None:
         super().__init__(over)
         self._over, self._meant, self._who = over, meant, who
         self.thread_ = ArchiveThread(source, self)
         self.progress = Progress(self)
+        self._doing = ""
         self.button = QPushButton()
         self.button.setObjectName("hand_on")
         self.button.setMinimumHeight(theme.TOUCH)
@@ -53,7 +56,7 @@ class HandingOn(QObject):
         self.actions_by_name = {name: self.menu.addAction("") for name in ACTIONS}
         for name, action in self.actions_by_name.items():
             action.triggered.connect(lambda _=False, name=name: self.begin(name))
-            if name in ("evidence", "voc"):
+            if name in ("evidence", "masks"):
                 self.menu.addSeparator()
         self.strip = WorkStrip(over)
         self.strip.stopped.connect(self.progress.stop)
@@ -65,6 +68,9 @@ class HandingOn(QObject):
 
     def begin(self, name: str) -> None:
         """Ask where to, and do it."""
+        if name == "compare":
+            self.compare_wanted.emit()
+            return
         if name == "train":
             self.train(user_data() / "archive-training" / f"{datetime.now():%Y-%m-%d-%H%M%S-%f}")
             return
@@ -80,36 +86,52 @@ class HandingOn(QObject):
         filters, who, step = self._meant(), self._who(), self.progress.step
         match name:
             case "hold_list":
-                self._do(name, lambda archive: _write_table(archive, filters, path, step), self._written(path))
+                self.do(name, lambda archive: _write_table(archive, filters, path, step), self._written(path))
             case "report":
-                self._do(name, lambda archive: _write_report(archive, filters, path), self._written(path))
+                self.do(name, lambda archive: _write_report(archive, filters, path), self._written(path))
             case "evidence":
-                self._do(name, lambda archive: _write_evidence(archive, filters, path, who, step), self._written(path))
-            case "folders":
-                self._do(name, lambda archive: write_labelled(archive, filters, path, progress=step), self._on_classes(path))
+                self.do(name, lambda archive: _write_evidence(archive, filters, path, who, step), self._written(path))
             case _:
                 to = _LAYOUTS[name]
-                self._do(name, lambda archive: write_boxes(archive, filters, path, to, progress=step), self._on_boxes(path))
+                self.do(
+                    name,
+                    lambda archive: write_corrected(archive, filters, path, to, who=who, progress=step),
+                    self._on_data(path),
+                )
 
     def train(self, folder: Path) -> None:
-        """Write the corrected parts by class, and begin a training with them."""
-        filters, step = self._meant(), self.progress.step
+        """Write the corrected parts beside the data that the bundle learnt from, and begin a training with all of them.
 
-        def then(counts: Any) -> None:  # noqa: ANN401 - what the thread returned
-            if counts:
+        The test part of that data stays, and a fifth of the corrected parts is kept for testing.
+        """
+        filters, who, step = self._meant(), self._who(), self.progress.step
+
+        def write(archive: Archive) -> WrittenData:
+            to, base = layout_for(archive, filters), data_behind(archive, filters, runs_folder())
+            return write_corrected(archive, filters, folder, to, who=who, base=base, keep_test=True, progress=step)
+
+        def then(written: WrittenData | None) -> None:
+            if written is not None:
                 self.strip.hide()
                 self.train_wanted.emit(folder)
-            else:
-                self.strip.end(self.tr("None of these parts is corrected and has a picture."))
 
-        self._do("train", lambda archive: write_labelled(archive, filters, folder, progress=step), then)
+        self.do("train", write, then)
 
-    def _do(self, name: str, work: Callable[[Archive], Any], then: Callable[[Any], object]) -> None:
+    def do(self, name: str, work: Callable[[Archive], Any], then: Callable[[Any], object]) -> None:
+        """Have one of ACTIONS done on the thread, with the strip that shows how far it is. One at a time."""
         if self.thread_.busy:
             return  # one at a time: the strip shows it
+        self._doing = name
         self.progress.begin()
         self.strip.begin(self.tr("{what} …").format(what=self.actions_by_name[name].text()))
         self.thread_.ask(name, work, then, self._on_failed)
+
+    def stop(self, name: str) -> None:
+        """Stop this one if it is under way, and drop its answer."""
+        if self.thread_.busy and self._doing == name:
+            self.progress.stop()
+            self.thread_.forget(name)
+            self.strip.hide()
 
     def _on_failed(self, error: InspectorError) -> None:
         self.strip.end(" ".join(translate(part) for part in (error.problem, error.remedy) if part is not None))
@@ -117,20 +139,18 @@ class HandingOn(QObject):
     def _written(self, path: Path) -> Callable[[Any], object]:
         return lambda _found: self.strip.end(self.tr("Written to {path}").format(path=path))
 
-    def _on_classes(self, path: Path) -> Callable[[Any], object]:
-        def then(counts: Any) -> None:  # noqa: ANN401 - what the thread returned
-            found = ", ".join(f"{number} {name}" for name, number in sorted((counts or {}).items()))
+    def _on_data(self, path: Path) -> Callable[[Any], object]:
+        def then(written: WrittenData | None) -> None:
+            if written is None:
+                return
+            found = ", ".join(f"{number} {name}" for name, number in sorted(written.counts.items()))
+            text = self.tr("Written to {path}: {count} images").format(path=path, count=written.images)
             if found:
-                self.strip.end(self.tr("Written to {path}: {classes}").format(path=path, classes=found))
-            else:
-                self.strip.end(self.tr("None of these parts is corrected and has a picture."))
-
-        return then
-
-    def _on_boxes(self, path: Path) -> Callable[[Any], object]:
-        def then(found: Any) -> None:  # noqa: ANN401 - what the thread returned
-            text = self.tr("Written to {path}: {images} images; {left_out} NG parts have no box to start from.")
-            self.strip.end(text.format(path=path, images=found.images, left_out=found.left_out))
+                text = self.tr("Written to {path}: {classes}").format(path=path, classes=found)
+            if written.left_out:
+                left = self.tr("{count} NG images were left out: nothing was found in them that a label could start from.")
+                text = f"{text}. {left.format(count=written.left_out)}"
+            self.strip.end(text)
 
         return then
 
@@ -147,7 +167,9 @@ class HandingOn(QObject):
             "coco": self.tr("Corrected parts as COCO"),
             "yolo": self.tr("Corrected parts as YOLO"),
             "voc": self.tr("Corrected parts as Pascal VOC"),
+            "masks": self.tr("Corrected parts as masks"),
             "train": self.tr("Train on the corrected parts"),
+            "compare": self.tr("Compare a new bundle and approve it"),
         }
         for name, action in self.actions_by_name.items():
             action.setText(texts[name])

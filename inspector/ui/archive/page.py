@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -12,11 +13,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, 
 from inspector.archive.archive import Archive
 from inspector.archive.filters import Filters
 from inspector.archive.reading import ReadPart, read_part
-from inspector.archive.store.blocks import Blocks, Gap, blocks_of, gaps_before, keys_between, neighbour, newest_of
+from inspector.archive.store.blocks import keys_between, neighbour, newest_of
 from inspector.archive.store.query import Order, name_of
-from inspector.archive.store.whatif import OtherLimits, WhatIf, what_if
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
+from inspector.ui.archive.approving import Approving
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
 from inspector.ui.archive.choice import Choice
 from inspector.ui.archive.correcting import CorrectionBar
@@ -26,10 +27,11 @@ from inspector.ui.archive.empty import EmptyArchive
 from inspector.ui.archive.filter_panel import COUNTED, FilterPanel
 from inspector.ui.archive.gallery import Gallery
 from inspector.ui.archive.handing_on import HandingOn
+from inspector.ui.archive.listing import Listed, list_parts
 from inspector.ui.archive.parts import ListedParts
 from inspector.ui.archive.record_view import RecordView
 from inspector.ui.archive.saved_filters import SavedFilters
-from inspector.ui.archive.what_if import WhatIfPanel, rules_of
+from inspector.ui.archive.what_if import WhatIfs
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.widgets.banner import Banners
@@ -43,25 +45,29 @@ _MOST_PICKED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _List:
-    blocks: Blocks
-    gaps: dict[int, list[Gap]]
-    newest: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Opened:
     read: ReadPart
     name: str
 
 
 class ArchivePage(Themed, QWidget):
-    """`settled`: the list that was asked for is shown, or why it is not. `train_wanted` carries a folder to train on."""
+    """`settled`: the list that was asked for is shown, or why it is not. `train_wanted` carries a folder to train on.
+
+    `recipe_written` carries the file of a recipe that got another bundle. `recipe`: returns that of the station's recipe.
+    """
 
     settled = Signal()
     train_wanted = Signal(object)
+    recipe_written = Signal(object)
 
-    def __init__(self, settings: Settings, source: ArchiveSource | None = None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        source: ArchiveSource | None = None,
+        parent: QWidget | None = None,
+        *,
+        recipe: Callable[[], Path | None] = lambda: None,
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.settings = settings
@@ -78,8 +84,10 @@ class ArchivePage(Themed, QWidget):
         self.total = QLabel()
         self.order = ComboBox()
         self.refresh_button, self.filter_button, self.what_if_button = QPushButton(), QPushButton(), QPushButton()
-        self.what_if = WhatIfPanel()
-        self.hand_on = HandingOn(self.source, self.meant, lambda: self.correction.who.text().strip(), self)
+        self.what_ifs = WhatIfs(self.worker, lambda: self.choice.filters(datetime.now().astimezone()))
+        self.what_if = self.what_ifs.panel
+        self.hand_on = HandingOn(self.source, self.meant, self._who, self)
+        self.approving = Approving(self.hand_on, self.meant, self._who, recipe=recipe)
         self._flips: tuple[int, ...] | None = None  # keys of the parts that a what-if lists
         self._newest = 0, 0
         self._listing = False
@@ -129,15 +137,20 @@ class ArchivePage(Themed, QWidget):
         layout.addWidget(self.head)
         layout.addWidget(self.hand_on.strip)
         layout.addWidget(self.what_if)
+        layout.addWidget(self.approving.panel)
         layout.addWidget(self.stack, 1)
         layout.addWidget(self.correction)
 
     def _connect(self) -> None:
         self.filters.changed.connect(self._on_filters)
-        self.what_if_button.clicked.connect(self._offer_what_if)
-        self.what_if.asked.connect(self._judge_again)
-        self.what_if.closed.connect(self._close_what_if)
+        self.what_if_button.clicked.connect(self.what_ifs.offer)
+        self.what_ifs.panel.shown.connect(self.approving.forget)
+        self.approving.panel.shown.connect(self.what_ifs.forget)
         self.hand_on.train_wanted.connect(self.train_wanted)
+        self.approving.recipe_written.connect(self.recipe_written)
+        for judge in (self.what_ifs, self.approving):
+            judge.flipped.connect(self._show_flips)
+            judge.failed.connect(self._say)
         self.filter_button.toggled.connect(self.filters.setVisible)
         self.order.activated.connect(lambda _index: self.refresh())
         self.refresh_button.clicked.connect(lambda: self.refresh())
@@ -173,10 +186,12 @@ class ArchivePage(Themed, QWidget):
         return self.choice.filters(datetime.now().astimezone()) if blocks is None else blocks.filters
 
     def _on_filters(self) -> None:
-        for what in ("range", "seek", "rules"):
+        for what in ("range", "seek"):
             self.worker.forget(what)  # the answer would be about the list before
         self.gallery.pick(set())
-        self._close_what_if()
+        self.what_ifs.forget()
+        self.approving.forget()
+        self._show_flips(None)
 
     def refresh(self) -> None:
         """List again what the filters leave, and count beside each."""
@@ -187,13 +202,8 @@ class ArchivePage(Themed, QWidget):
         self._listing = True
         self.total.setText(self.tr("Searching…"))
 
-        def read(archive: Archive) -> _List:
-            archive.feeder.feed()
-            # Without keys all would be meant.
-            filters = choice.filters(now) if flips is None else Filters(keys=flips or (0,))
-            return _List(
-                blocks_of(archive.database, filters, order), gaps_before(archive.database), newest_of(archive.database)
-            )
+        def read(archive: Archive) -> Listed:
+            return list_parts(archive, choice, flips, order, now)
 
         self.worker.ask("list", read, self._on_list, self._on_no_list)
         for name in COUNTED:
@@ -209,7 +219,7 @@ class ArchivePage(Themed, QWidget):
         if counts is not None:
             self.filters.set_counts(counts)
 
-    def _on_list(self, found: _List | None) -> None:
+    def _on_list(self, found: Listed | None) -> None:
         self._listing = False
         self.banners.clear("archive")
         if found is None or not any(found.newest):
@@ -381,30 +391,11 @@ class ArchivePage(Themed, QWidget):
             self._say,
         )
 
-    # What if
+    # Flips
 
-    def _offer_what_if(self) -> None:
-        filters = self.choice.filters(datetime.now().astimezone())
-        self.worker.ask(
-            "rules", lambda archive: rules_of(archive, filters), lambda rules: self.what_if.show_rules(rules or []), self._say
-        )
-
-    def _judge_again(self, other: OtherLimits) -> None:
-        filters = self.choice.filters(datetime.now().astimezone())
-        self.worker.ask("what if", lambda archive: what_if(archive.database, filters, [other]), self._on_what_if, self._say)
-
-    def _on_what_if(self, found: WhatIf | None) -> None:
-        if found is None:
-            return
-        self.what_if.show_answer(found)
-        self.gallery.then = {key: then for key, _, then in found.flips}
-        self._flips = tuple(self.gallery.then)
-        self.refresh()
-
-    def _close_what_if(self) -> None:
-        self.worker.forget("what if")
-        self.what_if.hide()
-        self.gallery.then, self._flips = {}, None
+    def _show_flips(self, then: dict[int, str] | None) -> None:
+        """List only the parts whose verdict flips; None: all of the list."""
+        self.gallery.then, self._flips = then or {}, None if then is None else tuple(then)
         self.refresh()
 
     def _on_written(self, keys: tuple[int, ...]) -> None:
@@ -415,7 +406,10 @@ class ArchivePage(Themed, QWidget):
             self._read_part(entry.key)
         self._count(self.choice, "truth", datetime.now().astimezone())
 
-    # Problems, keys, show and close
+    # Who, problems, keys, show and close
+
+    def _who(self) -> str:
+        return self.correction.who.text().strip()
 
     def _say(self, error: InspectorError) -> None:
         self.banners.show_problem("archive", error.problem, error.remedy)

@@ -1,21 +1,22 @@
 """What if a rule had another limit: the parts whose verdict flips, and what that does to misses and false rejects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QCoreApplication, QSize, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QSize, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.archive.archive import Archive
 from inspector.archive.filters import Filters
 from inspector.archive.reading import read_part
 from inspector.archive.store.query import page
-from inspector.archive.store.whatif import OtherLimits, Share, WhatIf
+from inspector.archive.store.whatif import OtherLimits, Share, WhatIf, what_if
 from inspector.core.types import Verdict
 from inspector.recipes.quantities import QUANTITIES
+from inspector.ui.archive.asking import ArchiveThread
 from inspector.ui.archive.choice import number
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import verdict_word
+from inspector.ui.shell.strings import later, verdict_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
@@ -49,10 +50,11 @@ def rules_of(archive: Archive, filters: Filters) -> list[JudgingRule]:
 
 
 class WhatIfPanel(Themed, QFrame):
-    """`asked` carries OtherLimits; `closed`: show the whole list again."""
+    """`asked` carries OtherLimits; `closed`: show the whole list again; `shown`: it was opened."""
 
     asked = Signal(object)
     closed = Signal()
+    shown = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -104,6 +106,7 @@ class WhatIfPanel(Themed, QFrame):
         self._say()
         self.judge.setEnabled(bool(rules))
         self.show()
+        self.shown.emit()
 
     def show_answer(self, found: WhatIf) -> None:
         """Say what would have been."""
@@ -149,19 +152,7 @@ class WhatIfPanel(Themed, QFrame):
         ]
         if sum(flips.values()) > len(found.flips):
             texts.append(self.tr("The first {count} of them are listed.").format(count=f"{len(found.flips):,}"))
-        for words, none, (before, then) in (
-            (
-                self.tr("Misses among {of} parts that are truly NG: {before} → {then} (95 %: {low} to {high})."),
-                self.tr("No part of these was corrected to NG, so nothing is known of misses."),
-                found.misses,
-            ),
-            (
-                self.tr("False rejects among {of} parts that are truly OK: {before} → {then} (95 %: {low} to {high})."),
-                self.tr("No part of these was corrected to OK, so nothing is known of false rejects."),
-                found.false_rejects,
-            ),
-        ):
-            texts.append(_shares(words, before, then) if before.of else none)
+        texts += share_lines(found)
         self.answer.setText("\n".join(texts))
 
     def retranslate(self) -> None:
@@ -185,9 +176,82 @@ class WhatIfPanel(Themed, QFrame):
         self.close_button.setIcon(theme.icon("close"))
 
 
+class WhatIfs(QObject):
+    """Carries out what the panel asks for.
+
+    `flipped` carries the verdicts that flip, by the keys of the parts; None: show the whole list again. `failed` carries an
+    InspectorError.
+    """
+
+    flipped = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, worker: ArchiveThread, meant: Callable[[], Filters]) -> None:
+        """`meant`: returns which parts are judged again."""
+        super().__init__(worker)
+        self.panel = WhatIfPanel()
+        self._worker, self._meant = worker, meant
+        self.panel.asked.connect(self._judge_again)
+        self.panel.closed.connect(self._close)
+
+    def offer(self) -> None:
+        """Show the panel with the rules of what is listed."""
+        filters = self._meant()
+        self._worker.ask(
+            "rules",
+            lambda archive: rules_of(archive, filters),
+            lambda rules: self.panel.show_rules(rules or []),
+            self.failed.emit,
+        )
+
+    def forget(self) -> None:
+        """Hide the panel; what it asked for is of no use any more."""
+        for what in ("rules", "what if"):
+            self._worker.forget(what)
+        self.panel.hide()
+
+    def _close(self) -> None:
+        self.forget()
+        self.flipped.emit(None)
+
+    def _judge_again(self, other: OtherLimits) -> None:
+        filters = self._meant()
+        self._worker.ask(
+            "what if", lambda archive: what_if(archive.database, filters, [other]), self._on_answer, self.failed.emit
+        )
+
+    def _on_answer(self, found: WhatIf | None) -> None:
+        if found is not None:
+            self.panel.show_answer(found)
+            self.flipped.emit({key: then for key, _, then in found.flips})
+
+
 def _flips(counts: Mapping[str, Mapping[str, int]]) -> dict[tuple[str, str], int]:
     pairs = {(before, then): number for before, row in counts.items() for then, number in row.items()}
     return {pair: number for pair, number in pairs.items() if number and pair[0] != pair[1]}
+
+
+def share_lines(found: WhatIf) -> list[str]:
+    """Return what is known of misses and false rejects among the corrected parts."""
+
+    def tr(text: str) -> str:
+        return QCoreApplication.translate("WhatIfPanel", text)
+
+    sentences = (
+        (
+            later("WhatIfPanel", "Misses among {of} parts that are truly NG: {before} → {then} (95 %: {low} to {high})."),
+            later("WhatIfPanel", "No part of these was corrected to NG, so nothing is known of misses."),
+            found.misses,
+        ),
+        (
+            later(
+                "WhatIfPanel", "False rejects among {of} parts that are truly OK: {before} → {then} (95 %: {low} to {high})."
+            ),
+            later("WhatIfPanel", "No part of these was corrected to OK, so nothing is known of false rejects."),
+            found.false_rejects,
+        ),
+    )
+    return [_shares(tr(words), before, then) if before.of else tr(none) for words, none, (before, then) in sentences]
 
 
 def _shares(words: str, before: Share, then: Share) -> str:

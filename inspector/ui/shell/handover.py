@@ -49,6 +49,11 @@ class Handover:
         if self._window.inspect.recipe_file == path:
             self._window.recipe_change.offer(path)
 
+    def record_recipe(self, path: Path) -> None:
+        """Have the audit trail of the archive say that a person has changed a recipe."""
+        if self._window.settings.preferences.archive == "on":
+            self._window.archive.approving.record(path)
+
     def inspect_with(self, path: Path) -> None:
         """Open a recipe on the inspect page, and show that page."""
         self._window.show_page("inspect")

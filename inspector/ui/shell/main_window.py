@@ -141,6 +141,7 @@ class MainWindow(Themed, QMainWindow):
         self.pages.addWidget(page)
         page.settled.connect(self.pages.arrived)
         page.train_wanted.connect(self.handover.train_on)
+        page.recipe_written.connect(self.handover.record_recipe)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.analysis.set_unit(self._settings.preferences.temperature)
         page.analysis.set_resting(self._resting)
@@ -156,9 +157,10 @@ class MainWindow(Themed, QMainWindow):
     def archive(self) -> "ArchivePage":
         from inspector.ui.archive.page import ArchivePage
 
-        page = ArchivePage(self._settings)
+        page = ArchivePage(self._settings, recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
         page.train_wanted.connect(self.handover.train_on)
+        page.recipe_written.connect(self.handover.take_recipe)
         page.record.analysis.set_unit(self._settings.preferences.temperature)
         page.record.analysis.set_resting(self._resting)
         return page
@@ -170,6 +172,7 @@ class MainWindow(Themed, QMainWindow):
 
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
+        page.recipe_written.connect(self.handover.record_recipe)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.inspect_wanted.connect(lambda _path: self.show_page("inspect"))
         page.review_wanted.connect(self.handover.review_with)
@@ -183,6 +186,7 @@ class MainWindow(Themed, QMainWindow):
         page = RecipesPage(current=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
         page.recipe_written.connect(self.handover.take_recipe)
+        page.recipe_written.connect(self.handover.record_recipe)
         page.inspect_wanted.connect(self.handover.inspect_with)
         return page
 
