@@ -7,6 +7,7 @@ import click
 
 from inspector.archive.contents import RunContext
 from inspector.archive.recording.sinks import archive_sinks
+from inspector.archive.server import server_url
 from inspector.cameras.base import kind_of
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
@@ -91,7 +92,7 @@ def run(
     tallies = Tallies(station_folder())
     counters = tallies.of(simulated=resolved.recipe.is_simulated)
     _begin_counting(counters, lot, anew=count_anew)
-    archiving = archive_sinks(RunContext(lot=counters.tally.lot, **context)) if archive else []
+    archiving = archive_sinks(RunContext(lot=counters.tally.lot, **context), url=server_url()) if archive else []
     console = _Console()
     station = Station(
         resolved.recipe,

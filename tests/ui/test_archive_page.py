@@ -360,7 +360,8 @@ def test_the_shown_parts_are_handed_on(
     with qtbot.waitSignal(page.train_wanted, timeout=20_000) as wanted:
         page.hand_on.begin("train")
     (folder,) = wanted.args
-    assert sorted(path.name for path in folder.iterdir()) == ["bad", "good"]
+    names = sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    assert names == ["test/good"] * 2 + ["train/bad"] * 2  # P21 is one of the parts that are kept for testing
     choose(qtbot, page, "verdict", "OK")
     page.hand_on.begin("train")
     qtbot.waitUntil(lambda: "None of these parts" in page.hand_on.strip.text.text(), timeout=20_000)
@@ -432,6 +433,10 @@ def test_every_text_has_room(
         page.what_if_button.click()
         qtbot.waitUntil(page.what_if.isVisible, timeout=10_000)
         wrong["what if"] = clipped(page)
+        page.hand_on.actions_by_name["compare"].trigger()
+        qtbot.waitUntil(page.approving.panel.isVisible, timeout=10_000)
+        assert not page.what_if.isVisible()
+        wrong["new bundle"] = clipped(page)
         page.open_part(page.gallery.index)
         calm(qtbot, page)
         wrong["part"] = clipped(page)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inse
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.archive.store.migrations import KNOWN, NEWEST, migrate, revision_of
-from inspector.archive.store.models import Base, SchemaVersion
+from inspector.archive.store.models import Base, ResultRow, SchemaVersion
+from inspector.archive.store.patience import ANSWER_S, CONNECT_S, Patience
 from inspector.core.errors import ConfigError, StorageError
 
 FILE = "archive.sqlite"
@@ -23,10 +25,11 @@ class Database:
     `is_shared`: other stations may feed it too, whose images are on their own disks.
     """
 
-    def __init__(self, engine: Engine, name: str, *, is_shared: bool) -> None:
+    def __init__(self, engine: Engine, name: str, *, is_shared: bool, patience: Patience | None = None) -> None:
         self.engine = engine
         self.name = name
         self.is_shared = is_shared
+        self._patience = patience
 
     @property
     def is_sqlite(self) -> bool:
@@ -53,10 +56,15 @@ class Database:
                 for pragma in ("busy_timeout=100", "analysis_limit=1000", "optimize"):
                     connection.exec_driver_sql(f"PRAGMA {pragma}")
         self.engine.dispose()
+        if self._patience is not None:
+            self._patience.close()
 
 
-def open_database(where: Path | str) -> Database:
-    """Open the database in the archive's folder, or at a URL, and make its tables if there are none. Raises StorageError."""
+def open_database(where: Path | str, *, patience_s: float = ANSWER_S) -> Database:
+    """Open the database in the archive's folder, or at a URL, and make its tables if there are none. Raises StorageError.
+
+    `patience_s`: after which a server that does not answer is given up.
+    """
     if isinstance(where, Path):
         try:
             where.mkdir(parents=True, exist_ok=True)
@@ -67,10 +75,50 @@ def open_database(where: Path | str) -> Database:
         url, name = f"sqlite:///{where / FILE}", str(where / FILE)
     else:
         url, name = where, _server_name(where)
-    database = Database(_engine(url, name), name, is_shared=not isinstance(where, Path))
-    with database.write() as connection:
-        _prepare(connection, name)
+    database = _database(url, name, is_shared=not isinstance(where, Path), patience_s=patience_s)
+    try:
+        with database.write() as connection:
+            _prepare(connection, name)
+    except BaseException:
+        database.close()
+        raise
     return database
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """A server that answered. `inspections`: in its archive; None where there is none yet."""
+
+    version: str
+    inspections: int | None
+
+
+def try_server(url: str, *, patience_s: float = ANSWER_S) -> ServerFacts:
+    """Ask a server whether it can hold the archive, and change nothing there. Raises ConfigError and StorageError."""
+    name = _server_name(url)
+    database = _database(url, name, is_shared=True, patience_s=patience_s)
+    try:
+        with database.read() as connection:
+            version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
+            if inspect(connection).has_table(SchemaVersion.__tablename__):
+                _known_revision(connection, name)
+                return ServerFacts(version, connection.execute(select(func.count()).select_from(ResultRow)).scalar_one())
+            may = func.has_schema_privilege(func.current_schema(), "CREATE")
+            if not database.is_sqlite and not connection.execute(select(may)).scalar_one():
+                raise ConfigError(
+                    "This user may make no tables in the database {name}.",
+                    remedy="Have the administrator of the server grant it: GRANT CREATE ON SCHEMA public.",
+                    name=name,
+                )
+            return ServerFacts(version, None)
+    finally:
+        database.close()
+
+
+def _database(url: str, name: str, *, is_shared: bool, patience_s: float) -> Database:
+    engine = _engine(url, name)
+    watch = None if engine.dialect.name == "sqlite" else Patience(engine, patience_s)
+    return Database(engine, name, is_shared=is_shared, patience=watch)
 
 
 def _server_name(url: str) -> str:
@@ -85,8 +133,9 @@ def _server_name(url: str) -> str:
 
 
 def _engine(url: str, name: str) -> Engine:
+    served = url.startswith("postgresql")
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, connect_args={"connect_timeout": CONNECT_S} if served else {})
     except (SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
         of_url = isinstance(error, ValueError)  # its text is a piece of the URL
         raise ConfigError(
@@ -122,8 +171,15 @@ def _prepare(connection: Connection, name: str) -> None:
         Base.metadata.create_all(connection)
         connection.execute(insert(SchemaVersion).values(version_num=NEWEST))
         return
+    found = _known_revision(connection, name)
+    if found != NEWEST:
+        migrate(connection, found)
+
+
+def _known_revision(connection: Connection, name: str) -> str:
+    """Return the schema of a database. Raises StorageError for one of a newer program."""
     found = revision_of(connection)
-    if found not in KNOWN:
+    if found is None or found not in KNOWN:
         raise StorageError(
             "The archive {name} has the schema {found}, this program knows {known}.",
             remedy="Use the version of this program that wrote it, or a newer one.",
@@ -131,8 +187,7 @@ def _prepare(connection: Connection, name: str) -> None:
             found=found,
             known=NEWEST,
         )
-    if found != NEWEST:
-        migrate(connection, found)
+    return found
 
 
 def take_back(database: Database, revision: str) -> None:
@@ -172,7 +227,7 @@ def _said(name: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        detail = str(getattr(error, "orig", None) or error).splitlines()[0]
+        detail = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
         raise StorageError(
             "The archive {name} cannot be used: {detail}.",
             remedy="Check the disk or the server. Records wait in the journal meanwhile.",

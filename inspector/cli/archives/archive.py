@@ -10,6 +10,7 @@ import click
 
 from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.filters import Filters
+from inspector.archive.server import server_url
 from inspector.cli.archives.again import rejudge, what_if
 from inspector.cli.archives.improve import LOOP
 from inspector.cli.archives.keep import JSON, KEEPING, Opened, keys_of
@@ -22,10 +23,14 @@ from inspector.core.text import utf8
 
 @click.group()
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Of the archive; by default this user's.")
-@click.option("--url", default="", help="Of a database server that the archive is fed to.")
+@click.option(
+    "--url", default=None, help='Of a database server that the archive is fed to; "" for none.  [default: that of the settings]'
+)
 @click.pass_context
-def archive(context: click.Context, folder: Path | None, url: str) -> None:
+def archive(context: click.Context, folder: Path | None, url: str | None) -> None:
     """Find, prove, correct and keep what was inspected."""
+    if url is None:
+        url = server_url() if folder is None else ""  # the server of the settings has this user's archive
     context.obj = lambda must_exist=True: opened_archive(folder, url=url, must_exist=must_exist)
     context.meta["folder"] = folder
 

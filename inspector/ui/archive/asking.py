@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.recording.journal import archive_folder
+from inspector.archive.server import server_url
 from inspector.core.errors import InspectorError
 from inspector.ui.widgets.work_thread import WorkThread
 
@@ -19,7 +20,7 @@ Work = Callable[[Archive], Any]
 
 
 class ArchiveSource:
-    """The archive of this user, or of a folder and a server, opened by the thread that needs it first."""
+    """The archive of this user on the server of the settings, or of a folder, opened by the thread that needs it first."""
 
     def __init__(self, folder: Path | None = None, *, url: str = "") -> None:
         self._folder, self._url = folder, url
@@ -35,7 +36,8 @@ class ArchiveSource:
         """Return the archive; None: there is none yet. Raises ConfigError and StorageError."""
         with self._lock:
             if self._archive is None and self.folder.is_dir():
-                self._archive = self._stack.enter_context(opened_archive(self.folder, url=self._url))
+                url = self._url or (server_url() if self._folder is None else "")
+                self._archive = self._stack.enter_context(opened_archive(self.folder, url=url))
             return self._archive
 
     def close(self) -> None:

@@ -252,8 +252,9 @@ class StationWorker(NewsThread):
         if self.archive:
             from inspector.archive.contents import RunContext
             from inspector.archive.recording.sinks import archive_sinks
+            from inspector.archive.server import server_url
 
-            sinks += archive_sinks(RunContext(lot=lot))
+            sinks += archive_sinks(RunContext(lot=lot), url=server_url())
         if self.save_to is not None:
             from inspector.results.saving import PictureSink, RecordSink, RunFolder
 

@@ -54,6 +54,12 @@ class Handover:
         if self._window.settings.preferences.archive == "on":
             self._window.archive.approving.record(path)
 
+    def reopen_archive(self) -> None:
+        """Have the archive page ask the server of the settings from now on."""
+        if self._has("archive"):
+            self._window.archive.source.close()
+            self._window.archive.refresh()
+
     def inspect_with(self, path: Path) -> None:
         """Open a recipe on the inspect page, and show that page."""
         self._window.show_page("inspect")

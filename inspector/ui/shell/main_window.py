@@ -197,6 +197,7 @@ class MainWindow(Themed, QMainWindow):
         page = SettingsPage(self._settings)
         self.pages.addWidget(page)
         page.failed.connect(self.show_error)
+        page.server.saved.connect(self.handover.reopen_archive)
         return page
 
     @cached_property
@@ -490,7 +491,7 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
-        for name in ("help", "inspect", "review", "archive", "train", "recipes"):
+        for name in ("help", "inspect", "review", "archive", "train", "recipes", "settings_page"):
             if self._has(name):
                 getattr(self, name).close_workers()
         if self._has("worker"):

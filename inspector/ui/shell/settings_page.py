@@ -12,6 +12,7 @@ from inspector.core.errors import StorageError
 from inspector.recipes.locate import known_recipes
 from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
+from inspector.ui.shell.server_form import ServerForm
 from inspector.ui.shell.settings import Preferences, Settings
 from inspector.ui.shell.strings import LANGUAGES, later
 from inspector.ui.widgets.file_dialogs import ask_folder
@@ -91,6 +92,8 @@ class SettingsPage(Themed, QWidget):
         self._title = QLabel()
         self._title.setProperty("role", "title")
         self.choosers: dict[str, QComboBox] = {}
+        self.server = ServerForm()
+        self.server.setMaximumWidth(theme.SPACING * 130)
         self._texts: dict[str, tuple[QLabel, QLabel, QLabel]] = {}
         card = QFrame()
         card.setProperty("role", "card")
@@ -108,6 +111,7 @@ class SettingsPage(Themed, QWidget):
         box.setSpacing(theme.SPACING * 3)
         box.addWidget(self._title)
         box.addWidget(card)
+        box.addWidget(self.server)
         box.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidget(inside)
@@ -180,6 +184,10 @@ class SettingsPage(Themed, QWidget):
             if chooser.findData(value) < 0:
                 chooser.insertItem(1, value, value)
             chooser.setCurrentIndex(chooser.findData(value))
+
+    def close_workers(self) -> None:
+        """End the background thread."""
+        self.server.end()
 
     def retranslate(self) -> None:
         self._title.setText(self.tr("Settings"))

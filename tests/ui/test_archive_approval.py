@@ -1,0 +1,93 @@
+"""An engineer compares a new bundle on the archive, approves it, and goes one step back, in the window."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from inspector.archive.archive import opened_archive
+from inspector.archive.corrections import correct
+from inspector.archive.recording.sinks import archive_sinks
+from inspector.archive.store.query import events, keys_of_part
+from inspector.core.storage.paths import user_data
+from inspector.recipes import adopt
+from inspector.recipes.locate import own_recipes
+from inspector.recipes.recipe import ArchiveModel, load_recipe
+from inspector.ui.archive.page import ArchivePage
+from inspector.ui.shell import strings, theme
+from inspector.ui.shell.settings import Preferences, Settings
+from tests.archive.test_line import _parts, _run
+from tests.station.fakes import Behaviour, recipe_of, write_classifier
+from tests.ui.archive_shown import calm, listed, showing
+from tests.ui.pressing import press
+from tests.ui.test_clipping import clipped
+
+
+@pytest.fixture
+def show(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., ArchivePage]]:
+    yield from showing(qtbot, Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light")))
+
+
+def test_a_new_bundle_is_compared_approved_and_taken_back(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], behaviour: Behaviour, bundle: str, tmp_path: Path
+) -> None:
+    archive, recipe = tmp_path / "archive", own_recipes() / "plates.toml"
+    made = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
+    adopt.write_changed(adopt.RecipeFile(recipe, made), made, recipe)
+    write_classifier(user_data() / "bundles" / "better", ok_classes=("good", "bad"))  # nothing is wrong for it
+    _run(bundle, archive_sinks(folder=archive), _parts({5, 17}, 24), archive=ArchiveModel(ok_every=1))
+    with opened_archive(archive) as opened:
+        correct(opened, keys_of_part(opened.database, "P5"), who="Ann", verdict="OK")
+    page = show(archive)
+    approving, panel = page.approving, page.approving.panel
+    page.hand_on.actions_by_name["compare"].trigger()
+    qtbot.waitUntil(panel.isVisible, timeout=10_000)
+    assert not panel.buttons["approve"].isEnabled()
+    assert [panel.recipe.itemText(row) for row in range(panel.recipe.count())] == ["test"]
+    panel.bundle.setCurrentIndex(next(row for row in range(panel.bundle.count()) if "better" in panel.bundle.itemText(row)))
+    press(page, qtbot, "Compare")
+    qtbot.waitUntil(lambda: panel.compared is not None, timeout=30_000)
+    calm(qtbot, page)
+    assert listed(page) == ["P17", "P5"]
+    tested, whole = panel.answer.text().split("\n")
+    assert "6 judged again, 1 flip" in tested
+    assert "False rejects among 1 parts that are truly OK: 1 → 0" in tested
+    assert "24 judged again, 2 flip" in whole
+    assert panel.compared is not None
+    assert panel.compared.report.is_file()
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    page.resize(1270, 768)  # in a window of 1366 x 768
+    for language, colours in (("ja", "dark"), ("en", "light")):
+        strings.set_language(language)
+        theme.apply(app, colours)
+        assert not clipped(page), (language, colours)
+    press(page, qtbot, "Approve")
+    qtbot.waitUntil(lambda: "archive" in page.banners.problems(), timeout=10_000)
+    assert "needs the name of the person" in page.banners.problems()["archive"]
+    page.correction.who.setText("Ann")
+    with qtbot.waitSignal(approving.recipe_written, timeout=10_000) as written:
+        press(page, qtbot, "Approve")
+    assert written.args == [recipe]
+    assert load_recipe(recipe).inspect[0].bundle == "better"
+    assert "revision 2 now, with better" in panel.answer.text()
+    assert not panel.buttons["approve"].isEnabled()
+    with qtbot.waitSignal(approving.recipe_written, timeout=10_000):
+        press(page, qtbot, "One step back")
+    assert load_recipe(recipe).inspect[0].bundle == bundle
+    press(page, qtbot, "Close the comparison")
+    calm(qtbot, page)
+    assert page.total.text() == "24 parts"
+    approving.record(recipe)  # as after it was changed on another page
+    qtbot.waitUntil(lambda: not page.hand_on.thread_.busy, timeout=10_000)
+    with opened_archive(archive) as opened:
+        said = [(one["what"], one["who"]) for one in reversed(events(opened.database))]
+    assert said == [
+        ("rejudgement", ""),
+        ("comparison", ""),
+        ("approval", "Ann"),
+        ("step_back", "Ann"),
+        ("recipe", "Ann"),
+    ]
