@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from inspector.archive.archive import Archive, opened_archive
@@ -18,16 +18,10 @@ from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.rejudging.job import rejudge
 from inspector.archive.store import rejudgements
 from inspector.archive.store.query import events, every
-from inspector.bench.frames import demo_frames
-from inspector.core.types import Frame
-from inspector.inspection.status import StationStatus
-from inspector.recipes.automatic import CAMERA, recipe_for
+from inspector.bench.archiving.rejudging import dask_cluster, record_demo_parts
+from inspector.recipes.automatic import recipe_for
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import ArchiveModel, Recipe
-from inspector.station.counters import Counters
-from inspector.station.ledgers import Ledgers
-from inspector.station.outputs import Outputs
-from inspector.station.part_inspector import PartInspector
 from tests.archive.test_line import _parts, _run
 from tests.station.fakes import Behaviour, recipe_of
 
@@ -95,20 +89,53 @@ def test_what_was_interrupted_goes_on_and_each_part_is_judged_once(
     assert behaviour.closed == behaviour.opened, "engines were left open"
 
 
+CHUNKS_OF_4 = """
+import sys
+from inspector.archive.store import rejudgements
+rejudgements.CHUNK = 4
+from inspector.cli.main import run
+sys.exit(run())
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="dask is not installed")
+def test_a_worker_and_then_the_whole_program_may_be_killed_and_each_part_is_judged_once(tmp_path: Path) -> None:
+    folder, count = tmp_path / "archive", 48
+    recipe = recipe_for([find_bundle("window-state")], "simulated").model_copy(update={"archive": ArchiveModel(ok_every=1)})
+    record_demo_parts(folder, recipe, count)
+    with dask_cluster(tmp_path / "dask", workers=2) as address, opened_archive(folder) as archive:
+        arguments = ["archive", "--folder", str(folder), "rejudge", "--model", "window-state", "--cluster", address, "--json"]
+        command = [sys.executable, "-c", CHUNKS_OF_4, *arguments]
+
+        def judged() -> int:
+            with archive.database.read() as connection:
+                return int(connection.exec_driver_sql("SELECT count(*) FROM rejudged").scalar_one())
+
+        def wait_for(number: int, running: "subprocess.Popen[str]") -> int:
+            while (found := judged()) < number and running.poll() is None:
+                time.sleep(0.02)  # of another process, which tells nobody
+            return found
+
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
+            wait_for(4, first)
+            worker = next(one for one in psutil.Process().children() if any("dask_worker" in part for part in one.cmdline()))
+            worker.kill()
+            before = wait_for(judged() + 4, first)  # the other one goes on
+            first.kill()
+        assert 0 < before < count
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+        found = json.loads(done.stdout)
+        assert found["failed"] == 0
+        assert before <= count - found["judged"] < count
+        assert judged() == count
+        (event,) = (one for one in events(archive.database) if one["what"] == "rejudgement")
+        assert json.loads(event["detail"])["judged"] == found["judged"]
+
+
 def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_a_cluster(tmp_path: Path) -> None:
     folder, model = tmp_path / "archive", find_bundle("window-state")
-    pictures, _ = demo_frames("classification", 12, seed=3)
     recipe = recipe_for([model], "simulated").model_copy(update={"archive": ArchiveModel(ok_every=1)})
-    status = StationStatus(recipe=recipe)
-    outputs = Outputs(archive_sinks(folder=folder), Counters(), lambda *_: None, Ledgers())
-    outputs.open(status)
-    with PartInspector(recipe) as inspector:
-        for number, picture in enumerate(pictures):
-            frame = Frame(picture, "camera", number, time.monotonic(), datetime.now(UTC))
-            made = inspector.inspect({CAMERA: frame}, name=f"P{number}")
-            outputs.part_opened(made.sequence, made.part)
-            outputs.put([made], wait=True)
-    outputs.close(lambda: status)
+    record_demo_parts(folder, recipe, 12)
     of = [sys.executable, "-m", "inspector", "archive", "--folder", str(folder)]
     command = [*of, "rejudge", "--model", "window-state", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
@@ -126,7 +153,7 @@ def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_
         done = subprocess.run(both, capture_output=True, text=True, check=True, timeout=100)
         cluster.stdin.close()
     shared = json.loads(done.stdout)
-    assert 0 < left < len(pictures)
+    assert 0 < left < 12
     assert shared == {**found, "judged": left}
     gone = subprocess.run([*both, "--part", "P1"], capture_output=True, text=True, check=False, timeout=100)
     assert gone.returncode != 0

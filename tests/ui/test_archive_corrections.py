@@ -10,10 +10,12 @@ from pytestqt.qtbot import QtBot
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.ui.archive.page import ArchivePage
+from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
 from tests.ui.archive_shown import calm, choose, known, listed, showing
 from tests.ui.pressing import press
+from tests.ui.test_clipping import clipped
 
 
 @pytest.fixture
@@ -107,3 +109,31 @@ def test_new_parts_are_offered_until_they_are_shown(qtbot: QtBot, show: Callable
     calm(qtbot, page)
     assert page.total.text() == f"{COUNT + 2} parts"
     assert (page.refresh_button.text(), page.refresh_button.property("role")) == ("Refresh", "")
+
+
+def test_two_parts_are_looked_at_side_by_side(qtbot: QtBot, show: Callable[[Path], ArchivePage], archive: Path) -> None:
+    page = show(archive)
+    with opened_archive(archive) as opened:
+        correct(opened, [page.parts.entry(1).key], who="Ann", verdict="OK")  # type: ignore[union-attr]
+    assert not page.pair_button.isVisible()
+    for place in (1, 8):  # P21 and P14, both NG
+        qtbot.mouseClick(
+            page.gallery.viewport(),
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.ControlModifier,
+            page.gallery.cell(place).center(),
+        )
+    press(page, qtbot, "Side by side")
+    qtbot.waitUntil(page.pair.isVisible, timeout=10_000)
+    first, second = page.pair.sides
+    assert (first.part.text(), second.part.text()) == ("P14", "P21")
+    assert "Truly" not in first.said.text()
+    assert second.said.text().startswith("Truly: OK\n")
+    assert first.canvas.frame is not None
+    first.canvas.zoom_in()
+    assert second.canvas.placement() == first.canvas.placement()  # in step
+    for language in ("ja", "en"):
+        strings.set_language(language)
+        assert not clipped(page), language
+    page.leave()
+    assert page.gallery.isVisible()

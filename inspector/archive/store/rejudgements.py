@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from inspector.archive.filters import Filters
 from inspector.archive.recording.segment import JournalRecord
@@ -95,6 +95,13 @@ def end(database: Database, name: str) -> None:
     """Note that everything was judged."""
     with database.write() as connection:
         connection.execute(update(RejudgementRow).where(RejudgementRow.id == name).values(ended=_now()))
+
+
+def forget(database: Database, name: str) -> None:
+    """Delete a rejudgement with all that was said in it, so that it can be made anew."""
+    with database.write() as connection:
+        connection.execute(delete(RejudgedRow).where(RejudgedRow.rejudgement_id == name))
+        connection.execute(delete(RejudgementRow).where(RejudgementRow.id == name))
 
 
 def flips(

@@ -28,6 +28,7 @@ from inspector.ui.archive.filter_panel import COUNTED, FilterPanel
 from inspector.ui.archive.gallery import Gallery
 from inspector.ui.archive.handing_on import HandingOn
 from inspector.ui.archive.listing import Listed, list_parts
+from inspector.ui.archive.pair_view import PairView
 from inspector.ui.archive.parts import ListedParts
 from inspector.ui.archive.record_view import RecordView
 from inspector.ui.archive.saved_filters import SavedFilters
@@ -83,7 +84,8 @@ class ArchivePage(Themed, QWidget):
         self.empty = EmptyArchive()
         self.total = QLabel()
         self.order = ComboBox()
-        self.refresh_button, self.filter_button, self.what_if_button = QPushButton(), QPushButton(), QPushButton()
+        self.refresh_button, self.filter_button, self.what_if_button, self.pair_button = (QPushButton() for _ in range(4))
+        self.pair = PairView()
         self.what_ifs = WhatIfs(self.worker, lambda: self.choice.filters(datetime.now().astimezone()))
         self.what_if = self.what_ifs.panel
         self.hand_on = HandingOn(self.source, self.meant, self._who, self)
@@ -104,6 +106,7 @@ class ArchivePage(Themed, QWidget):
             (self.filter_button, "archive_filter"),
             (self.refresh_button, "archive_refresh"),
             (self.what_if_button, "archive_what_if"),
+            (self.pair_button, "archive_pair"),
         ):
             button.setObjectName(name)
             button.setMinimumHeight(theme.TOUCH)
@@ -118,6 +121,7 @@ class ArchivePage(Themed, QWidget):
         self.bar.addWidget(self.order)
         self.bar.addWidget(self.refresh_button)
         self.bar.addWidget(self.total, 1)
+        self.bar.addWidget(self.pair_button)
         self.bar.addWidget(self.what_if_button)
         self.bar.addWidget(self.hand_on.button)
         wall = QWidget()
@@ -125,7 +129,7 @@ class ArchivePage(Themed, QWidget):
         row.addWidget(self.filters)
         row.addWidget(self.gallery, 1)
         self.stack = QStackedWidget()
-        for widget in (wall, self.record, self.empty):
+        for widget in (wall, self.record, self.pair, self.empty):
             self.stack.addWidget(widget)
         self.wall = wall
         self.head = QWidget()
@@ -158,6 +162,9 @@ class ArchivePage(Themed, QWidget):
         self.gallery.opened.connect(self.open_part)
         self.gallery.picked.connect(self._on_picked)
         self.gallery.ranged.connect(self._pick_range)
+        self.pair_button.clicked.connect(lambda: self.pair.read(self.worker, tuple(self.gallery.picks), self._say))
+        self.pair.shown.connect(self._show_pair)
+        self.pair.left.connect(self.show_gallery)
         self.parts.failed.connect(self._say)
         self.parts.changed.connect(self._on_parts)
         self.parts.updated.connect(self._offer_correction)
@@ -260,6 +267,7 @@ class ArchivePage(Themed, QWidget):
 
     def _show_total(self) -> None:
         count, picks = len(self.parts), len(self.gallery.picks)
+        self.pair_button.setVisible(picks == 2)
         text = self.tr("{count} parts").format(count=f"{count:,}")
         if picks:
             text = self.tr("{picks} of {count} parts picked").format(picks=f"{picks:,}", count=f"{count:,}")
@@ -335,9 +343,13 @@ class ArchivePage(Themed, QWidget):
         self.stack.setCurrentWidget(self.wall)
         self.gallery.setFocus()
 
+    def _show_pair(self) -> None:
+        self.head.hide()
+        self.stack.setCurrentWidget(self.pair)
+
     def leave(self) -> None:
-        """Close what lies on top: an opened part."""
-        if self.stack.currentWidget() is self.record:
+        """Close what lies on top: an opened part, or two."""
+        if self.stack.currentWidget() in (self.record, self.pair):
             self.show_gallery()
 
     def seek(self, *, back: bool = False, verdict: str = "NG") -> None:
@@ -466,22 +478,21 @@ class ArchivePage(Themed, QWidget):
         self.filter_button.setAccessibleName(self.tr("Filters"))
         self.refresh_button.setText(self.tr("Refresh"))
         self.refresh_button.setAccessibleName(self.tr("Refresh"))
+        self.pair_button.setText(self.tr("Side by side"))
+        self.pair_button.setAccessibleName(self.tr("Side by side"))
         self.what_if_button.setText(self.tr("What if"))
         self.what_if_button.setAccessibleName(self.tr("What if another limit had been set"))
         self.hand_on.retranslate()
         self.order.setAccessibleName(self.tr("Order"))
-        words = {
-            "newest": self.tr("Newest first"),
-            "oldest": self.tr("Oldest first"),
-            "margin": self.tr("Smallest margin first"),
-        }
-        for index, order in enumerate(ORDERS):
-            self.order.setItemText(index, words[order])
+        words = self.tr("Newest first"), self.tr("Oldest first"), self.tr("Smallest margin first")
+        for index in range(len(ORDERS)):
+            self.order.setItemText(index, words[index])
         self._show_total()
         self.restyle()
 
     def restyle(self) -> None:
-        self.what_if_button.setIcon(theme.icon("compare"))
+        for button in (self.what_if_button, self.pair_button):
+            button.setIcon(theme.icon("compare"))
         self.hand_on.button.setIcon(theme.icon("save"))
         self.refresh_button.setIcon(theme.icon("retry"))
         self.filter_button.setIcon(theme.icon("sort", "on_accent" if self.filter_button.isChecked() else "text"))
