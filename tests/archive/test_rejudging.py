@@ -98,6 +98,11 @@ sys.exit(run())
 """
 
 
+def _workers() -> list[psutil.Process]:
+    running = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in running if any("dask_worker" in part for part in one.cmdline())]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="dask is not installed")
 def test_a_worker_and_then_the_whole_program_may_be_killed_and_each_part_is_judged_once(tmp_path: Path) -> None:
     folder, count = tmp_path / "archive", 48
@@ -130,6 +135,10 @@ def test_a_worker_and_then_the_whole_program_may_be_killed_and_each_part_is_judg
         assert judged() == count
         (event,) = (one for one in events(archive.database) if one["what"] == "rejudgement")
         assert json.loads(event["detail"])["judged"] == found["judged"]
+        for one in _workers():
+            one.kill()
+        alone = subprocess.run([*command, "--part", "P1"], capture_output=True, text=True, check=False, timeout=100)
+        assert "has no workers" in alone.stderr
 
 
 def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_a_cluster(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Chunks of parts on the workers of a dask cluster, each of which has this program and reaches the archive's folder."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from inspector.core.errors import ConfigError, InspectorError, JobError
 
 _AHEAD: Final = 2  # chunks of each worker thread: one that it judges, one that waits for it
 _CONNECT_S: Final = 10.0
+_LOOK_S: Final = 5.0  # between two looks whether there are workers, while no chunk is done
 _RETRIES: Final = 2  # of a chunk whose worker died
 
 
@@ -45,19 +46,44 @@ def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Seq
                 client.submit(judge_chunk, request, chunk, pure=False, retries=_RETRIES) for chunk in islice(waiting, count)
             ]
 
-        running = dask.as_completed(submit(_AHEAD * threads), loop=client.loop)
-        for future in running:
-            try:
-                said = future.result()
-            except InspectorError:
-                raise
-            except Exception as error:  # process boundary: a worker or the scheduler may end in any way
-                raise JobError(
-                    "The cluster {address} failed: {detail}.",
-                    remedy="Start it again; what was judged is kept.",
-                    address=address,
-                    detail=f"{type(error).__name__} {error}".splitlines()[0],
-                ) from error
-            yield said
-            for more in submit(1):
-                running.add(more)
+        running = submit(_AHEAD * threads)
+        while running:
+            for future in _done(dask, client, running, address):
+                running.remove(future)
+                yield _answer(future, address)
+                running += submit(1)
+
+
+def _done(dask: Any, client: Any, running: Sequence[Any], address: str) -> list[Any]:  # noqa: ANN401 - without annotations
+    """Wait for chunks that are done. Raises JobError if there is no worker any more that could do them."""
+    while True:
+        try:
+            return list(dask.wait(running, timeout=_LOOK_S, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            left = _ask(client.nthreads, address)
+        if not left:
+            raise JobError(
+                "The cluster {address} has no workers any more.",
+                remedy="Start one, and judge again; what was judged is kept.",
+                address=address,
+            )
+
+
+def _answer(future: Any, address: str) -> list[Rejudged]:  # noqa: ANN401 - without annotations
+    said: list[Rejudged] = _ask(future.result, address)
+    return said
+
+
+def _ask(question: Callable[[], Any], address: str) -> Any:  # noqa: ANN401 - whatever it answers
+    """Return what the cluster answers. Raises JobError, and what `judge_chunk` raises."""
+    try:
+        return question()
+    except InspectorError:
+        raise
+    except Exception as error:  # process boundary: a worker or the scheduler may end in any way
+        raise JobError(
+            "The cluster {address} failed: {detail}.",
+            remedy="Start it again; what was judged is kept.",
+            address=address,
+            detail=f"{type(error).__name__} {error}".splitlines()[0],
+        ) from error
