@@ -15,7 +15,7 @@ from inspector.archive.filters import Filters
 from inspector.archive.report import report_of
 from inspector.archive.reports.sections import sections
 from inspector.archive.store.database import open_database, take_back
-from inspector.archive.store.query import FACETS, count, every, facets
+from inspector.archive.store.query import FACETS, count, every, facet, facets, keys_of_part
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
 from inspector.core.errors import ConfigError, InspectorError, StorageError
@@ -128,3 +128,50 @@ def test_shares_of_reasons_are_those_of_all_parts(archive: Path) -> None:
     some = replace(report, verdicts={"NOT_INSPECTED": 40}, uninspected={"no frame": 20, "too dark": 10})  # and ten others
     (rows,) = (section.rows for section in sections(some) if section.title == "Parts without a verdict")
     assert rows == [("no frame", 20, "50.0%", "50.0%"), ("too dark", 10, "25.0%", "75.0%")]
+
+
+@pytest.mark.parametrize("names", ["x" * 600 + "{}", "\ud800{}", "nul\0{}", "<b>\n=cmd{}"])
+def test_a_part_is_found_by_its_id_whatever_letters_it_has(tmp_path: Path, names: str) -> None:
+    lot = names.format("L")
+    record_run(tmp_path / "archive", lot, names, count=3)
+    with opened_archive(tmp_path / "archive") as opened:
+        found = [keys_of_part(opened.database, names.format(number)) for number in range(3)]
+        assert [len(keys) for keys in found] == [1, 1, 1]
+        assert len({row["part_id"] for row in every(opened.database, Filters(lot=lot))}) == 3
+        assert facet(opened.database, Filters(lot=lot), "verdict") == {"OK": 2, "NG": 1}
+        assert count(opened.database, Filters(part=names.format(1), text=names[:1])) == 1
+
+
+def test_a_journal_that_is_nothing_but_rubbish_holds_up_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    record_run(folder, "L1", "P{}", count=3)
+    (segment,) = folder.glob("journals/*/*.journal")
+    segment.write_bytes(bytes(range(256)) * 9)
+    for _ in range(2):
+        with opened_archive(folder) as opened:
+            assert count(opened.database, Filters()) == 3  # they were fed before
+    record_run(folder, "L2", "Q{}", count=3)
+    with opened_archive(folder) as opened:
+        assert count(opened.database, Filters(lot="L2")) == 3
+
+
+@pytest.mark.parametrize("damage", ["rubbish", "cut", "zeros"])
+def test_a_damaged_database_is_made_anew_from_the_journals(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "archive"
+    record_run(folder, "L1", "P{}", count=23)
+    with opened_archive(folder) as opened:
+        correct(opened, keys_of_part(opened.database, "P7"), who="Ann", verdict="OK")
+    file = folder / "archive.sqlite"
+    data = file.read_bytes()
+    damaged = {"rubbish": bytes(range(256)) * 99, "cut": data[: len(data) // 2], "zeros": data[:8192] + bytes(len(data) - 8192)}
+    file.write_bytes(damaged[damage])
+    for _ in range(2):
+        with pytest.raises(StorageError, match="is damaged") as refused, opened_archive(folder) as opened:
+            list(every(opened.database, Filters()))
+        assert "made anew from the journals" in str(refused.value)
+    record_run(folder, "L2", "Q{}", count=3)  # the line goes on
+    file.rename(tmp_path / "away")
+    with opened_archive(folder) as opened:
+        assert count(opened.database, Filters()) == 26
+        assert count(opened.database, Filters(human_verdict="OK")) == 1
+        assert verify(opened.database, folder).sound

@@ -1,6 +1,7 @@
 """Opening the database: its tables, what makes SQLite durable, and errors in one sentence."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from inspector.core.errors import ConfigError, StorageError
 
 FILE = "archive.sqlite"
 _LOCK: Final = 7_203_117  # of a server, while the tables are made
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _WAIT_MS: Final = 5000  # how long one process waits for another's transaction
 
 
@@ -228,6 +230,13 @@ def _said(name: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         detail = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
+        if getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise StorageError(
+                "The archive {name} is damaged: {detail}.",
+                remedy="Move this file away, or restore a back-up. Without it, it is made anew from the journals.",
+                name=name,
+                detail=detail,
+            ) from error
         raise StorageError(
             "The archive {name} cannot be used: {detail}.",
             remedy="Check the disk or the server. Records wait in the journal meanwhile.",

@@ -28,6 +28,7 @@ from inspector.archive.store.models import (
     result_id,
     sequence_of,
 )
+from inspector.archive.store.names import identity_of
 from inspector.archive.store.selection import conditions, configurations, has_range, is_narrow, matching
 from inspector.archive.store.tally import count_by
 from inspector.core.errors import ConfigError
@@ -173,7 +174,9 @@ def key_of_name(database: Database, name: str) -> int:
 def keys_of_part(database: Database, part: str) -> list[int]:
     """Return the inspections of a part, oldest first."""
     with database.read() as connection:
-        query = select(ResultRow.id).where(ResultRow.part_id == part).order_by(ResultRow.creation_time, ResultRow.id)
+        query = (
+            select(ResultRow.id).where(ResultRow.part_id == identity_of(part)).order_by(ResultRow.creation_time, ResultRow.id)
+        )
         return list(connection.execute(query).scalars())
 
 

@@ -16,7 +16,7 @@ from inspector.archive.recording.segment import JournalRecord
 from inspector.archive.rejudging.chunk import CHUNK, Rejudged, StoredPart
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import ImageRow, RecordRow, RejudgedRow, RejudgementRow, ResultRow
-from inspector.archive.store.rows import text_of
+from inspector.archive.store.names import text_of
 from inspector.archive.store.selection import matching
 from inspector.archive.store.tally import insert_or_ignore
 from inspector.archive.store.whatif import Columns, WhatIf, compared, result_columns

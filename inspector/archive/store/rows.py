@@ -10,11 +10,10 @@ from typing import Any
 from inspector.archive.images import IMAGES
 from inspector.archive.recording.segment import JournalRecord
 from inspector.archive.store.models import Row, key_of, parse_result_id
+from inspector.archive.store.names import identity_of, text_of
 from inspector.archive.store.tally import category_of
 from inspector.core.message import Message
 from inspector.core.sentence import marked
-
-MOST_TEXT = 500  # letters of a text in a column; the record has all of it
 
 
 class RowBatch:
@@ -60,8 +59,8 @@ class RowBatch:
             "creation_time": microseconds(content["creation_time"])[0],
             "ended": None,
             "interrupted": False,
-            **{name: text_of(content.get(name)) for name in ("station", "line", "shift", "operator", "lot")},
-            "job_id": text_of(content.get("order")),
+            **{name: identity_of(content.get(name)) for name in ("station", "line", "shift", "operator", "lot")},
+            "job_id": identity_of(content.get("order")),
         }
         self.inserts["run"].append(dict(self.run))
         self.updates["station"].append({"key": self.journal, "station": self.run["station"]})
@@ -139,11 +138,11 @@ class RowBatch:
         match content["what"]:
             case "hold":
                 self.updates["hold"].append(
-                    {name: text_of(content[name]) for name in ("lot", "who", "reason")}
+                    {"lot": identity_of(content["lot"]), **{name: text_of(content[name]) for name in ("who", "reason")}}
                     | {"creation_time": row["creation_time"]}
                 )
             case "hold_released":
-                self.updates["released"].append({"lot": text_of(content["lot"])})
+                self.updates["released"].append({"lot": identity_of(content["lot"])})
             case "images_deleted":
                 keys = [self._key(name) for name in content["results"]]
                 self.updates["deleted"] += [{"key": name, "deleted": row["creation_time"]} for name in keys]
@@ -194,15 +193,15 @@ def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> 
         "creation_time": when,
         "utc_offset": offset,
         "monotonic": content.get("monotonic"),
-        "part_id": text_of(content["part_id"]),
-        **{name: text_of(identified.get(name)) for name in ("serial_number", "material")},
+        "part_id": identity_of(content["part_id"]),
+        **{name: identity_of(identified.get(name)) for name in ("serial_number", "material")},
         "product_id": text_of(recipe["id"]),
         "recipe_version": recipe["version"],
         "internal_recipe_id": recipe["hash"],
         "internal_configuration_id": " ".join(sorted(content.get("internal_configuration_id", {}).values())),
         **{name: run.get(name, "") for name in ("station", "line", "shift", "operator")},
-        "job_id": text_of(identified.get("job_id")) or run.get("job_id", ""),
-        "lot": text_of(identified.get("lot")) or text_of(content.get("lot", run.get("lot", ""))),
+        "job_id": identity_of(identified.get("job_id")) or run.get("job_id", ""),
+        "lot": identity_of(identified.get("lot")) or identity_of(content.get("lot", run.get("lot", ""))),
         "result_evaluation": content["result_evaluation"],
         "verdict": content["verdict"],
         "told": None,
@@ -244,11 +243,6 @@ def microseconds(text: str) -> tuple[int, int]:
     if offset is None:
         raise ValueError(f"{text} has no offset from UTC")
     return round(when.timestamp() * 1e6), round(offset.total_seconds() / 60)
-
-
-def text_of(value: object) -> str:
-    """Return a text that fits a column and every database: bounded, and without the zero byte that PostgreSQL refuses."""
-    return "" if value is None else str(value).replace("\0", "\\0")[:MOST_TEXT]
 
 
 def _sentence(data: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import ConfigurationRow, JudgementRow, ResultRow
+from inspector.archive.store.names import identity_of
 
 # Filters that have a column of their own.
 EQUAL = {
@@ -31,7 +32,7 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
     """Return what a row of `result` must fulfil. `search` False: the indices of ranges are of no use for it."""
     row = ResultRow
     found: list[ColumnElement[bool]] = [
-        getattr(row, column) == getattr(filters, name) for name, column in EQUAL.items() if getattr(filters, name)
+        getattr(row, column) == identity_of(getattr(filters, name)) for name, column in EQUAL.items() if getattr(filters, name)
     ]
     if filters.since is not None:
         found.append(row.creation_time >= microseconds_of(filters.since))
@@ -45,8 +46,8 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
         found += [] if below is None else [column < below]
         found += [] if above is None else [column > above]
     if filters.text:
-        length = len(filters.text)
-        found.append(or_(*(func.substr(column, 1, length) == filters.text for column in (row.part_id, row.lot))))
+        begins = identity_of(filters.text)
+        found.append(or_(*(func.substr(column, 1, len(begins)) == begins for column in (row.part_id, row.lot))))
     if filters.keys:
         found.append(row.id.in_(filters.keys))
     if filters.corrected is not None:

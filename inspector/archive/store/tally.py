@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import Base, CategoryRow, ResultRow, TallyRow
+from inspector.archive.store.names import identity_of
 from inspector.archive.store.selection import EQUAL, conditions, microseconds_of, with_bundle
 
 HOUR_US: Final = 3_600_000_000
@@ -172,7 +173,7 @@ def _counted(connection: Connection, *meant: ColumnElement[bool]) -> Counter[tup
 
 def _category_conditions(filters: Filters) -> list[ColumnElement[bool]]:
     row = CategoryRow
-    wanted = {column: getattr(filters, name) for name, column in EQUAL.items() if column in CATEGORY}
+    wanted = {column: identity_of(getattr(filters, name)) for name, column in EQUAL.items() if column in CATEGORY}
     found: list[ColumnElement[bool]] = [getattr(row, column) == value for column, value in wanted.items() if value]
     if filters.bundle:
         found.append(row.internal_configuration_id.in_(with_bundle(filters.bundle)))

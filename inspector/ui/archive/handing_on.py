@@ -122,7 +122,7 @@ class HandingOn(QObject):
         if self.thread_.busy:
             return  # one at a time: the strip shows it
         self._doing = name
-        self.progress.begin()
+        self.progress.begin(keeps=name == "compare")
         self.strip.begin(self.tr("{what} …").format(what=self.actions_by_name[name].text()))
         self.thread_.ask(name, work, then, self._on_failed)
 

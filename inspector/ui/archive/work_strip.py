@@ -18,9 +18,11 @@ class Progress(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._stop = threading.Event()
+        self._keeps = False
 
-    def begin(self) -> None:
-        """Begin another work."""
+    def begin(self, *, keeps: bool = False) -> None:
+        """Begin another work. `keeps`: what is done of it stays when it is stopped."""
+        self._keeps = keeps
         self._stop.clear()
 
     def stop(self) -> None:
@@ -30,6 +32,8 @@ class Progress(QObject):
     def step(self, done: int, of: int) -> None:
         """Note how far it is. Raises InspectorError when it is to stop."""
         if self._stop.is_set():
+            if self._keeps:
+                raise InspectorError("It was stopped. What was judged is kept, and it goes on from there.")
             raise InspectorError("It was stopped, and nothing is left of it.")
         if done % 20 == 0 or done == of:
             self.moved.emit(done, of)
