@@ -233,7 +233,7 @@ def _said(name: str) -> Iterator[None]:
         if getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             raise StorageError(
                 "The archive {name} is damaged: {detail}.",
-                remedy="Move this file away, or restore a back-up. Without it, it is made anew from the journals.",
+                remedy="Restore a back-up, or move this file away: it is then made anew from what the journals still hold.",
                 name=name,
                 detail=detail,
             ) from error
