@@ -56,17 +56,23 @@ def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Seq
 
 def _done(dask: Any, client: Any, running: Sequence[Any], address: str) -> list[Any]:  # noqa: ANN401 - without annotations
     """Wait for chunks that are done. Raises JobError if there is no worker any more that could do them."""
-    while True:
+
+    def look() -> list[Any]:
         try:
-            return list(dask.wait(running, timeout=_LOOK_S, return_when="FIRST_COMPLETED").done)
+            with client.as_current():  # which `wait` looks for
+                return list(dask.wait(running, timeout=_LOOK_S, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
-            left = _ask(client.nthreads, address)
-        if not left:
+            return []
+
+    while not (done := _ask(look, address)):
+        if not _ask(client.nthreads, address):
             raise JobError(
                 "The cluster {address} has no workers any more.",
                 remedy="Start one, and judge again; what was judged is kept.",
                 address=address,
             )
+    found: list[Any] = done
+    return found
 
 
 def _answer(future: Any, address: str) -> list[Rejudged]:  # noqa: ANN401 - without annotations
