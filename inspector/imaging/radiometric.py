@@ -92,13 +92,14 @@ class Radiometry:
             raise _damaged(self.file, error) if not own else _impossible(self.file, error) from error
         return _noted(self.file, kelvin) if own else without_dead(self.file, kelvin)
 
-    def kelvin_at(self, rows: NDArray[np.intp], columns: NDArray[np.intp], scene: Scene) -> Floats:
-        """Return the temperatures float32 [N] of these pixels under a scene of their own, NaN where there is none.
+    def kelvin_at(self, places: NDArray[np.intp], scene: Scene) -> Floats:
+        """Return the temperatures float32 [N] of these places of the flat image under a scene of their own, NaN where there is
+        none.
 
         Raises ConfigError for a scene that no camera can look through.
         """
         try:
-            kelvin = temperatures(self.raw[rows, columns], _applied(scene, self.calibration), tolerated=1.0)
+            kelvin = temperatures(self.raw.ravel().take(places), _applied(scene, self.calibration), tolerated=1.0)
         except ValueError as error:
             raise _impossible(self.file, error) from error
         return _noted(self.file, kelvin)[0]
@@ -163,7 +164,7 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated
     Raises ValueError if that is so for more than this share of the pixels (constants that do not fit).
     """
     table = _table(calibration)
-    kelvin = np.asarray(cv2.LUT(raw, table), np.float32) if raw.ndim == 2 else table[raw]
+    kelvin = np.asarray(cv2.LUT(raw, table), np.float32) if raw.ndim == 2 else table.take(raw)
     if bool(
         (table[int(raw.min()) : int(raw.max()) + 1] > 0.0).all()
     ):  # as good as always, and cheaper than to look at all pixels

@@ -104,7 +104,7 @@ class SpotEvent:
 
 def measure_tool(kelvin: Floats, tool: Tool) -> ToolValues:
     """Return the temperatures under a tool. Raises ConfigError if the tool reaches beyond the image."""
-    places = _places(tool, (kelvin.shape[0], kelvin.shape[1]))
+    places = places_of(tool, (kelvin.shape[0], kelvin.shape[1]))
     values = kelvin.ravel().take(places)
     alive = np.isfinite(values)
     if not alive.any():
@@ -126,7 +126,7 @@ def measure_tool(kelvin: Floats, tool: Tool) -> ToolValues:
 
 
 @lru_cache(maxsize=32)
-def _places(tool: Tool, shape: tuple[int, int]) -> NDArray[np.intp]:
+def places_of(tool: Tool, shape: tuple[int, int]) -> NDArray[np.intp]:
     """Return the pixels under a tool as places in the flat image, for the frames of a recording or line. Raises ConfigError."""
     rows, columns = pixels_of(tool, shape)
     places = np.asarray(rows * shape[1] + columns, np.intp)
