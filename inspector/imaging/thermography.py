@@ -125,7 +125,7 @@ def measure_tool(kelvin: Floats, tool: Tool) -> ToolValues:
     )
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)  # more than the window keeps
 def places_of(tool: Tool, shape: tuple[int, int]) -> NDArray[np.intp]:
     """Return the pixels under a tool as places in the flat image, for the frames of a recording or line. Raises ConfigError."""
     rows, columns = pixels_of(tool, shape)
@@ -143,35 +143,55 @@ def profile(kelvin: Floats, line: Line) -> Floats:
 
 def pixels_of(tool: Tool, shape: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return (rows, columns) of the pixels under a tool. Raises ConfigError if it reaches beyond an image of this shape."""
-    height, width = shape[:2]
+    check_tool(tool, shape)
     match tool:
         case Spot(x, y):
-            _check_inside(tool, ((x, y),), width, height)
             return np.array([y]), np.array([x])
         case Line(x1, y1, x2, y2):
-            _check_inside(tool, ((x1, y1), (x2, y2)), width, height)
             steps = max(abs(x2 - x1), abs(y2 - y1)) + 1
             return _rounded(y1, y2, steps), _rounded(x1, x2, steps)
         case Rectangle(x, y, w, h):
-            _check_inside(tool, ((x, y), (x + w - 1, y + h - 1)), width, height, sides=(w, h))
             grid = np.mgrid[y : y + h, x : x + w]
             return grid[0].ravel(), grid[1].ravel()
         case Ellipse(x, y, w, h):
-            _check_inside(tool, ((x, y), (x + w - 1, y + h - 1)), width, height, sides=(w, h))
             down, across = np.mgrid[0:h, 0:w]
             inside = ((down + 0.5 - h / 2) / (h / 2)) ** 2 + ((across + 0.5 - w / 2) / (w / 2)) ** 2 <= 1.0
             found = np.nonzero(inside)
             return found[0] + y, found[1] + x
         case Polygon(points):
-            if len(points) < 3:
-                raise ConfigError("A polygon needs at least 3 points; there are {count}.", count=len(points))
-            _check_inside(tool, points, width, height)
-            plane = np.zeros((height, width), np.uint8)
+            plane = np.zeros(shape[:2], np.uint8)
             cv2.fillPoly(plane, [np.array(points, np.int32)], 1)
             rows, columns = np.nonzero(plane)
             return rows, columns
         case _:
             assert_never(tool)
+
+
+def check_tool(tool: Tool, shape: Sequence[int]) -> None:
+    """Raise ConfigError for a tool that reaches beyond an image of this shape, or is none."""
+    sides: tuple[int, int] = (1, 1)
+    points: tuple[tuple[int, int], ...]
+    match tool:
+        case Spot(x, y):
+            points = ((x, y),)
+        case Line(x1, y1, x2, y2):
+            points = ((x1, y1), (x2, y2))
+        case Rectangle(x, y, w, h) | Ellipse(x, y, w, h):
+            sides, points = (w, h), ((x, y), (x + w - 1, y + h - 1))
+        case Polygon(points):
+            if len(points) < 3:
+                raise ConfigError("A polygon needs at least 3 points; there are {count}.", count=len(points))
+        case _:
+            assert_never(tool)
+    height, width = shape[:2]
+    if min(sides) < 1 or any(not (0 <= x < width and 0 <= y < height) for x, y in points):
+        raise ConfigError(
+            "The {tool} reaches beyond the image of {width} x {height} pixels.",
+            remedy="Give positions inside it; the first pixel is 0,0.",
+            tool=tool_text(tool),
+            width=width,
+            height=height,
+        )
 
 
 def tool_text(tool: Tool) -> str:
@@ -327,16 +347,3 @@ def _surroundings(kelvin: Floats, radius: int) -> Floats:
 
 def _rounded(first: int, last: int, steps: int) -> NDArray[np.intp]:
     return np.floor(np.linspace(first, last, steps) + 0.5).astype(np.intp)
-
-
-def _check_inside(
-    tool: Tool, points: Sequence[tuple[int, int]], width: int, height: int, *, sides: tuple[int, int] = (1, 1)
-) -> None:
-    if min(sides) < 1 or any(not (0 <= x < width and 0 <= y < height) for x, y in points):
-        raise ConfigError(
-            "The {tool} reaches beyond the image of {width} x {height} pixels.",
-            remedy="Give positions inside it; the first pixel is 0,0.",
-            tool=tool_text(tool),
-            width=width,
-            height=height,
-        )

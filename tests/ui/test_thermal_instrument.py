@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from pytestqt.qtbot import QtBot
 
 from inspector.core.storage.paths import user_config
@@ -20,6 +21,7 @@ from inspector.imaging.image import Reading, Scene
 from inspector.imaging.measuring import PlacedTool, ToolHistory, ToolReading, parse_tool
 from inspector.imaging.thermography import Ellipse, Line, Polygon, Rectangle, Spot, measure_tool, tool_text
 from inspector.recipes.recipe import Recipe
+from inspector.ui.canvas.overlays import ToolMark
 from inspector.ui.tabs.instrument.kept import FILE, KeptTools
 from inspector.ui.tabs.thermal import ThermalTab
 from tests.imaging.test_radiometric import SCENE, fff, raw_values
@@ -46,6 +48,11 @@ def tab(qtbot: QtBot, recipe: Recipe) -> ThermalTab:
     tab.show()
     tab.set_inspection(seen(make_kelvin()), recipe)
     return tab
+
+
+def mouse_move(to: QPoint) -> QMouseEvent:
+    left = Qt.MouseButton.LeftButton
+    return QMouseEvent(QEvent.Type.MouseMove, QPointF(to), QPointF(to), left, left, Qt.KeyboardModifier.NoModifier)
 
 
 def seen(frame: Frame, *, part: str = "P") -> Inspection:
@@ -125,6 +132,34 @@ def test_a_tool_is_drawn_with_keys_alone(tab: ThermalTab, qtbot: QtBot) -> None:
     qtbot.keyClick(tab.canvas, Qt.Key.Key_Escape)
     assert drawn(tab) == [Rectangle(10, 15, 3, 2)]
     assert tab.instrument.drawing.kind is None
+
+
+def test_only_the_tool_that_is_drawn_is_measured_while_it_moves(tab: ThermalTab, qtbot: QtBot) -> None:
+    """A move of the mouse changes no other mark, and a burst of moves is shown once a displayed frame."""
+    tab.instrument.set_tools([PlacedTool(Rectangle(0, 0, 5, 5))])
+    isotherm = tab.instrument.isotherm
+    isotherm.kind.setCurrentIndex(isotherm.kind.findData("above"))
+    tab.instrument.buttons.buttons["rectangle"].click()
+    qtbot.mousePress(tab.canvas, Qt.MouseButton.LeftButton, pos=at(tab, 2, 3))
+    drafts, others = list[object](), list[object]()
+    tab.instrument.draft_changed.connect(lambda: drafts.append(tab.canvas.overlays.tools[-1]))
+    tab.instrument.changed.connect(lambda: others.append(None))
+    before = tab.canvas.overlays
+    for x in range(4, 38):
+        tab.instrument.drawing.eventFilter(tab.canvas, mouse_move(at(tab, x, 20)))
+    assert len(drafts) <= 2
+    pixels = np.asarray(make_kelvin().pixels, np.float32)
+    highest = measure_tool(pixels, Rectangle(2, 3, 36, 18)).maximum - 273.15
+    qtbot.waitUntil(lambda: tab.canvas.overlays.tools[-1] == ToolMark(Rectangle(2, 3, 36, 18), f"{highest:.1f}"))
+    assert others == []
+    assert len(drafts) <= 3
+    after = tab.canvas.overlays
+    assert all(
+        one is other for one, other in zip(before.layers + before.tools[:1], after.layers + after.tools[:1], strict=True)
+    )
+    small = make_frame(np.full((10, 10), 300, np.float32), camera="thermal", unit="kelvin")
+    tab.set_inspection(seen(small), make_recipe())  # the tool reaches beyond it
+    assert [mark.index for mark in tab.canvas.overlays.tools] == [0]
 
 
 def test_units_isotherms_and_the_equalised_span(tab: ThermalTab) -> None:

@@ -66,6 +66,7 @@ class ThermalTab(AnalysisTab):
         for name in PALETTES:
             self.palette_choice.addItem(name, name)
         self._range = ThermalScale()
+        self._marks = Overlays()
         self.span = ComboBox()
         self.span.setMinimumHeight(theme.TOUCH)
         for span in ("automatic", "equalised", "locked"):
@@ -165,6 +166,7 @@ class ThermalTab(AnalysisTab):
         self.unit.chosen.connect(self._on_unit)
         self.span.currentIndexChanged.connect(self._recolor)
         self.instrument.changed.connect(self._on_instrument)
+        self.instrument.draft_changed.connect(self._show_marks)
         self.save.failed.connect(self._on_failed)
         self.low.valueChanged.connect(self._recolor)
         self.high.valueChanged.connect(self._recolor)
@@ -222,10 +224,13 @@ class ThermalTab(AnalysisTab):
         spots = tuple(event.last.spot for event in events) if events is not None else found.hot_spots if found else ()
         regions = (RegionMark(chosen.region),) if chosen is not None else ()
         self.canvas.set_unit(unit)
-        marks = Overlays(spots=spot_marks(spots, unit), regions=regions) + self.instrument.overlays(thermal)
-        self.canvas.set_overlays(marks, key=self._key())
+        self._marks = Overlays(spots=spot_marks(spots, unit), regions=regions) + self.instrument.overlays(thermal)
+        self._show_marks()
         self._show_spots(spots, events)
         self._recolor()
+
+    def _show_marks(self) -> None:
+        self.canvas.set_overlays(self._marks + self.instrument.draft_overlay(), key=self._key())
 
     def _show_spots(self, spots: Sequence[HotSpot], events: Sequence[SpotEvent] | None) -> None:
         """Fill the table of hot spots; those over their surroundings have a difference and a trend."""
