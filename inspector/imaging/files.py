@@ -40,6 +40,7 @@ from inspector.imaging.image import DAMAGE as DAMAGE
 from inspector.imaging.image import MAX_BYTES as MAX_BYTES
 from inspector.imaging.image import MAX_PIXELS as MAX_PIXELS
 from inspector.imaging.image import Image as Image
+from inspector.imaging.temperature import declared, declares
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}
@@ -178,6 +179,9 @@ def _noted(path: Path, pages: Pages, index: int, how: Reading) -> Image:
             remedy="Leave them out, or give the file as the thermal camera saved it.",
             file=page_name(str(path), index),
         )
+    if image.unit == "intensity" and declares(how):
+        kelvin, notes = declared(path, image.pixels, how)
+        image = replace(image, pixels=kelvin, unit="kelvin", notes=(*image.notes, *notes), bits=None)
     silent = image.bits is None and image.unit == "intensity"
     bits = how.bits if silent and image.pixels.dtype == np.uint16 else image.bits
     return replace(image, notes=(*image.notes, *pages.notes), bits=bits)
@@ -207,7 +211,7 @@ def _open(path: Path, how: Reading) -> Pages:
     if data[:4] in (b"FFF\0", b"AFF\0"):
         return _Recording(path, data, how.scene)
     if is_netpbm(data):
-        return NetpbmPages(path, data)
+        return NetpbmPages(path, data, as_stored=declares(how))
     if is_jpeg2000(data):
         return Jpeg2000Pages(path, data)
     return PillowPages(path, data)

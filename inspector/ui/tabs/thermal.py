@@ -6,9 +6,9 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.errors import InspectorError
 from inspector.core.spreadsheet import table_text
@@ -53,6 +53,9 @@ HOTTEST = 5000.0  # in either unit; more than any camera or process here
 class ThermalTab(AnalysisTab):
     """Palette, range, unit; cursor temperature; highest, mean and lowest; hot spots; and the tools of the instrument."""
 
+    scale_wanted = Signal()
+    """What the grey values of the source are in degrees was said in the window, and is to be said anew."""
+
     tools_direction: ClassVar = QBoxLayout.Direction.LeftToRight
     answer: ClassVar[type[Answer] | None] = Temperatures
 
@@ -79,6 +82,9 @@ class ThermalTab(AnalysisTab):
         self.headings = {name: caption(QLabel()) for name in ("look", "whole", "cursor", "spots")}
         self.names = {name: QLabel() for name in ("maximum", "mean", "minimum", "source", "network")}
         self.values = {name: QLabel() for name in self.names}
+        self.degrees = QPushButton()
+        self.degrees.setMinimumHeight(theme.TOUCH)
+        self.degrees.hide()
         self.table = ValueTable()
         self.copy = CopyButton()
         self.instrument = Instrument(self.canvas)
@@ -97,6 +103,7 @@ class ThermalTab(AnalysisTab):
         self.beside.addWidget(self.scale_, 1)
         self.panel.addLayout(headed(self.headings["whole"], self.save))
         self.panel.addLayout(self._numbers())
+        self.panel.addWidget(self.degrees)
         self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
         self.panel.addWidget(self.instrument)
         self.panel.addLayout(headed(self.headings["spots"], self.copy))
@@ -165,6 +172,7 @@ class ThermalTab(AnalysisTab):
         self.palette_choice.currentIndexChanged.connect(self._recolor)
         self.unit.chosen.connect(self._on_unit)
         self.span.currentIndexChanged.connect(self._recolor)
+        self.degrees.clicked.connect(self.scale_wanted)
         self.instrument.changed.connect(self._on_instrument)
         self.instrument.draft_changed.connect(self._show_marks)
         self.save.failed.connect(self._on_failed)
@@ -300,6 +308,8 @@ class ThermalTab(AnalysisTab):
             "source": self.tr("Origin"),
             "network": self.tr("Network says"),
         }
+        self.degrees.setText(self.tr("Grey values in degrees…"))
+        self.degrees.setAccessibleName(self.degrees.text())
         for name, text in headings.items():
             self.headings[name].setText(text)
         for name, text in names.items():
