@@ -221,6 +221,42 @@ def test_temperatures_over_time_are_plotted_and_saved(tab: ThermalTab, tmp_path:
     )
 
 
+def test_the_temperatures_along_a_line_are_plotted_found_in_the_picture_and_saved(
+    tab: ThermalTab, qtbot: QtBot, tmp_path: Path
+) -> None:
+    instrument = tab.instrument
+    assert instrument.line is None
+    instrument.set_tools([PlacedTool(Spot(1, 1)), PlacedTool(Line(4, 2, 14, 2)), PlacedTool(Line(0, 0, 0, 9))])
+    assert instrument.line is not None
+    places, values = instrument.line.curve.getData()
+    assert places.tolist() == list(range(11))
+    assert values == pytest.approx([301 + 4 + n - 273.15 for n in range(11)], abs=1e-3)  # 300 + x + y / 2
+    instrument.panel.choose(2)
+    assert instrument.line.curve.getData()[1] == pytest.approx([300 + n / 2 - 273.15 for n in range(10)], abs=1e-3)
+    instrument.panel.choose(0)  # no line: the first one
+    assert len(instrument.line.curve.getData()[1]) == 11
+    instrument.line.plot.view.setFocus()
+    for _ in range(3):
+        qtbot.keyClick(instrument.line.plot.view, Qt.Key.Key_Right)
+    assert instrument.line.at == 2
+    assert instrument.line.value.text() == f"Pixel 2: {301 + 6 - 273.15:.1f} °C"
+    qtbot.waitUntil(lambda: tab.canvas.overlays.tools[-1].tool == Spot(6, 2))
+    tab.save.save("line", tmp_path / "l.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "l.csv").read_text("utf-8-sig"))))
+    assert [(row["x"], row["y"]) for row in rows] == [(str(x), "2") for x in range(4, 15)]
+    assert [float(row["C"]) for row in rows] == pytest.approx(values, abs=1e-3)
+    # Live: the next frame moves the curve, and the cursor stays.
+    warmer = replace(make_kelvin(), pixels=make_kelvin().pixels + np.float32(5), sequence=1, part="P1")
+    tab.set_inspection(seen(warmer), make_recipe())
+    assert instrument.line.curve.getData()[1] == pytest.approx([values[n] + 5 for n in range(11)], abs=1e-3)
+    assert tab.canvas.overlays.tools[-1].tool == Spot(6, 2)
+    instrument.set_tools([PlacedTool(Spot(1, 1))])
+    assert not instrument.line.isVisibleTo(instrument)
+    assert [mark.index for mark in tab.canvas.overlays.tools] == [0]
+    tab.save.save("line", tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text("utf-8-sig") == ""
+
+
 def test_picture_numbers_and_report_are_saved(tab: ThermalTab, tmp_path: Path) -> None:
     tab.instrument.set_tools([PlacedTool(Rectangle(0, 0, 5, 5)), PlacedTool(Line(0, 0, 9, 9))])
     for what, name in (("picture", "p.png"), ("numbers", "n.csv"), ("report", "r.html")):

@@ -89,7 +89,14 @@ class ThermalTab(AnalysisTab):
         self.copy = CopyButton()
         self.instrument = Instrument(self.canvas)
         self.save = SaveButton(
-            {"picture": self._png, "numbers": self._numbers_csv, "time": self._time_csv, "report": self._page}, "thermal"
+            {
+                "picture": self._png,
+                "numbers": self._numbers_csv,
+                "line": self._line_csv,
+                "time": self._time_csv,
+                "report": self._page,
+            },
+            "thermal",
         )
         self._fill_panel()
         self._connect()
@@ -426,6 +433,9 @@ class ThermalTab(AnalysisTab):
     def _numbers_csv(self) -> bytes:
         tools = self.instrument.panel.sheet_table()
         return joined([table_text([tools.columns, *tools.rows]), self.table.as_text(separator=",")])
+
+    def _line_csv(self) -> bytes:
+        return joined([table_text(self.instrument.profile_rows())])
 
     def _time_csv(self) -> bytes:
         return joined([self.instrument.table()])

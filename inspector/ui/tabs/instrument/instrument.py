@@ -11,9 +11,19 @@ from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError
 from inspector.core.types import Floats, Frame, Pixels
-from inspector.imaging.colormaps import TemperatureUnit
+from inspector.imaging.colormaps import TemperatureUnit, temperature
 from inspector.imaging.measuring import PlacedTool, ToolHistory, ToolReading
-from inspector.imaging.thermography import SpotEvent, Tool, ToolValues, check_tool, measure_tool, pixels_of
+from inspector.imaging.thermography import (
+    Line,
+    Spot,
+    SpotEvent,
+    Tool,
+    ToolValues,
+    check_tool,
+    measure_tool,
+    pixels_of,
+    profile,
+)
 from inspector.recipes.recipe import Recipe
 from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.canvas.drawing import ToolDrawing
@@ -32,6 +42,7 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
+    from inspector.ui.tabs.instrument.line_profile import LineProfile
     from inspector.ui.tabs.instrument.over_time import OverTime
 
 
@@ -74,7 +85,9 @@ class Instrument(Themed, QWidget):
         self.reference, self.compare = QPushButton(), QPushButton()
         self.problem = QLabel()
         self.problem.setWordWrap(True)
-        self.headings = {name: caption(QLabel()) for name in ("time", "reference")}
+        self.headings = {name: caption(QLabel()) for name in ("line", "time", "reference")}
+        self.line: LineProfile | None = None
+        self._line = plain(QVBoxLayout())
         self.over_time: OverTime | None = None
         self._time = plain(QVBoxLayout())
         self._lay_out()
@@ -91,9 +104,10 @@ class Instrument(Themed, QWidget):
             layout.addWidget(widget)
         for button in (self.reference, self.compare):
             layout.addWidget(button)
-        layout.addWidget(self.headings["time"])
-        layout.addLayout(self._time)
-        self.headings["time"].hide()
+        for name, place in (("line", self._line), ("time", self._time)):
+            layout.addWidget(self.headings[name])
+            layout.addLayout(place)
+            self.headings[name].hide()
 
     def _connect(self) -> None:
         self.drawing.drawn.connect(self._on_drawn)
@@ -144,6 +158,7 @@ class Instrument(Themed, QWidget):
         if frame is None or self._kelvin is None:
             self.values = ()
             self.panel.show_tools((), (), None, unit)
+            self._show_line()
             return None
         self._drop_tools_beyond(frame)
         self.values = tuple(measure_tool(self._kelvin, one.tool) for one in self.tools)
@@ -151,6 +166,7 @@ class Instrument(Themed, QWidget):
         chosen = self.panel.chosen
         rise = None if self.by_number or chosen is None or chosen >= len(self.tools) else self.history.rise(chosen)
         self.panel.show_tools(self.tools, self.values, rise, unit)
+        self._show_line()
         self._show_time()
         return self.hot_spots.look(self._kelvin, (frame.sequence, frame.part), (frame.camera, *self.shown.conditions))
 
@@ -166,11 +182,35 @@ class Instrument(Themed, QWidget):
         return Overlays(tools=tuple(marks), layers=() if layer is None else (layer,))
 
     def draft_overlay(self) -> Overlays:
-        """Return the tool that is being drawn with its highest temperature so far; nothing else is measured."""
-        draft = self.drawing.draft
-        if draft is None or self._kelvin is None or not _fits(draft, self._kelvin):
-            return Overlays()
-        return Overlays(tools=(ToolMark(draft, self.panel.number_text(measure_tool(self._kelvin, draft).maximum)),))
+        """Return the tool that is being drawn with its highest temperature so far, and the cursor of the line's plot.
+
+        Nothing else is measured.
+        """
+        tools = [self.drawing.draft, self._pointed()]
+        return Overlays(
+            tools=tuple(
+                ToolMark(tool, self.panel.number_text(measure_tool(self._kelvin, tool).maximum))
+                for tool in tools
+                if tool is not None and self._kelvin is not None and _fits(tool, self._kelvin)
+            )
+        )
+
+    def profile_line(self) -> int | None:
+        """Return the position of the line whose profile is shown: the chosen tool, else the first line."""
+        lines = [n for n, one in enumerate(self.tools) if isinstance(one.tool, Line)]
+        return self.panel.chosen if self.panel.chosen in lines else next(iter(lines), None)
+
+    def profile_rows(self) -> list[list[object]]:
+        """Return pixel, place and temperature along the shown line as the rows of a table, with a head; none without a line."""
+        number = self.profile_line()
+        if number is None or self._kelvin is None:
+            return []
+        tool = self.tools[number].tool
+        rows, columns = pixels_of(tool, self._kelvin.shape)
+        values = self._kelvin[rows, columns]
+        cells = (f"{temperature(float(value), self._unit):.3f}" if np.isfinite(value) else "" for value in values)
+        body = zip(range(len(values)), columns.tolist(), rows.tolist(), cells, strict=True)
+        return [["pixel", "x", "y", self._unit], *(list(row) for row in body)]
 
     def set_unit(self, unit: TemperatureUnit) -> None:
         """Take conditions in this unit; limits are in that of what is shown."""
@@ -275,6 +315,31 @@ class Instrument(Themed, QWidget):
     def _remember(self, frame: Frame) -> None:
         self.history.add(ToolReading(frame.sequence, frame.utc.timestamp(), frame.utc, frame.part, self.values))
 
+    def _pointed(self) -> Spot | None:
+        """Return the pixel of the picture at which the cursor of the line's plot stands."""
+        number, at = self.profile_line(), None if self.line is None else self.line.at
+        if number is None or at is None or self._kelvin is None:
+            return None
+        rows, columns = pixels_of(self.tools[number].tool, self._kelvin.shape)
+        return Spot(int(columns[at]), int(rows[at])) if at < len(rows) else None
+
+    def _show_line(self) -> None:
+        number = self.profile_line()
+        tool = None if number is None or self._kelvin is None else self.tools[number].tool
+        shown = isinstance(tool, Line)
+        self.headings["line"].setVisible(shown)
+        if self.line is not None:
+            self.line.setVisible(shown)
+        if number is None or self._kelvin is None or not isinstance(tool, Line):
+            return
+        if self.line is None:
+            from inspector.ui.tabs.instrument.line_profile import LineProfile
+
+            self.line = LineProfile()
+            self.line.pointed.connect(self._on_draft)
+            self._line.addWidget(self.line)
+        self.line.show_profile(profile(self._kelvin, tool), number, self._unit)
+
     def _show_time(self) -> None:
         several = bool(self.tools) and len(self.history.readings) > 1
         self.headings["time"].setVisible(several)
@@ -298,6 +363,7 @@ class Instrument(Themed, QWidget):
         self.compare.setAccessibleName(self.tr("Show the difference to the reference"))
         self.compare.setToolTip(self.tr("Show by how many kelvin each pixel differs from the reference."))
         self.headings["reference"].setText(self.tr("Comparison"))
+        self.headings["line"].setText(self.tr("Along the line"))
         self.headings["time"].setText(self.tr("Highest over time"))
 
 
