@@ -33,9 +33,9 @@ class LineProfile(Themed, QWidget):
         self.at: int | None = None
         self.plot = PlotFrame(self, height=theme.SPACING * 20, marks=1)
         self.curve = pg.PlotCurveItem()
-        self.cursor = pg.InfiniteLine(angle=90)
+        self.needle = pg.InfiniteLine(angle=90)
         self.plot.box.addItem(self.curve)
-        self.plot.box.addItem(self.cursor, ignoreBounds=True)
+        self.plot.box.addItem(self.needle, ignoreBounds=True)
         self.plot.view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.plot.view.viewport().setMouseTracking(True)
         self.plot.view.viewport().installEventFilter(self)
@@ -79,11 +79,11 @@ class LineProfile(Themed, QWidget):
         return False
 
     def _show_cursor(self) -> None:
-        self.cursor.setVisible(self.at is not None)
+        self.needle.setVisible(self.at is not None)
         if self.at is None:
             self.value.setText(self.tr("Move over the plot to find a value in the picture."))
             return
-        self.cursor.setPos(self.at)
+        self.needle.setPos(self.at)
         kelvin = float(self._kelvin[self.at])
         shown = temperature_text(kelvin, self._unit) if np.isfinite(kelvin) else "–"
         self.value.setText(self.tr("Pixel {at}: {value}").format(at=self.at, value=shown))
@@ -98,5 +98,5 @@ class LineProfile(Themed, QWidget):
     def restyle(self) -> None:
         self.plot.dress()
         self.curve.setPen(pg.mkPen(theme.current().series_color(self._number), width=2))
-        self.cursor.setPen(pg.mkPen(theme.current().color("accent"), width=1))
+        self.needle.setPen(pg.mkPen(theme.current().color("accent"), width=1))
         self.plot.view.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
