@@ -18,7 +18,8 @@ from inspector.core.types import Floats, HotSpot
 
 Mask = NDArray[np.bool_]
 _MOST_PEAKS = 100  # of one area
-_REACH = 3.0  # how many times its own radius the surroundings of a spot reach
+_BEYOND = 5  # pixels by which a line reaches beyond the largest spot
+_DIRECTIONS = 8  # of lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +225,9 @@ def isotherm(kelvin: Floats, *, above: float | None = None, below: float | None 
 def local_spots(kelvin: Floats, *, delta: float, radius: int, min_area: int = 1) -> tuple[LocalSpot, ...]:
     """Return the areas at least `delta` kelvin hotter than their surroundings, by how much they exceed them.
 
-    The surroundings of a pixel are the median of the square that reaches 3 `radius` pixels each way, taken on a coarser grid
-    where the square is large; so a spot of up to that radius hardly changes its own surroundings. Areas are connected by 8
-    neighbours, and those of fewer than `min_area` pixels are left out; an area with several peaks is several spots.
+    The surroundings of a pixel are what it would be without spots of up to `radius` pixels: warm bodies, their edges and pipes
+    are surroundings, however hot (see `_surroundings`). Areas are connected by 8 neighbours, and those of fewer than `min_area`
+    pixels are left out; an area with several peaks is several spots.
     """
     if not delta > 0 or radius < 1:
         raise ConfigError(
@@ -326,23 +327,30 @@ def _lowest_between(excess: Floats, one: tuple[int, int], other: tuple[int, int]
 
 
 def _surroundings(kelvin: Floats, radius: int) -> Floats:
-    """Return the median around each pixel, float32 [H, W]."""
+    """Return what each pixel would be without a spot of up to this radius, float32 [H, W].
+
+    That is the highest of morphological openings by straight lines of every direction (P. Soille, "Morphological Image
+    Analysis", 2003, 8.2): what goes on along some line, as the edge of a warm body or a pipe, stays; a spot ends in all
+    of them.
+    """
     filled = np.where(np.isfinite(kelvin), kelvin, np.float32(np.nanmedian(kelvin))).astype(np.float32)
-    reach = round(_REACH * radius)
-    coarse = max(1, reach // 4)  # a median filter's cost rises with its square
-    height, width = filled.shape
-    small = (
-        filled
-        if coarse == 1
-        else cv2.resize(filled, (max(1, width // coarse), max(1, height // coarse)), interpolation=cv2.INTER_NEAREST)
-    )
-    span = 2 * (reach // coarse) + 1
-    padded = np.pad(small, span // 2, mode="reflect" if min(small.shape) > span // 2 else "edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (span, span))
-    middle = np.median(windows.reshape(*small.shape, -1), axis=2).astype(np.float32)
-    if coarse == 1:
-        return np.asarray(middle, np.float32)
-    return np.asarray(cv2.resize(middle, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    lines = _lines(2 * radius + _BEYOND)
+    edge = 2 * radius + _BEYOND
+    padded = cv2.copyMakeBorder(filled, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
+    opened = np.maximum.reduce([cv2.morphologyEx(padded, cv2.MORPH_OPEN, line) for line in lines])
+    return np.ascontiguousarray(opened[edge:-edge, edge:-edge], np.float32)
+
+
+@lru_cache(maxsize=8)
+def _lines(length: int) -> tuple[NDArray[np.uint8], ...]:
+    """Return straight lines of this odd length, in directions evenly apart, as masks."""
+    lines, middle = [], length // 2
+    for number in range(_DIRECTIONS):
+        turn = math.pi * number / _DIRECTIONS
+        x, y = round(math.cos(turn) * middle), round(math.sin(turn) * middle)
+        mask = np.zeros((length, length), np.uint8)
+        lines.append(cv2.line(mask, (middle - x, middle - y), (middle + x, middle + y), 1, 1))
+    return tuple(np.asarray(line, np.uint8) for line in lines)
 
 
 def _rounded(first: int, last: int, steps: int) -> NDArray[np.intp]:

@@ -1,11 +1,11 @@
-"""`inspector bench thermal`: time that a frame of a radiometric camera takes."""
+"""`inspector bench thermal | hot-spots`: time that a frame of a radiometric camera takes, and what is found in it."""
 
 import json
 from dataclasses import asdict
 
 import click
 
-from inspector.cli.support.bench_output import AS_JSON, rounded
+from inspector.cli.support.bench_output import AS_JSON, progress, rounded
 
 
 @click.command()
@@ -35,4 +35,27 @@ def thermal(*, rounds: int, frames: int, as_json: bool) -> None:
         click.echo(
             f"flyr {cost.flyr}        {cost.flyr_ms:6.2f} ms for the temperatures: {cost.ratio:.1f} times as long, "
             f"at most {cost.difference_k:.6f} K apart"
+        )
+
+
+@click.command("hot-spots")
+@click.option("--parts", type=click.IntRange(1), default=300, show_default=True, help="Of the demo line.")
+@click.option("--delta", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True, help="Kelvin over around.")
+@AS_JSON
+def hot_spots(*, parts: int, delta: float, as_json: bool) -> None:
+    """Measure recall and precision of hot spots: of the demo line's faults, and of faint ones planted in its good parts."""
+    from inspector.bench.hot_spots import measure_spots
+
+    found = []
+    for faint in (False, True):
+        with progress("faint spots" if faint else "faults") as tell:
+            found.append(measure_spots(parts, delta=delta, faint=faint, progress=tell))
+    if as_json:
+        click.echo(json.dumps({"hot_spots": [rounded(asdict(one)) for one in found]}))
+        return
+    for one in found:
+        name = "faint spots, 6.5 to 12 K" if one.faint else "faults of the line"
+        click.echo(
+            f"{name:25} {one.spots:4} there, {one.found:4} found: recall {one.recall:.3f}, precision {one.precision:.3f}; "
+            f"{one.ms:.1f} ms a frame"
         )
