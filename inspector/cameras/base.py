@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,8 @@ from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
 from inspector.core.types import KELVIN_AT_0_C, Annotation, Frame, Origin, Pixels, Unit
-from inspector.imaging.image import Reading, Scene
+from inspector.imaging.image import AS_IT_SAYS, Reading, Scene
+from inspector.imaging.temperature import declared, declares
 
 
 class CameraOptions(FiniteModel):
@@ -30,14 +32,23 @@ class CameraOptions(FiniteModel):
     )
 
 
-class FileOptions(CameraOptions):
-    """The properties of picture files that the files themselves do not state."""
+class GreyOptions(CameraOptions):
+    """What the grey values of a source are, where it does not say so itself."""
 
     unit: Literal["", "intensity", "kelvin", "celsius", "fahrenheit"] = Field(
         "", description="the values are temperatures in this unit, or (intensity) are not; as the file says if left out"
     )
     scale: float | None = Field(None, gt=0, allow_inf_nan=False, description="temperature = value * scale + offset")
     offset: float | None = Field(None, allow_inf_nan=False, description="temperature = value * scale + offset")
+
+    def reading(self) -> Reading:
+        """Return these options for the reader of the source."""
+        return Reading(self.bits, self.unit, self.scale, self.offset)
+
+
+class FileOptions(GreyOptions):
+    """The properties of picture files that the files themselves do not state."""
+
     emissivity: float | None = Field(None, ge=0.01, le=1, description="of the part, in FLIR's files; as stored if left out")
     reflected: Annotated[float | None, FormField("Reflected temperature", unit="°C")] = Field(
         None, gt=-273, le=4000, description="what the part reflects, in FLIR's files; as stored if left out"
@@ -53,7 +64,7 @@ class FileOptions(CameraOptions):
     )
 
     def reading(self) -> Reading:
-        """Return these options for the reader of a file."""
+        """Return these options for the reader of a file, with the scene."""
         scene = Scene(
             emissivity=self.emissivity,
             reflected=None if self.reflected is None else self.reflected + KELVIN_AT_0_C,
@@ -61,7 +72,7 @@ class FileOptions(CameraOptions):
             air=None if self.air is None else self.air + KELVIN_AT_0_C,
             humidity=None if self.humidity is None else self.humidity / 100,
         )
-        return Reading(self.bits, self.unit, self.scale, self.offset, scene)
+        return replace(super().reading(), scene=scene)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
@@ -114,6 +125,9 @@ class Camera(ABC):
         if self.on_alive is not None:
             self.on_alive()
 
+    how: Reading = AS_IT_SAYS
+    """What the grey values of a stream or video are; a driver whose options say so sets it."""
+
     @property
     def remembers(self) -> Path | None:
         """The folder whose judged files should be kept in a ledger; None for any other source."""
@@ -156,11 +170,15 @@ class Camera(ABC):
         """Return a frame of these pixels with this camera's name, the next sequence number and the time.
 
         `grabbed`: time of the grab in seconds of `time.monotonic()`; now if omitted. `began`: time when work on the frame began
-        (opening its file, start of its transfer); `grabbed` if omitted. `bits`, `notes`: as in `Frame`.
+        (opening its file, start of its transfer); `grabbed` if omitted. `bits`, `notes`: as in `Frame`. Raises ConfigError if
+        the source is declared to give temperatures, and these are none.
         """
+        source = source or self.address
+        if unit == "intensity" and declares(self.how):
+            pixels, notes = declared(Path(source), pixels, self.how)
+            unit = "kelvin"
         sequence = self._sequence
         self._sequence += 1
-        source = source or self.address
         began = grabbed if began is None else began
         bits = self._bits if bits is None and pixels.dtype.itemsize == 2 else bits
         return stamp(

@@ -11,6 +11,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Frame, Pixels
 from inspector.imaging.files import image_files, page_count, page_name, read_page
 from inspector.imaging.image import AS_IT_SAYS, Reading
+from inspector.imaging.temperature import declared, declares
 
 
 class FrameSequence(ABC):
@@ -80,11 +81,12 @@ class _Images(FrameSequence):
 class _Video(FrameSequence):
     """The frames of a video. Their number is only known once all have been read; the first request for it waits."""
 
-    def __init__(self, path: Path, camera: str) -> None:
+    def __init__(self, path: Path, camera: str, how: Reading) -> None:
         VideoFile(path).close()  # raises ConfigError if it is not a video
         self._access: RandomAccess | None = None
         self._camera = camera
         self._path = path
+        self._how = how
 
     def __len__(self) -> int:
         return len(self._by_number().index)
@@ -101,7 +103,7 @@ class _Video(FrameSequence):
         try:
             while (pixels := video.read()) is not None:
                 index = video.next - 1
-                yield self._name(index), pixels if isinstance(pixels, ConfigError) else self._stamp(pixels, index)
+                yield self._name(index), self._stamped(pixels, index)
             if not video.next:
                 yield self._path.name, video.no_frames()
             elif ends_early(self._path):
@@ -121,14 +123,25 @@ class _Video(FrameSequence):
     def _name(self, index: int) -> str:
         return f"{self._path.name} #{index}"
 
+    def _stamped(self, pixels: Pixels | ConfigError, index: int) -> Frame | ConfigError:
+        try:
+            return pixels if isinstance(pixels, ConfigError) else self._stamp(pixels, index)
+        except ConfigError as error:
+            return error
+
     def _stamp(self, pixels: Pixels, index: int) -> Frame:
-        return stamp(pixels, self._camera, index, part=f"{self._path.stem}-{index:06d}", source=str(self._path))
+        part, source = f"{self._path.stem}-{index:06d}", str(self._path)
+        if declares(self._how):
+            kelvin, notes = declared(self._path, pixels, self._how)
+            return stamp(kelvin, self._camera, index, unit="kelvin", part=part, source=source, notes=notes)
+        bits = self._how.bits if pixels.dtype.itemsize == 2 else None
+        return stamp(pixels, self._camera, index, part=part, source=source, bits=bits)
 
 
 def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False, how: Reading = AS_IT_SAYS) -> FrameSequence:
     """Open one image, a folder of images (natural order, without label masks) or a video.
 
-    `camera`: camera name of the frames. `how`: properties that image files do not state. Raises ConfigError if the path does
+    `camera`: camera name of the frames. `how`: properties that the files do not state. Raises ConfigError if the path does
     not exist, the folder has no image, or the file is not a video. The image itself is read by `frame`.
     """
     path = path.expanduser()
@@ -148,5 +161,5 @@ def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False
     if not path.exists():
         raise ConfigError("There is no file {file}.", remedy="Check the path.", file=path)
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        return _Video(path, camera)
+        return _Video(path, camera, how)
     return _Images([path], path.parent, camera, how)

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 import cv2
 from pydantic import Field
 
-from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
+from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, GreyOptions, parse_options
 from inspector.cameras.capture import Reader, VideoCapture
 from inspector.core.config import FormField, Option
 from inspector.core.errors import ConfigError, InspectorError
@@ -20,7 +20,7 @@ _NODES: Final = Path("/sys/class/video4linux")
 _OPEN_S = 20.0  # some Windows drivers open slowly
 
 
-class UsbOptions(CameraOptions):
+class UsbOptions(GreyOptions):
     timeout: Annotated[float, FormField(unit="s")] = Field(
         3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost"
     )
@@ -40,6 +40,7 @@ class UsbCamera(Camera):
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address or "0", options)
         self._options = parse_options(UsbOptions, name, options)
+        self.how = self._options.reading()
         if not self.address.isdecimal() and not self.address.startswith("/dev/"):
             raise ConfigError("{address!r} is not a USB camera.", remedy="Write usb:0 for the first one.", address=address)
 
@@ -55,8 +56,13 @@ class UsbCamera(Camera):
                 self.lose(newest.missed)
                 if isinstance(newest.picture, InspectorError):
                     self.skip("", newest.picture)
-                else:
-                    yield self.frame(newest.picture, source=source, grabbed=newest.grabbed)
+                    continue
+                try:
+                    frame = self.frame(newest.picture, source=source, grabbed=newest.grabbed)
+                except ConfigError as error:  # as the source is declared, its values are no temperatures
+                    self.skip("", error)
+                    continue
+                yield frame
         finally:
             reader.close()
 

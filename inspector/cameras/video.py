@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
+from inspector.cameras.base import Camera, CameraOptions, GreyOptions, Pace, parse_options
 from inspector.cameras.capture import to_frame
 from inspector.cameras.containers import avi_codec, ends_early
 from inspector.core.addresses import hide_secrets
@@ -259,7 +259,7 @@ def _index(path: Path, size: int, changed: int) -> tuple[Seen, ...]:
         video.close()
 
 
-class VideoOptions(CameraOptions):
+class VideoOptions(GreyOptions):
     rate: Annotated[float, FormField(unit="fps")] = Field(
         0.0, ge=0, le=1000, description="frames a second; 0: as fast as they are taken"
     )
@@ -275,6 +275,7 @@ class VideoCamera(Camera):
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)
         self._options = parse_options(VideoOptions, name, options)
+        self.how = self._options.reading()
         if not address:
             raise ConfigError("A video source needs a path.", remedy="Write video:PATH.")
         self._path = Path(address).expanduser()
@@ -305,11 +306,18 @@ class VideoCamera(Camera):
             pixels = video.read()
             if pixels is None:
                 return
-            if isinstance(pixels, ConfigError):
+            frame = self._frame(pixels, began)
+            if isinstance(frame, ConfigError):
                 self._sequence += 1
-                self.skip(f"{self._path.stem}-{video.next - 1:06d}", pixels)
+                self.skip(f"{self._path.stem}-{video.next - 1:06d}", frame)
             else:
-                yield self.frame(pixels, source=str(self._path), began=began)
+                yield frame
+
+    def _frame(self, pixels: Pixels | ConfigError, began: float) -> Frame | ConfigError:
+        try:
+            return pixels if isinstance(pixels, ConfigError) else self.frame(pixels, source=str(self._path), began=began)
+        except ConfigError as error:  # as the source is declared, its values are no temperatures
+            return error
 
 
 def cut_short(path: Path, shown: int) -> ConfigError:

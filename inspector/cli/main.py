@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "tune": "inspector.cli.bundles.tune:tune",
         "explain": "inspector.cli.explain:explain",
         "thermal": "inspector.cli.thermal:thermal",
+        "scales": "inspector.cli.scales:scales",
         "data": "inspector.cli.learning.data:data",
         "register": "inspector.cli.register:command",
         "doctor": "inspector.cli.doctor:doctor",

@@ -9,6 +9,8 @@ import click
 import cv2
 import numpy as np
 
+from inspector.cameras.sequence import open_sequence
+from inspector.cameras.video import VIDEO_SUFFIXES
 from inspector.cli.main import stop_with
 from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.tools import Emissivity, Numbers, Pair, polygon
@@ -100,7 +102,7 @@ class _Job:
 @click.option(
     "--values",
     type=click.Choice(["kelvin", "celsius", "fahrenheit"]),
-    help="What the numbers of a TIFF or PNG are, after --scale and --offset; never guessed.",
+    help="What grey values are, after --scale and --offset; never guessed. See inspector scales.",
 )
 @click.option("--scale", type=float, help="Temperature = value * scale + offset; 0.01 for centikelvin.")
 @click.option("--offset", type=float, help="See --scale.")
@@ -129,7 +131,7 @@ def thermal(
     span: tuple[float, float] | None,
     **more: Unpack[_More],
 ) -> int:
-    """Measure temperatures in thermal images: FLIR's JPEG, FFF, SEQ and CSQ, and TIFF or PNG with temperatures.
+    """Measure temperatures in thermal images: FLIR's JPEG, FFF, SEQ and CSQ, and TIFF, PNG or video with temperatures.
 
     Without a tool the whole image is measured. Every image of a recording is measured; hot spots of one image after the other
     are joined to events. Exit code 2 if a file could not be read.
@@ -193,9 +195,13 @@ def _images(files: Sequence[Path], job: _Job, show: "_Lines") -> Iterator[tuple[
 
 
 def _pages(file: Path, how: Reading) -> Iterator[Image | ConfigError]:
-    """Yield the images of a file, which is opened once for all of them, or why they cannot be read."""
+    """Yield the images of a file or video, which is opened once for all of them, or why they cannot be read."""
     try:
-        yield from read_pages(file, how)
+        if file.suffix.lower() in VIDEO_SUFFIXES:
+            for _, frame in open_sequence(file, how=how).each():
+                yield frame if isinstance(frame, ConfigError) else Image(frame.pixels, frame.unit, frame.notes)
+        else:
+            yield from read_pages(file, how)
     except ConfigError as error:
         yield error
 

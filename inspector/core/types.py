@@ -281,8 +281,9 @@ class Judgement:
 
     `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
     unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
-    `baseline`: the mean of the last good parts, where the limit holds for the difference to it; NaN while too few are known.
-    `wrong`: whether the classes concerned are bad.
+    `baseline`: where the limit holds for the difference of the value to it: the mean of the last good parts, the value at
+    another place, or the value less its rise a minute; NaN while it is not known. `wrong`: whether the classes concerned are
+    bad.
     """
 
     rule: int

@@ -8,6 +8,7 @@ What is read, and how:
   page of a file is an image of its own; smaller copies (thumbnails) are left out with a note.
 - A single-channel floating-point TIFF holds temperatures: in the unit declared by the file or `Reading`, else in kelvin if that
   is plausible (see `temperature`). Pixels without a temperature are NaN.
+- A CSV file named by a person is a table of temperatures, read as a floating-point TIFF is (see `formats/matrix`).
 - FLIR's radiometric JPEG, FFF, SEQ and CSQ become temperatures in kelvin (see `radiometric`); a recording's images
   are its pages.
 - Limits: MAX_SIDE pixels per side, MAX_PIXELS in all, MAX_BYTES per file and MAX_DECODED decoded bytes, because a small file
@@ -31,6 +32,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.imaging import radiometric
 from inspector.imaging.formats.jpeg2000 import Jpeg2000Pages, is_jpeg2000
+from inspector.imaging.formats.matrix import MatrixPages
 from inspector.imaging.formats.netpbm import NetpbmPages, is_netpbm
 from inspector.imaging.formats.pillow_pages import PillowPages
 from inspector.imaging.formats.tiff import TiffPages
@@ -40,11 +42,13 @@ from inspector.imaging.image import DAMAGE as DAMAGE
 from inspector.imaging.image import MAX_BYTES as MAX_BYTES
 from inspector.imaging.image import MAX_PIXELS as MAX_PIXELS
 from inspector.imaging.image import Image as Image
+from inspector.imaging.temperature import declared, declares
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}
     | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm", ".fff", ".seq", ".csq"}
 )
+MATRIX_SUFFIXES = frozenset({".csv"})  # read where the file is named; in a folder, tables are mostly something else
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
 # Unsupported image formats. In a folder to be inspected each such file still counts as a part, reported by name.
 FOREIGN_SUFFIXES = {
@@ -178,6 +182,9 @@ def _noted(path: Path, pages: Pages, index: int, how: Reading) -> Image:
             remedy="Leave them out, or give the file as the thermal camera saved it.",
             file=page_name(str(path), index),
         )
+    if image.unit == "intensity" and declares(how):
+        kelvin, notes = declared(path, image.pixels, how)
+        image = replace(image, pixels=kelvin, unit="kelvin", notes=(*image.notes, *notes), bits=None)
     silent = image.bits is None and image.unit == "intensity"
     bits = how.bits if silent and image.pixels.dtype == np.uint16 else image.bits
     return replace(image, notes=(*image.notes, *pages.notes), bits=bits)
@@ -193,6 +200,8 @@ def _open(path: Path, how: Reading) -> Pages:
             kind=kind,
         )
     data = _bytes(path)
+    if path.suffix.lower() in MATRIX_SUFFIXES:
+        return MatrixPages(path, data, how)
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return TiffPages(path, data, how)
     if data[:3] == _JPEG:
@@ -200,14 +209,16 @@ def _open(path: Path, how: Reading) -> Pages:
             return _Flir(path, radiometric.flir_jpeg(data), how.scene)
         if is_dji(data):
             raise ConfigError(
-                "{file} is a DJI thermal picture; its temperatures are in DJI's own format, which cannot be read here.",
-                remedy="Convert it to a TIFF of kelvin with DJI's thermal software.",
+                "{file} is a DJI thermal picture in DJI's own format. Only the DJI Thermal SDK knows what its values mean; "
+                "it is missing here.",
+                remedy="Convert it with that SDK (dji_irp, action measure) or with DJI's thermal software to a TIFF of "
+                "temperatures, and give that.",
                 file=path,
             )
     if data[:4] in (b"FFF\0", b"AFF\0"):
         return _Recording(path, data, how.scene)
     if is_netpbm(data):
-        return NetpbmPages(path, data)
+        return NetpbmPages(path, data, as_stored=declares(how))
     if is_jpeg2000(data):
         return Jpeg2000Pages(path, data)
     return PillowPages(path, data)
@@ -245,7 +256,7 @@ class _Recording:
         self.count = len(self._blocks)
         self.notes: tuple[Message, ...] = ()
         if rest:
-            self.notes = (message("The recording ends with {count} bytes that are no whole image.", count=rest),)
+            self.notes = (message("The recording holds {count} bytes that are no whole image.", count=rest),)
         self._path = path
         self._data = data
         self._scene = scene

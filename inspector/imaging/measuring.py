@@ -21,7 +21,7 @@ from inspector.imaging.thermography import (
     Spot,
     Tool,
     ToolValues,
-    pixels_of,
+    places_of,
     tool_text,
 )
 
@@ -76,8 +76,8 @@ def adjusted(measured: Radiometry, scene: Scene, placed: Sequence[PlacedTool] = 
     kelvin, notes = measured.kelvin(scene)
     for one in placed:
         if one.emissivity is not None:
-            rows, columns = pixels_of(one.tool, kelvin.shape)
-            kelvin[rows, columns] = measured.kelvin_at(rows, columns, replace(scene, emissivity=one.emissivity))
+            places = places_of(one.tool, (kelvin.shape[0], kelvin.shape[1]))
+            kelvin.reshape(-1)[places] = measured.kelvin_at(places, replace(scene, emissivity=one.emissivity))
     return kelvin, notes
 
 

@@ -92,13 +92,14 @@ class Radiometry:
             raise _damaged(self.file, error) if not own else _impossible(self.file, error) from error
         return _noted(self.file, kelvin) if own else without_dead(self.file, kelvin)
 
-    def kelvin_at(self, rows: NDArray[np.intp], columns: NDArray[np.intp], scene: Scene) -> Floats:
-        """Return the temperatures float32 [N] of these pixels under a scene of their own, NaN where there is none.
+    def kelvin_at(self, places: NDArray[np.intp], scene: Scene) -> Floats:
+        """Return the temperatures float32 [N] of these places of the flat image under a scene of their own, NaN where there is
+        none.
 
         Raises ConfigError for a scene that no camera can look through.
         """
         try:
-            kelvin = temperatures(self.raw[rows, columns], _applied(scene, self.calibration), tolerated=1.0)
+            kelvin = temperatures(self.raw.ravel().take(places), _applied(scene, self.calibration), tolerated=1.0)
         except ValueError as error:
             raise _impossible(self.file, error) from error
         return _noted(self.file, kelvin)[0]
@@ -137,24 +138,30 @@ def read_radiometry(block: bytes, file: Path) -> Radiometry:
 
 
 def recording_blocks(data: bytes) -> tuple[list[tuple[int, int]], int]:
-    """Return (start, end) of every FFF block of a recording, and the number of bytes at the end that are no whole block.
+    """Return (start, end) of every FFF block of a recording, and the number of bytes in it that are no whole block.
 
-    The directory of each block tells where it ends; blocks are not searched by their mark, which pixels may contain.
+    The directory of each block tells where it ends, since pixels may contain the mark of a block. Only what lies between blocks
+    is searched for the next mark: some recorders fill up, and some begin with a header of their own.
     """
     blocks: list[tuple[int, int]] = []
-    at = 0
-    while len(data) - at >= _HEADER and len(blocks) < MAX_PAGES and data[at : at + 4] in _MARKS:
+    at, lost = 0, 0
+    while len(blocks) < MAX_PAGES:
+        start = min((place for place in (data.find(mark, at) for mark in _MARKS) if place >= 0), default=len(data))
+        between = data[at:start]
+        if between.strip(b"\0") and (start - at > _FILL or start == len(data) or not blocks):
+            lost += len(between)
+        if start == len(data):
+            break
         try:
-            end = at + _length(data, at)
+            end = start + _length(data, start)
         except (ValueError, struct.error):
-            break
-        if end > len(data):
-            break
-        blocks.append((at, end))
-        # some recorders fill up to the next block
-        at = min((place for place in (data.find(mark, end, end + _FILL) for mark in _MARKS) if place >= 0), default=end)
-    rest = data[at:]
-    return blocks, 0 if not rest.strip(b"\0") else len(rest)
+            end = len(data) + 1
+        if end > len(data):  # no block, or one that is cut short
+            lost, at = lost + len(_MARKS[0]), start + len(_MARKS[0])
+            continue
+        blocks.append((start, end))
+        at = end
+    return blocks, lost
 
 
 def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated: float = _DEAD) -> Floats:
@@ -163,7 +170,7 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated
     Raises ValueError if that is so for more than this share of the pixels (constants that do not fit).
     """
     table = _table(calibration)
-    kelvin = np.asarray(cv2.LUT(raw, table), np.float32) if raw.ndim == 2 else table[raw]
+    kelvin = np.asarray(cv2.LUT(raw, table), np.float32) if raw.ndim == 2 else table.take(raw)
     if bool(
         (table[int(raw.min()) : int(raw.max()) + 1] > 0.0).all()
     ):  # as good as always, and cheaper than to look at all pixels
@@ -180,9 +187,10 @@ def _table(c: Calibration) -> Floats:
     """Return the temperature of each of the 65,536 possible values, which is both the fastest and the exact way: the frames of
     a recording share it. Raises ValueError.
     """
+    _check_plausible(c)
     tau = transmission(c)
-    if not (0.0 < c.emissivity <= 1.0 and 0.0 < tau <= 1.5 and 0.0 < c.window_transmission <= 1.0 and c.r1 > 0 and c.r2 > 0):
-        raise ValueError("the stored calibration is not plausible")
+    if not 0.0 < tau <= 1.5:
+        raise ValueError("the air between camera and part would let nothing through")
 
     def signal(kelvin: float) -> float:
         return c.r1 / (c.r2 * (float(np.exp(c.b / kelvin)) - c.f)) - c.o
@@ -200,6 +208,34 @@ def _table(c: Calibration) -> Floats:
         table: Floats = (c.b / np.log(c.r1 / (c.r2 * (body + c.o)) + c.f)).astype(np.float32)
     table.setflags(write=False)
     return table
+
+
+class _StoredError(ValueError):
+    """A stored number that no scene or camera has."""
+
+
+_NAMES = {
+    **{name: name for name in ("emissivity", "distance", "humidity")},
+    **{name: f"{name} temperature" for name in ("reflected", "air", "window")},
+    "window_transmission": "transmission of the window",
+}
+
+
+def _check_plausible(c: Calibration) -> None:
+    """Raise ValueError naming the first number that no scene or camera has."""
+    ranges = {
+        "emissivity": (1e-6, 1.0),
+        "distance": (0.0, 1e5),
+        "humidity": (0.0, 1.0),
+        "window_transmission": (1e-6, 1.0),
+        **dict.fromkeys(("reflected", "air", "window"), (1.0, 5000.0)),
+        **dict.fromkeys(("r1", "r2", "b"), (1e-12, 1e12)),
+    }
+    for field in fields(c):
+        value = getattr(c, field.name)
+        low, high = ranges.get(field.name, (-1e12, 1e12))
+        if not low <= value <= high:  # also true for NaN
+            raise _StoredError(f"the {_NAMES.get(field.name, f'constant {field.name}')} is said to be {value:g}")
 
 
 def transmission(c: Calibration) -> float:
@@ -221,9 +257,11 @@ def _impossible(file: Path, detail: object) -> ConfigError:
 
 
 def _damaged(file: Path, detail: object) -> ConfigError:
+    told = "Copy the file from the camera again, or set emissivity, distance and surroundings of the source yourself."
+    again = "Copy the file from the camera again."
     return ConfigError(
         "The thermal data in {file} cannot be read ({detail}).",
-        remedy="Copy the file from the camera again.",
+        remedy=told if isinstance(detail, _StoredError) else again,
         file=file,
         detail=detail,
     )
@@ -306,18 +344,28 @@ def _raw_values(record: bytes) -> NDArray[np.uint16]:
         import imagecodecs  # slow to import, and rarely needed
 
         values = np.asarray(imagecodecs.jpegls_decode(payload))
-        if values.shape != (height, width) or values.dtype != np.uint16:
+        if values.shape != (height, width):
             raise ValueError("the raw image has another size than its header says")
+        if values.dtype != np.uint16:
+            raise ValueError("the raw image is no grey picture of 16 bits")
         return values
     if payload[:4] != b"\x89PNG":
+        if len(payload) < 2 * width * height:
+            raise ValueError("the raw image is cut short")
         return np.frombuffer(payload, "<u2", width * height).reshape(height, width)
     with PIL.Image.open(io.BytesIO(payload), formats=("PNG",)) as picture:
         if picture.size != (width, height):
             raise ValueError("the raw image has another size than its header says")
+        if not picture.mode.startswith("I"):
+            raise ValueError(f"the raw image is no grey picture of 16 bits ({picture.mode})")
         return np.asarray(picture).astype(np.uint16).byteswap()  # FLIR stores the words of its PNG the wrong way round
 
 
 def _calibration(record: bytes) -> Calibration:
     order = _byte_order(record)
+    if len(record) < _OFFSETS[-1] + 4:
+        raise ValueError("the calibration is cut short")
     values = [struct.unpack_from(f"{order}{'i' if at == 0x308 else 'f'}", record, at)[0] for at in _OFFSETS]
-    return Calibration(*values)
+    stored = Calibration(*values)
+    # Some cameras store percent (ExifTool, FLIR tags, RelativeHumidity).
+    return replace(stored, humidity=stored.humidity / 100) if 2.0 < stored.humidity <= 100.0 else stored

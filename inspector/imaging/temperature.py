@@ -6,8 +6,10 @@ read as kelvin would be far below every limit.
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,19 +115,59 @@ def to_kelvin(path: Path, values: NDArray[np.generic], scale: Scale) -> tuple[Fl
     Pixels without a temperature are NaN. Raises ConfigError if unit and values contradict each other.
     """
     absent = None if scale.nodata is None else values == np.asarray(scale.nodata).astype(values.dtype)
-    kelvin = np.ascontiguousarray(values, np.float32)
-    if (scale.scale, scale.offset) != (1.0, 0.0):  # integers of 32 bits need more digits than float32 has
-        kelvin = (values.astype(np.float64) * scale.scale + scale.offset).astype(np.float32)
-    kelvin = kelvin if kelvin.flags.writeable else kelvin.copy()
+    if values.dtype == np.uint16:
+        kelvin = np.asarray(cv2.LUT(np.ascontiguousarray(values), _table(scale.unit, scale.scale, scale.offset)), np.float32)
+    else:
+        kelvin = _converted(values, scale.unit, scale.scale, scale.offset)
     if absent is not None:
         kelvin[absent] = np.nan
-    if scale.unit == "celsius":
-        kelvin += np.float32(KELVIN_AT_0_C)
-    elif scale.unit == "fahrenheit":
-        kelvin = (kelvin - np.float32(32.0)) * np.float32(5 / 9) + np.float32(KELVIN_AT_0_C)
-    elif scale.unit is None:
+    if scale.unit is None:
         _check_plausible(path, kelvin)
     return without_dead(path, kelvin)
+
+
+def declares(how: Reading) -> bool:
+    """Return whether a source says that its values are temperatures."""
+    return how.unit != "intensity" and (bool(how.unit) or how.scale is not None or how.offset is not None)
+
+
+def declared(source: Path, pixels: Pixels, how: Reading) -> tuple[Floats, tuple[Message, ...]]:
+    """Convert grey values [H, W] to float32 kelvin [H, W] as their source declares them, and return them with a note.
+
+    Raises ConfigError for colours, or if unit and values contradict each other.
+    """
+    if pixels.ndim != 2:
+        raise ConfigError(
+            "{file} holds colours, which no scale makes into temperatures.",
+            remedy="Give the camera's grey values, or leave unit, scale and offset of the source out.",
+            file=source,
+        )
+    return to_kelvin(source, pixels, scale_of("", "", "", how))
+
+
+def in_kelvin(values: Pixels, how: Reading) -> Floats:
+    """Return grey values [H, W] in kelvin as declared, without a check; as kelvin if no unit is declared."""
+    scale = scale_of("", "", "", how)
+    return _converted(values, scale.unit, scale.scale, scale.offset)
+
+
+@lru_cache(maxsize=8)
+def _table(unit: TemperatureUnit | None, scale: float, offset: float) -> Floats:
+    """Return the temperature of each of the 65,536 values of 16 bits: frames of a camera share it."""
+    table = _converted(np.arange(65536, dtype=np.uint16), unit, scale, offset)
+    table.setflags(write=False)
+    return table
+
+
+def _converted(values: NDArray[np.generic], unit: TemperatureUnit | None, scale: float, offset: float) -> Floats:
+    """Return the values in kelvin, in an array of their own; integers of 32 bits need more digits than float32 has."""
+    scaled = (scale, offset) != (1.0, 0.0)
+    kelvin: Floats = (values.astype(np.float64) * scale + offset if scaled else values).astype(np.float32)
+    if unit == "celsius":
+        kelvin += np.float32(KELVIN_AT_0_C)
+    elif unit == "fahrenheit":
+        kelvin = (kelvin - np.float32(32.0)) * np.float32(5 / 9) + np.float32(KELVIN_AT_0_C)
+    return np.ascontiguousarray(kelvin)
 
 
 def without_dead(path: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...]]:

@@ -18,7 +18,8 @@ from inspector.core.types import Floats, HotSpot
 
 Mask = NDArray[np.bool_]
 _MOST_PEAKS = 100  # of one area
-_REACH = 3.0  # how many times its own radius the surroundings of a spot reach
+_BEYOND = 5  # pixels by which a line reaches beyond the largest spot
+_DIRECTIONS = 8  # of lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class SpotEvent:
 
 def measure_tool(kelvin: Floats, tool: Tool) -> ToolValues:
     """Return the temperatures under a tool. Raises ConfigError if the tool reaches beyond the image."""
-    places = _places(tool, (kelvin.shape[0], kelvin.shape[1]))
+    places = places_of(tool, (kelvin.shape[0], kelvin.shape[1]))
     values = kelvin.ravel().take(places)
     alive = np.isfinite(values)
     if not alive.any():
@@ -125,8 +126,8 @@ def measure_tool(kelvin: Floats, tool: Tool) -> ToolValues:
     )
 
 
-@lru_cache(maxsize=32)
-def _places(tool: Tool, shape: tuple[int, int]) -> NDArray[np.intp]:
+@lru_cache(maxsize=64)  # more than the window keeps
+def places_of(tool: Tool, shape: tuple[int, int]) -> NDArray[np.intp]:
     """Return the pixels under a tool as places in the flat image, for the frames of a recording or line. Raises ConfigError."""
     rows, columns = pixels_of(tool, shape)
     places = np.asarray(rows * shape[1] + columns, np.intp)
@@ -143,35 +144,55 @@ def profile(kelvin: Floats, line: Line) -> Floats:
 
 def pixels_of(tool: Tool, shape: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return (rows, columns) of the pixels under a tool. Raises ConfigError if it reaches beyond an image of this shape."""
-    height, width = shape[:2]
+    check_tool(tool, shape)
     match tool:
         case Spot(x, y):
-            _check_inside(tool, ((x, y),), width, height)
             return np.array([y]), np.array([x])
         case Line(x1, y1, x2, y2):
-            _check_inside(tool, ((x1, y1), (x2, y2)), width, height)
             steps = max(abs(x2 - x1), abs(y2 - y1)) + 1
             return _rounded(y1, y2, steps), _rounded(x1, x2, steps)
         case Rectangle(x, y, w, h):
-            _check_inside(tool, ((x, y), (x + w - 1, y + h - 1)), width, height, sides=(w, h))
             grid = np.mgrid[y : y + h, x : x + w]
             return grid[0].ravel(), grid[1].ravel()
         case Ellipse(x, y, w, h):
-            _check_inside(tool, ((x, y), (x + w - 1, y + h - 1)), width, height, sides=(w, h))
             down, across = np.mgrid[0:h, 0:w]
             inside = ((down + 0.5 - h / 2) / (h / 2)) ** 2 + ((across + 0.5 - w / 2) / (w / 2)) ** 2 <= 1.0
             found = np.nonzero(inside)
             return found[0] + y, found[1] + x
         case Polygon(points):
-            if len(points) < 3:
-                raise ConfigError("A polygon needs at least 3 points; there are {count}.", count=len(points))
-            _check_inside(tool, points, width, height)
-            plane = np.zeros((height, width), np.uint8)
+            plane = np.zeros(shape[:2], np.uint8)
             cv2.fillPoly(plane, [np.array(points, np.int32)], 1)
             rows, columns = np.nonzero(plane)
             return rows, columns
         case _:
             assert_never(tool)
+
+
+def check_tool(tool: Tool, shape: Sequence[int]) -> None:
+    """Raise ConfigError for a tool that reaches beyond an image of this shape, or is none."""
+    sides: tuple[int, int] = (1, 1)
+    points: tuple[tuple[int, int], ...]
+    match tool:
+        case Spot(x, y):
+            points = ((x, y),)
+        case Line(x1, y1, x2, y2):
+            points = ((x1, y1), (x2, y2))
+        case Rectangle(x, y, w, h) | Ellipse(x, y, w, h):
+            sides, points = (w, h), ((x, y), (x + w - 1, y + h - 1))
+        case Polygon(points):
+            if len(points) < 3:
+                raise ConfigError("A polygon needs at least 3 points; there are {count}.", count=len(points))
+        case _:
+            assert_never(tool)
+    height, width = shape[:2]
+    if min(sides) < 1 or any(not (0 <= x < width and 0 <= y < height) for x, y in points):
+        raise ConfigError(
+            "The {tool} reaches beyond the image of {width} x {height} pixels.",
+            remedy="Give positions inside it; the first pixel is 0,0.",
+            tool=tool_text(tool),
+            width=width,
+            height=height,
+        )
 
 
 def tool_text(tool: Tool) -> str:
@@ -204,9 +225,9 @@ def isotherm(kelvin: Floats, *, above: float | None = None, below: float | None 
 def local_spots(kelvin: Floats, *, delta: float, radius: int, min_area: int = 1) -> tuple[LocalSpot, ...]:
     """Return the areas at least `delta` kelvin hotter than their surroundings, by how much they exceed them.
 
-    The surroundings of a pixel are the median of the square that reaches 3 `radius` pixels each way, taken on a coarser grid
-    where the square is large; so a spot of up to that radius hardly changes its own surroundings. Areas are connected by 8
-    neighbours, and those of fewer than `min_area` pixels are left out; an area with several peaks is several spots.
+    The surroundings of a pixel are what it would be without spots of up to `radius` pixels: warm bodies, their edges and pipes
+    are surroundings, however hot (see `_surroundings`). Areas are connected by 8 neighbours, and those of fewer than `min_area`
+    pixels are left out; an area with several peaks is several spots.
     """
     if not delta > 0 or radius < 1:
         raise ConfigError(
@@ -306,37 +327,31 @@ def _lowest_between(excess: Floats, one: tuple[int, int], other: tuple[int, int]
 
 
 def _surroundings(kelvin: Floats, radius: int) -> Floats:
-    """Return the median around each pixel, float32 [H, W]."""
+    """Return what each pixel would be without a spot of up to this radius, float32 [H, W].
+
+    That is the highest of morphological openings by straight lines of every direction (P. Soille, "Morphological Image
+    Analysis", 2003, 8.2): what goes on along some line, as the edge of a warm body or a pipe, stays; a spot ends in all
+    of them.
+    """
     filled = np.where(np.isfinite(kelvin), kelvin, np.float32(np.nanmedian(kelvin))).astype(np.float32)
-    reach = round(_REACH * radius)
-    coarse = max(1, reach // 4)  # a median filter's cost rises with its square
-    height, width = filled.shape
-    small = (
-        filled
-        if coarse == 1
-        else cv2.resize(filled, (max(1, width // coarse), max(1, height // coarse)), interpolation=cv2.INTER_NEAREST)
-    )
-    span = 2 * (reach // coarse) + 1
-    padded = np.pad(small, span // 2, mode="reflect" if min(small.shape) > span // 2 else "edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (span, span))
-    middle = np.median(windows.reshape(*small.shape, -1), axis=2).astype(np.float32)
-    if coarse == 1:
-        return np.asarray(middle, np.float32)
-    return np.asarray(cv2.resize(middle, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    lines = _lines(2 * radius + _BEYOND)
+    edge = 2 * radius + _BEYOND
+    padded = cv2.copyMakeBorder(filled, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
+    opened = np.maximum.reduce([cv2.morphologyEx(padded, cv2.MORPH_OPEN, line) for line in lines])
+    return np.ascontiguousarray(opened[edge:-edge, edge:-edge], np.float32)
+
+
+@lru_cache(maxsize=8)
+def _lines(length: int) -> tuple[NDArray[np.uint8], ...]:
+    """Return straight lines of this odd length, in directions evenly apart, as masks."""
+    lines, middle = [], length // 2
+    for number in range(_DIRECTIONS):
+        turn = math.pi * number / _DIRECTIONS
+        x, y = round(math.cos(turn) * middle), round(math.sin(turn) * middle)
+        mask = np.zeros((length, length), np.uint8)
+        lines.append(cv2.line(mask, (middle - x, middle - y), (middle + x, middle + y), 1, 1))
+    return tuple(np.asarray(line, np.uint8) for line in lines)
 
 
 def _rounded(first: int, last: int, steps: int) -> NDArray[np.intp]:
     return np.floor(np.linspace(first, last, steps) + 0.5).astype(np.intp)
-
-
-def _check_inside(
-    tool: Tool, points: Sequence[tuple[int, int]], width: int, height: int, *, sides: tuple[int, int] = (1, 1)
-) -> None:
-    if min(sides) < 1 or any(not (0 <= x < width and 0 <= y < height) for x, y in points):
-        raise ConfigError(
-            "The {tool} reaches beyond the image of {width} x {height} pixels.",
-            remedy="Give positions inside it; the first pixel is 0,0.",
-            tool=tool_text(tool),
-            width=width,
-            height=height,
-        )

@@ -121,9 +121,10 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     due = part.due()
     if due is not None and part.deadline_s is not None and started > due:
         failures.append(late(started - due + part.deadline_s, part.deadline_s))
-    decision = judge(recipe, result.predictions, failures, program.history)
-    learn(recipe, decision, program.history)
-    now, origins, grabbed = time.monotonic(), part.origins(), part.grabbed()
+    grabbed = part.grabbed()
+    decision = judge(recipe, result.predictions, failures, program.history, at=grabbed)
+    learn(recipe, decision, program.history, at=grabbed)
+    now, origins = time.monotonic(), part.origins()
     result.spent("verdict", now - started)
     arrived = min([grabbed, *(origin.arrived for origin in origins)])
     if origins:

@@ -102,7 +102,12 @@ def seen_by(recipe: Recipe, cameras: Collection[str]) -> tuple[Recipe | None, tu
     """
     steps = tuple(step for step in recipe.inspect if step.camera in cameras)
     kept = {step.bundle for step in steps}
-    places = tuple(place for place, rule in enumerate(recipe.rules) if rule.bundle in kept)
+    there = {None, *(step.place for step in steps)}
+    places = tuple(
+        number
+        for number, rule in enumerate(recipe.rules)
+        if rule.bundle in kept and rule.minus in there and rule.place in there
+    )
     if not steps:
         return None, places
     seen = {

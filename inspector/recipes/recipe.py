@@ -101,6 +101,9 @@ class InspectModel(_Model):
     bundle: str = Field(min_length=1, description="folder of the bundle, relative to the recipe or a shipped bundle's name")
     camera: str = Field(min_length=1)
     region: RegionModel | None = Field(None, description="whole frame if left out")
+    place: Annotated[str | None, FormField("Name of the place")] = Field(
+        None, min_length=1, max_length=80, description="how rules call what this bundle inspects here"
+    )
     engine: Annotated[str | None, FormField(choices=_engines)] = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
@@ -137,11 +140,32 @@ class Rule(_Model):
         le=MOST,
         description="limits hold for the difference to the mean of so many good parts before; for the value itself if left out",
     )
+    place: Annotated[str | None, FormField("Only at the place")] = Field(
+        None, min_length=1, max_length=80, description="only what the bundle inspects at the place of this name"
+    )
+    minus: Annotated[str | None, FormField("Less the place")] = Field(
+        None,
+        min_length=1,
+        max_length=80,
+        description="limits hold for the difference to the same quantity at the place of this name, on the same part",
+    )
+    rise_s: Annotated[float | None, FormField("Rise a minute over", unit="s")] = Field(
+        None, gt=0, le=86_400, description="limits hold for the rise a minute, measured over the parts of so many seconds"
+    )
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the limits hold for a difference or a rise, and not for the value itself."""
+        return (self.baseline_parts, self.minus, self.rise_s) != (None, None, None)
 
     @model_validator(mode="after")
     def _band(self) -> Self:
-        if self.baseline_parts is not None and self.quantity == "class":
+        if self.is_compared and self.quantity == "class":
             raise ValueError("The most likely class cannot be compared with the parts before.")
+        if sum(one is not None for one in (self.baseline_parts, self.minus, self.rise_s)) > 1:
+            raise ValueError("A rule compares with good parts, with another place, or with time: one of them.")
+        if self.minus is not None and self.minus == self.place:
+            raise ValueError("A place cannot be compared with itself.")
         if self.review is not None and (self.review > self.limit) == (self.when == "above"):
             raise ValueError("The warning limit must come before the limit.")
         return self
@@ -222,9 +246,19 @@ class Recipe(_Model):
         for step in self.inspect:
             if step.camera not in self.cameras:
                 raise ValueError(f"inspect: there is no camera called {step.camera!r}")
+        places = [step.place for step in self.inspect if step.place is not None]
+        for place in places:
+            if places.count(place) > 1:
+                raise ValueError(f"inspect: two places are called {place!r}")
         for rule in self.rules:
             if rule.bundle not in bundles:
                 raise ValueError(f"rules: no [[inspect]] uses the bundle {rule.bundle!r}")
+            if rule.place is not None and not any(
+                (step.bundle, step.place) == (rule.bundle, rule.place) for step in self.inspect
+            ):
+                raise ValueError(f"rules: {rule.bundle!r} inspects no place called {rule.place!r}")
+            if rule.minus is not None and rule.minus not in places:
+                raise ValueError(f"rules: there is no place called {rule.minus!r}")
             camera_models = [self.cameras[step.camera] for step in self.inspect if step.bundle == rule.bundle]
             if QUANTITIES[rule.quantity].scaled and any(camera.mm_per_px is None for camera in camera_models):
                 raise ValueError(f"rules: {rule.quantity} needs mm_per_px of the camera that {rule.bundle!r} looks at")

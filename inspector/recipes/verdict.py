@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from inspector.core.message import Message, message
 from inspector.core.types import SEVERITY, Boxes, Judgement, Prediction, Scores, Verdict
-from inspector.recipes.history import History
+from inspector.recipes.history import LEAST_TIMED, History
 from inspector.recipes.quantities import QUANTITIES, Limits, Measured, Subject
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
 from inspector.tasks.base import DEFAULT_THRESHOLD
@@ -25,14 +25,19 @@ class Decision(NamedTuple):
 
 
 def judge(
-    recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[Message], history: History = NOTHING_BEFORE
+    recipe: Recipe,
+    predictions: Sequence[Prediction],
+    failures: Sequence[Message],
+    history: History = NOTHING_BEFORE,
+    *,
+    at: float | None = None,
 ) -> Decision:
     """Return the verdict of one part. Changes nothing: `learn` takes its values to the history.
 
     `recipe` is complete (`automatic.complete` has filled in the defaults of the bundles' cards). `predictions`: one for every
-    [[inspect]] step that succeeded; `failures`: why other steps did not; `history`: the good parts before, for rules with
-    `baseline_parts`, which are REVIEW until so many are known. NG if any rule says so, whatever else failed; otherwise
-    NOT_INSPECTED if anything needed is missing; then REVIEW; then OK.
+    [[inspect]] step that succeeded; `failures`: why other steps did not; `history`: the parts before, for rules with
+    `baseline_parts` or `rise_s`, which are REVIEW until enough are known; `at`: the part's time in seconds. NG if any rule says
+    so, whatever else failed; otherwise NOT_INSPECTED if anything needed is missing; then REVIEW; then OK.
     """
     judgements: list[Judgement] = []
     found: list[_Judged] = [(Verdict.NOT_INSPECTED, failure) for failure in failures]
@@ -40,8 +45,10 @@ def judge(
         prediction = _of_step(step, predictions, recipe)
         if prediction is not None:
             for number, rule in enumerate(recipe.rules):
-                if rule.bundle == step.bundle:
-                    judgement = _apply(number, rule, step, prediction, recipe, history)
+                if rule.bundle == step.bundle and (rule.place or step.place) == step.place and rule.minus != (step.place or ""):
+                    judgement = _apply(number, rule, step, prediction, recipe)
+                    if rule.is_compared and math.isfinite(judgement.value):
+                        judgement = _compared(judgement, rule, recipe, predictions, history, at)
                     judgements.append(judgement)
                     found.extend(_reason(judgement, rule, prediction, history))
         elif not failures:
@@ -80,15 +87,18 @@ def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | No
 
 
 def _limited(judgement: Judgement) -> float:
-    """Return what the limit holds for: the value, or its difference to the good parts before."""
+    """Return what the limit holds for: the value, its difference to good parts or another place, or its rise a minute."""
     return judgement.value - (judgement.baseline or 0.0)
 
 
-def learn(recipe: Recipe, decision: Decision, history: History) -> None:
-    """Take the values of a good part to the history.
+def learn(recipe: Recipe, decision: Decision, history: History, *, at: float | None = None) -> None:
+    """Take the values of a good part to the history, and those of any part with its time `at` in seconds.
 
     A part counts as good if its verdict is OK, or would be if its comparisons with good parts were not still waiting for some.
     """
+    for judgement in decision.judgements if at is not None else ():
+        if at is not None and recipe.rules[judgement.rule].rise_s is not None and math.isfinite(judgement.value):
+            history.note(_key(recipe.rules[judgement.rule], judgement), at, judgement.value)
     if any(judgement.verdict is not Verdict.OK and not _waits(judgement) for judgement in decision.judgements):
         return
     if len(decision.reasons) > sum(_waits(judgement) for judgement in decision.judgements):
@@ -100,12 +110,14 @@ def learn(recipe: Recipe, decision: Decision, history: History) -> None:
 def as_then(recipe: Recipe, judgements: Sequence[Judgement]) -> History:
     """Return a history in which the good parts before are those that these judgements of a part were made with."""
     means: dict[Hashable, dict[int, float]] = {}
+    history = History()
     for judgement in judgements:
         rule = recipe.rules[judgement.rule] if judgement.rule < len(recipe.rules) else None
         baseline = judgement.baseline
         if rule is not None and rule.baseline_parts is not None and baseline is not None and math.isfinite(baseline):
             means.setdefault(_key(rule, judgement), {})[rule.baseline_parts] = baseline
-    history = History()
+        if rule is not None and rule.rise_s is not None and baseline is not None and math.isfinite(baseline):
+            history.set_rise(_key(rule, judgement), rule.rise_s, judgement.value - baseline)
     for key, found in means.items():
         values: list[float] = []  # the newest first
         for count, mean in sorted(found.items()):
@@ -143,8 +155,8 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
     return None
 
 
-def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe, history: History) -> Judgement:
-    """Return the judgement of one rule on one prediction."""
+def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe) -> Judgement:
+    """Return the judgement of one rule on one prediction; one that compares is not decided yet."""
     quantity, limits = QUANTITIES[rule.quantity], Limits(rule.when, rule.limit, rule.review)
     name, value, wrong, verdict, limit = "-", math.nan, True, Verdict.NOT_INSPECTED, rule.limit
     if isinstance(prediction.answer, quantity.fits):
@@ -159,9 +171,9 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
             )
         )
         name, value, wrong = found.name, found.value, found.wrong
-        if math.isfinite(value) and rule.baseline_parts is None:
+        if math.isfinite(value) and not rule.is_compared:
             verdict, limit = quantity.decide(found, limits)
-    judgement = Judgement(
+    return Judgement(
         rule=number,
         bundle=step.bundle,
         camera=step.camera,
@@ -174,19 +186,40 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
         verdict=verdict,
         wrong=wrong,
     )
-    return _compared(judgement, rule, history) if rule.baseline_parts is not None and math.isfinite(value) else judgement
 
 
-def _compared(judgement: Judgement, rule: Rule, history: History) -> Judgement:
-    """Return the judgement of a rule on the difference to the last good parts."""
+def _compared(
+    judgement: Judgement,
+    rule: Rule,
+    recipe: Recipe,
+    predictions: Sequence[Prediction],
+    history: History,
+    at: float | None,
+) -> Judgement:
+    """Return the judgement of a rule on the difference to the last good parts or another place, or on the rise a minute."""
     key, count = _key(rule, judgement), rule.baseline_parts or 0
-    if history.known(key, count) < count:
+    if rule.minus is not None:
+        baseline = _value_at(rule.minus, rule, predictions, recipe)
+        if not math.isfinite(baseline):
+            return replace(judgement, baseline=math.nan)
+    elif rule.rise_s is not None:
+        rise = history.rise(key, rule.rise_s, at, judgement.value)
+        baseline = math.nan if rise is None else judgement.value - rise
+    else:
+        baseline = history.mean(key, count) if history.known(key, count) == count else math.nan
+    if math.isnan(baseline):
         return replace(judgement, verdict=Verdict.REVIEW, baseline=math.nan)
-    baseline = history.mean(key, count)
     compared = replace(judgement, baseline=baseline)
     difference = Measured(compared.name, _limited(compared))
     verdict, limit = QUANTITIES[rule.quantity].decide(difference, Limits(rule.when, rule.limit, rule.review))
     return replace(compared, verdict=verdict, limit=limit)
+
+
+def _value_at(place: str, rule: Rule, predictions: Sequence[Prediction], recipe: Recipe) -> float:
+    """Return the quantity of a rule at another place of the same part; NaN if it was not measured there."""
+    step = next(step for step in recipe.inspect if step.place == place)
+    prediction = _of_step(step, predictions, recipe)
+    return math.nan if prediction is None else _apply(0, rule, step, prediction, recipe).value
 
 
 def _wanted(rule: Rule, step: InspectModel, prediction: Prediction) -> tuple[int, ...]:
@@ -204,8 +237,15 @@ def _reason(judgement: Judgement, rule: Rule, prediction: Prediction, history: H
     if not isinstance(prediction.answer, quantity.fits):
         problem = "The rule on {quantity} does not fit the bundle {bundle} ({task})."
         yield verdict, message(problem, quantity=judgement.quantity, bundle=judgement.bundle, task=prediction.task)
+    elif verdict is Verdict.NOT_INSPECTED and rule.minus is not None and math.isfinite(judgement.value):
+        yield verdict, message("There is no value at the place {place} to compare with.", place=rule.minus)
     elif not math.isfinite(judgement.value):
         yield verdict, message("The bundle {bundle} gave values that are not numbers.", bundle=judgement.bundle)
+    elif _waits(judgement) and rule.rise_s is not None:
+        yield (
+            verdict,
+            message("The rise a minute needs {count} parts within {seconds:g} s.", count=LEAST_TIMED, seconds=rule.rise_s),
+        )
     elif _waits(judgement):
         count = rule.baseline_parts or 0
         known = history.known(_key(rule, judgement), count)
@@ -214,7 +254,17 @@ def _reason(judgement: Judgement, rule: Rule, prediction: Prediction, history: H
     else:
         baseline = judgement.baseline
         reason = quantity.reason(judgement.name, _limited(judgement), judgement.limit, verdict, rule.when)
-        if baseline is not None:
+        if rule.rise_s is not None:
+            reason = message("{reason}, as the rise a minute over {seconds:g} s", reason=reason, seconds=rule.rise_s)
+        elif rule.minus is not None:
+            reason = message(
+                "{reason}, as the difference to the place {place} ({mean} {unit})",
+                reason=reason,
+                place=rule.minus,
+                mean=f"{baseline or 0.0:.{quantity.decimals}f}",
+                unit=quantity.unit,
+            )
+        elif baseline is not None:
             reason = message(
                 "{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})",
                 reason=reason,

@@ -182,6 +182,104 @@ def test_every_image_of_a_recording_is_a_page(tmp_path: Path, lossless: bool, fi
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"emissivity": math.nan}, "the emissivity is said to be nan"),
+        ({"distance": -3.0}, "the distance is said to be -3"),
+        ({"distance": 1e30}, "the distance is said to be 1e+30"),
+        ({"air": 0.0}, "the air temperature is said to be 0"),
+        ({"reflected": 0.0}, "the reflected temperature is said to be 0"),
+        ({"window_transmission": 0.0}, "the transmission of the window is said to be 0"),
+        ({"humidity": 900.0}, "the humidity is said to be 900"),
+        ({"a1": math.nan}, "the constant a1 is said to be nan"),
+        ({"f": math.inf}, "the constant f is said to be inf"),
+    ],
+)
+def test_a_stored_number_that_no_scene_has_is_named(tmp_path: Path, stored: dict[str, float], said: str) -> None:
+    path = tmp_path / "a.fff"
+    path.write_bytes(fff(raw_values(0), replace(SCENE, **stored), "<", png=False))
+    with pytest.raises(ConfigError, match="set emissivity, distance and surroundings") as caught:
+        read_image(path)
+    assert said in str(caught.value)
+    (name,) = stored
+    if name in ("air", "reflected", "distance"):  # a person knows it
+        known = Scene(**{name: getattr(SCENE, name)})
+        np.testing.assert_allclose(read_image(path, Reading(scene=known)).pixels[0, 0], 290, atol=0.05)
+
+
+def test_humidity_may_be_stored_in_percent(tmp_path: Path) -> None:
+    far = replace(SCENE, distance=30.0)
+    for humidity in (0.5, 50.0):
+        (tmp_path / f"{humidity}.fff").write_bytes(fff(raw_values(0), replace(far, humidity=humidity), "<", png=False))
+    one, other = (read_image(tmp_path / f"{humidity}.fff").pixels for humidity in (0.5, 50.0))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("gap", [b"\xaa" * 16, bytes(20_000), b"\xaaFFF\0" * 3000])
+def test_what_lies_between_the_images_of_a_recording_is_passed_over(tmp_path: Path, gap: bytes) -> None:
+    path = tmp_path / "a.seq"
+    blocks = [fff(raw_values(10 * n), SCENE, "<" if n % 2 else ">", png=False, lossless=n == 1) for n in range(3)]
+    path.write_bytes(gap.join(blocks))
+    images = [page for page in read_pages(path) if isinstance(page, RasterImage)]
+    assert [round(float(image.pixels[0, 0])) for image in images] == [290, 300, 310]
+    assert (images[0].notes != ()) == (len(gap) > 4096 and gap[0] != 0)
+
+
+@pytest.mark.parametrize("kind", ["8 bits", "colours", "cut", "lossy"])
+def test_a_raw_image_of_another_kind_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    raw, stream = raw_values(0), io.BytesIO()
+    pictures = {"8 bits": (raw >> 8).astype(np.uint8), "colours": np.zeros((12, 16, 3), np.uint8), "cut": raw}
+    if kind == "lossy":
+        Image.fromarray((raw >> 8).astype(np.uint8)).save(stream, "JPEG")
+    else:
+        Image.fromarray(pictures[kind]).save(stream, "PNG")
+    payload = stream.getvalue()[:80] if kind == "cut" else stream.getvalue()
+    whole = fff(raw, SCENE, "<", png=False)
+    words = raw.astype("<u2").tobytes()
+    path = tmp_path / "a.fff"
+    path.write_bytes(
+        whole.replace(
+            words, payload.ljust(len(words), b"\0")[: len(words)] if kind == "cut" else payload.ljust(len(words), b"\0")
+        )
+    )
+    with pytest.raises(ConfigError, match="thermal data") as caught:
+        read_image(path)
+    assert "buffer" not in str(caught.value)
+    if kind in ("8 bits", "colours"):
+        assert "no grey picture of 16 bits" in str(caught.value)
+
+
+def test_a_table_of_temperatures_is_an_image_where_its_unit_is_told(tmp_path: Path) -> None:
+    celsius = 20 + np.arange(12).reshape(3, 4) * 2.5
+    for name, separator, point, head in (
+        ("comma", ",", ".", ""),
+        ("semicolon", ";", ",", "Gerät: X\nEinheit: °C\n\n"),
+        ("tab", "\t", ",", ""),
+        ("space", " ", ".", ""),
+    ):
+        path = tmp_path / f"{name}.csv"
+        lines = (separator.join(f"{value:.2f}".replace(".", point) for value in row) for row in celsius)
+        path.write_text(head + "\n".join(lines) + "\n", "utf-16" if name == "tab" else "utf-8")
+        image = read_image(path, Reading(unit="celsius"))
+        assert (image.unit, image.pixels.shape) == ("kelvin", (3, 4))
+        np.testing.assert_allclose(image.pixels, celsius + 273.15, atol=0.006)
+        with pytest.raises(ConfigError, match="nothing says which"):
+            read_image(path)
+    (tmp_path / "told.csv").write_text("unit=C\n20,30\n40,50\n")
+    np.testing.assert_allclose(read_image(tmp_path / "told.csv").pixels, [[293.15, 303.15], [313.15, 323.15]])
+    for text, said in (
+        ("a,b\nc,d\n", "no table of numbers"),
+        ("1,2\n3\n", "other texts"),
+        ("1,2\n3,x\n", "other texts"),
+        ("1,2\n3,4,5\n", "2 to 3 numbers"),
+        ("300,301\n302,1e400\n", "no temperatures"),
+    ):
+        (tmp_path / "bad.csv").write_text(text)
+        with pytest.raises(ConfigError, match=said):
+            read_image(tmp_path / "bad.csv", Reading(unit="kelvin"))
+
+
 def test_what_was_measured_is_read_of_one_image_not_of_the_whole_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

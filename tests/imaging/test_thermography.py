@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from inspector.cameras.demo.line import DemoLine
+from inspector.bench.hot_spots import measure_spots
 from inspector.core.errors import ConfigError
 from inspector.core.types import Floats
 from inspector.imaging.thermography import (
@@ -121,14 +121,25 @@ def test_a_spot_that_moves_and_grows_is_one_event() -> None:
     assert tracker.step(()) == ()
 
 
-def test_faults_of_the_demo_line_are_found() -> None:
-    """Of 150 parts, how many hot spots are found over how many there are; warm motors and pipes are none."""
-    line = DemoLine(seed=7)
-    there = found = both = 0
-    for index in range(150):
-        planned = line.plan(index).hot_spots
-        spots = len(local_spots(line.thermal(index)[0], delta=40.0, radius=8, min_area=4))
-        there, found, both = there + planned, found + spots, both + min(planned, spots)
-    assert there >= 30
-    assert both / there >= 0.98
-    assert both / found >= 0.98
+def test_spots_of_5_kelvin_on_the_demo_line_are_found_and_warm_bodies_are_none() -> None:
+    for faint in (False, True):
+        quality = measure_spots(150, delta=5.0, faint=faint)
+        assert quality.spots >= 30
+        assert quality.recall >= 0.98
+        assert quality.precision >= 0.98
+
+
+def test_edges_corners_and_bars_are_no_spots_and_a_spot_at_the_border_is() -> None:
+    rng = np.random.default_rng(0)
+    kelvin = (300 + rng.normal(0, 0.1, (120, 160))).astype(np.float32)
+    kelvin[20:70, 20:90] += 30  # a warm body
+    kelvin[:, 120:126] += 15  # a pipe
+    kelvin[85:90, :120] += 15  # another, which ends in it
+    assert local_spots(kelvin, delta=5.0, radius=8, min_area=4) == ()
+    for x, y in ((0, 0), (156, 116), (50, 40), (122, 10), (78, 60)):
+        spot = kelvin.copy()
+        spot[y : y + 4, x : x + 4] += 7
+        (found,) = local_spots(spot, delta=5.0, radius=8, min_area=4)
+        assert x <= found.spot.x < x + 4
+        assert y <= found.spot.y < y + 4
+        assert found.delta == pytest.approx(7, abs=0.6)

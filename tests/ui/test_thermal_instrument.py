@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from pytestqt.qtbot import QtBot
 
 from inspector.core.storage.paths import user_config
@@ -20,6 +21,7 @@ from inspector.imaging.image import Reading, Scene
 from inspector.imaging.measuring import PlacedTool, ToolHistory, ToolReading, parse_tool
 from inspector.imaging.thermography import Ellipse, Line, Polygon, Rectangle, Spot, measure_tool, tool_text
 from inspector.recipes.recipe import Recipe
+from inspector.ui.canvas.overlays import ToolMark
 from inspector.ui.tabs.instrument.kept import FILE, KeptTools
 from inspector.ui.tabs.thermal import ThermalTab
 from tests.imaging.test_radiometric import SCENE, fff, raw_values
@@ -46,6 +48,11 @@ def tab(qtbot: QtBot, recipe: Recipe) -> ThermalTab:
     tab.show()
     tab.set_inspection(seen(make_kelvin()), recipe)
     return tab
+
+
+def mouse_move(to: QPoint) -> QMouseEvent:
+    left = Qt.MouseButton.LeftButton
+    return QMouseEvent(QEvent.Type.MouseMove, QPointF(to), QPointF(to), left, left, Qt.KeyboardModifier.NoModifier)
 
 
 def seen(frame: Frame, *, part: str = "P") -> Inspection:
@@ -127,6 +134,34 @@ def test_a_tool_is_drawn_with_keys_alone(tab: ThermalTab, qtbot: QtBot) -> None:
     assert tab.instrument.drawing.kind is None
 
 
+def test_only_the_tool_that_is_drawn_is_measured_while_it_moves(tab: ThermalTab, qtbot: QtBot) -> None:
+    """A move of the mouse changes no other mark, and a burst of moves is shown once a displayed frame."""
+    tab.instrument.set_tools([PlacedTool(Rectangle(0, 0, 5, 5))])
+    isotherm = tab.instrument.isotherm
+    isotherm.kind.setCurrentIndex(isotherm.kind.findData("above"))
+    tab.instrument.buttons.buttons["rectangle"].click()
+    qtbot.mousePress(tab.canvas, Qt.MouseButton.LeftButton, pos=at(tab, 2, 3))
+    drafts, others = list[object](), list[object]()
+    tab.instrument.draft_changed.connect(lambda: drafts.append(tab.canvas.overlays.tools[-1]))
+    tab.instrument.changed.connect(lambda: others.append(None))
+    before = tab.canvas.overlays
+    for x in range(4, 38):
+        tab.instrument.drawing.eventFilter(tab.canvas, mouse_move(at(tab, x, 20)))
+    assert len(drafts) <= 2
+    pixels = np.asarray(make_kelvin().pixels, np.float32)
+    highest = measure_tool(pixels, Rectangle(2, 3, 36, 18)).maximum - 273.15
+    qtbot.waitUntil(lambda: tab.canvas.overlays.tools[-1] == ToolMark(Rectangle(2, 3, 36, 18), f"{highest:.1f}"))
+    assert others == []
+    assert len(drafts) <= 3
+    after = tab.canvas.overlays
+    assert all(
+        one is other for one, other in zip(before.layers + before.tools[:1], after.layers + after.tools[:1], strict=True)
+    )
+    small = make_frame(np.full((10, 10), 300, np.float32), camera="thermal", unit="kelvin")
+    tab.set_inspection(seen(small), make_recipe())  # the tool reaches beyond it
+    assert [mark.index for mark in tab.canvas.overlays.tools] == [0]
+
+
 def test_units_isotherms_and_the_equalised_span(tab: ThermalTab) -> None:
     tab.instrument.set_tools([PlacedTool(Spot(0, 0))])
     tab.unit.buttons["F"].click()
@@ -184,6 +219,42 @@ def test_temperatures_over_time_are_plotted_and_saved(tab: ThermalTab, tmp_path:
     assert [float(row["maximum"]) for row in rows if row["tool"] == "spot 1,0"][-4:] == pytest.approx(
         [301 + n - 273.15 for n in range(4)], abs=1e-3
     )
+
+
+def test_the_temperatures_along_a_line_are_plotted_found_in_the_picture_and_saved(
+    tab: ThermalTab, qtbot: QtBot, tmp_path: Path
+) -> None:
+    instrument = tab.instrument
+    assert instrument.line is None
+    instrument.set_tools([PlacedTool(Spot(1, 1)), PlacedTool(Line(4, 2, 14, 2)), PlacedTool(Line(0, 0, 0, 9))])
+    assert instrument.line is not None
+    places, values = instrument.line.curve.getData()
+    assert places.tolist() == list(range(11))
+    assert values == pytest.approx([301 + 4 + n - 273.15 for n in range(11)], abs=1e-3)  # 300 + x + y / 2
+    instrument.panel.choose(2)
+    assert instrument.line.curve.getData()[1] == pytest.approx([300 + n / 2 - 273.15 for n in range(10)], abs=1e-3)
+    instrument.panel.choose(0)  # no line: the first one
+    assert len(instrument.line.curve.getData()[1]) == 11
+    instrument.line.plot.view.setFocus()
+    for _ in range(3):
+        qtbot.keyClick(instrument.line.plot.view, Qt.Key.Key_Right)
+    assert instrument.line.at == 2
+    assert instrument.line.value.text() == f"Pixel 2: {301 + 6 - 273.15:.1f} °C"
+    qtbot.waitUntil(lambda: tab.canvas.overlays.tools[-1].tool == Spot(6, 2))
+    tab.save.save("line", tmp_path / "l.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "l.csv").read_text("utf-8-sig"))))
+    assert [(row["x"], row["y"]) for row in rows] == [(str(x), "2") for x in range(4, 15)]
+    assert [float(row["C"]) for row in rows] == pytest.approx(values, abs=1e-3)
+    # Live: the next frame moves the curve, and the cursor stays.
+    warmer = replace(make_kelvin(), pixels=make_kelvin().pixels + np.float32(5), sequence=1, part="P1")
+    tab.set_inspection(seen(warmer), make_recipe())
+    assert instrument.line.curve.getData()[1] == pytest.approx([values[n] + 5 for n in range(11)], abs=1e-3)
+    assert tab.canvas.overlays.tools[-1].tool == Spot(6, 2)
+    instrument.set_tools([PlacedTool(Spot(1, 1))])
+    assert not instrument.line.isVisibleTo(instrument)
+    assert [mark.index for mark in tab.canvas.overlays.tools] == [0]
+    tab.save.save("line", tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text("utf-8-sig") == ""
 
 
 def test_picture_numbers_and_report_are_saved(tab: ThermalTab, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from inspector.cli.benches.archive import archive
 from inspector.cli.benches.faults import faults, restart, watched
 from inspector.cli.benches.line import COMMANDS
 from inspector.cli.benches.rejudging import rejudge
+from inspector.cli.benches.thermal import hot_spots, thermal
 from inspector.cli.benches.window import dialog, gallery, start, window
 from inspector.cli.support.bench_output import AS_JSON, progress, rounded
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
@@ -127,5 +128,8 @@ def beside_training(network: str, training: str, engine: str, rounds: int, secon
     click.echo(f"the training keeps {100 * result.train_share:.0f} % of its speed beside the line")
 
 
-for command in (*COMMANDS, archive, rejudge, window, dialog, gallery, start, faults, restart, watched):
+for command in (
+    *(*COMMANDS, archive, rejudge, window, dialog, gallery, start),
+    *(faults, restart, watched, thermal, hot_spots),
+):
     bench.add_command(command)

@@ -1,6 +1,7 @@
 """Portable bitmaps, greymaps and pixmaps (PBM, PGM, PPM), plain and raw, as netpbm.sourceforge.net/doc specifies them.
 
-A file may hold several raw pictures one after the other. Values are scaled from 0..maxval to the whole range of 8 or 16 bits.
+A file may hold several raw pictures one after the other. Values are scaled from 0..maxval to the whole range of 8 or 16 bits,
+unless they are declared to be temperatures.
 """
 
 import re
@@ -53,8 +54,9 @@ def is_netpbm(data: bytes) -> bool:
 class NetpbmPages:
     """The images of one file."""
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        """Read the headers. Raises ConfigError."""
+    def __init__(self, path: Path, data: bytes, *, as_stored: bool = False) -> None:
+        """Read the headers. `as_stored`: values are not scaled. Raises ConfigError."""
+        self._as_stored = as_stored
         self._path = path
         self._data = data
         self._rasters = list(self._headers())
@@ -154,6 +156,8 @@ class NetpbmPages:
             return values
         if int(values.max()) > raster.maxval:
             raise damaged(self._path, ValueError("it holds a value beyond its largest"))
+        if self._as_stored:
+            return values
         for rows in bands(len(values), values.strides[0]):
             wide = values[rows].astype(np.uint32) * np.uint32(full)
             values[rows] = (wide + np.uint32(raster.maxval // 2)) // np.uint32(raster.maxval)

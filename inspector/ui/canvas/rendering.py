@@ -77,14 +77,14 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size, *, smooth: b
     palette = display.palette or ("iron" if frame.unit == "kelvin" else "grey")
     if palette == "grey":
         return _words(cv2.cvtColor(levelled, cv2.COLOR_GRAY2BGRA))
-    return np.asarray(packed(PALETTES[palette]).take(np.asarray(levelled, np.uint8)), np.uint32)
+    return _colored(levelled, packed(PALETTES[palette]))
 
 
 def heat(values: Floats, crop: Crop, size: Size) -> Words:
     """Return a map of 0..1 in inferno; opacity rises with heat, so that cold areas show the frame."""
     patch = resized(np.ascontiguousarray(values[crop[1] : crop[3], crop[0] : crop[2]]), size, smooth=True)
     alpha = np.rint(255.0 * np.linspace(0.0, 1.0, 256) ** 0.6).astype(np.uint8)
-    return packed(PALETTES["inferno"], alpha)[indices(patch, 0.0, 1.0)]
+    return _colored(indices(patch, 0.0, 1.0), packed(PALETTES["inferno"], alpha))
 
 
 def classes(class_map: NDArray[np.uint8], colors: Table, crop: Crop, size: Size) -> Words:
@@ -92,7 +92,7 @@ def classes(class_map: NDArray[np.uint8], colors: Table, crop: Crop, size: Size)
     table, alpha = np.zeros((256, 3), np.uint8), np.zeros(256, np.uint8)
     table[1 : len(colors) + 1], alpha[1 : len(colors) + 1] = colors, 255
     patch = np.ascontiguousarray(class_map[crop[1] : crop[3], crop[0] : crop[2]])
-    return np.asarray(packed(table, alpha)[cv2.resize(patch, size, interpolation=cv2.INTER_NEAREST)], np.uint32)
+    return _colored(cv2.resize(patch, size, interpolation=cv2.INTER_NEAREST), packed(table, alpha))
 
 
 def resized(patch: Pixels, size: Size, *, smooth: bool = False) -> Pixels:
@@ -117,6 +117,11 @@ def _decimated(patch: Pixels, size: Size) -> Pixels:
     width, height = patch.shape[1] // block, patch.shape[0] // block
     whole = np.ascontiguousarray(patch[: height * block, : width * block])
     return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), patch.dtype)
+
+
+def _colored(levels: NDArray[np.generic], words: Words) -> Words:
+    """Return the word of each level uint8 [H, W]; OpenCV's table takes a third of the time of numpy's indexing."""
+    return np.asarray(cv2.LUT(np.asarray(levels, np.uint8), words.view(np.int32))).view(np.uint32)
 
 
 def _words(bgra: NDArray[np.generic]) -> Words:

@@ -27,7 +27,7 @@ def limits_of(recipe: Recipe | None, camera: str) -> tuple[float, ...]:
     found: set[float] = set()
     for rule in recipe.rules:
         quantity = QUANTITIES[rule.quantity]
-        if rule.baseline_parts is not None:
+        if rule.is_compared:
             continue
         if rule.bundle in bundles and Temperatures in quantity.fits and quantity.unit == "°C":
             found |= {rule.limit + KELVIN_AT_0_C}

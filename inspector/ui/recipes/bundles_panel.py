@@ -20,7 +20,7 @@ from inspector.ui.widgets.settings_form import SettingsForm
 from inspector.ui.widgets.themed import Themed
 
 _BROWSE: Final = "browse"
-_FIELDS: Final = ("threshold", "hot_celsius", "ok_classes", "engine", "precision")
+_FIELDS: Final = ("place", "threshold", "hot_celsius", "ok_classes", "engine", "precision")
 
 
 class BundlesPanel(Themed, QWidget):

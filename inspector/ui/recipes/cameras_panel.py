@@ -5,10 +5,11 @@ from typing import Any, Final
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from inspector.cameras.base import kind_of, options_model
+from inspector.cameras.base import GreyOptions, kind_of, options_model
 from inspector.core.addresses import hide_secrets
 from inspector.core.errors import ConfigError
 from inspector.core.registry import CAMERAS
+from inspector.imaging.image import Reading
 from inspector.recipes.recipe import CameraModel, Gate
 from inspector.ui.recipes.draft import RecipeDraft
 from inspector.ui.shell import theme
@@ -26,12 +27,14 @@ class CamerasPanel(Themed, QWidget):
     """Edits the cameras of a draft, one at a time.
 
     `chosen` carries the name of the camera to show, `source_wanted` that of one whose source is to be chosen ("": a new
-    camera), `measure_wanted` is emitted to measure a known length on the picture.
+    camera), `measure_wanted` is emitted to measure a known length on the picture, `scale_wanted` to say what grey values are in
+    degrees.
     """
 
     chosen = Signal(str)
     source_wanted = Signal(str)
     measure_wanted = Signal()
+    scale_wanted = Signal()
 
     def __init__(self, draft: RecipeDraft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,7 +47,7 @@ class CamerasPanel(Themed, QWidget):
         self._name_title, self._source_title, self.source = QLabel(), QLabel(), QLabel()
         self.source.setWordWrap(True)
         self.source.setTextFormat(Qt.TextFormat.PlainText)
-        self.choose, self.measure, self.set_length = QPushButton(), QPushButton(), QPushButton()
+        self.choose, self.measure, self.set_length, self.degrees = (QPushButton() for _ in range(4))
         self._pixels = 0.0  # length of the measured distance
         self._length_row, self._length_title = QWidget(), QLabel()
         self.length = NumberField(0.001, 100_000.0)
@@ -62,6 +65,7 @@ class CamerasPanel(Themed, QWidget):
         self.name.editingFinished.connect(self._rename)
         self.choose.clicked.connect(lambda: self.source_wanted.emit(self._camera))
         self.measure.clicked.connect(self.measure_wanted)
+        self.degrees.clicked.connect(self.scale_wanted)
         self.set_length.clicked.connect(self._set_length)
         draft.changed.connect(self._refresh)
         self.retranslate()
@@ -76,6 +80,7 @@ class CamerasPanel(Themed, QWidget):
             head.addWidget(button)
         self.choose.setObjectName("choose_source")
         self.measure.setObjectName("measure_scale")
+        self.degrees.setObjectName("set_degrees")
         self.set_length.setObjectName("set_length")
         length = plain(QHBoxLayout(self._length_row))
         length.addWidget(self._length_title)
@@ -96,6 +101,7 @@ class CamerasPanel(Themed, QWidget):
         box.addLayout(self._scale_place)
         box.addWidget(self.measure)
         box.addWidget(self._length_row)
+        box.addWidget(self.degrees)
         box.addWidget(self._driver_title)
         box.addLayout(self._driver_place)
         box.addWidget(self._gate_title)
@@ -113,6 +119,15 @@ class CamerasPanel(Themed, QWidget):
         self._length_row.hide()  # a distance was measured on the picture of another camera
         self._fill()
         self.chosen.emit(self._camera)
+
+    def set_degrees(self, how: Reading) -> None:
+        """Declare what the grey values of this camera are in degrees."""
+        if self._camera:
+            options = dict(self._draft.cameras[self._camera].get("options", {}))
+            options |= {"unit": how.unit, "scale": how.scale, "offset": how.offset}
+            self._draft.set_camera(self._camera, options=options)
+            self._make_forms()
+            self.chosen.emit(self._camera)
 
     def _set_scale(self, mm_per_px: float) -> None:
         if self._camera:
@@ -156,6 +171,7 @@ class CamerasPanel(Themed, QWidget):
             form.hide()
             form.deleteLater()
         self.forms = {}
+        self.degrees.setVisible(False)
         if not self._camera:
             return
         values = self._draft.cameras[self._camera]
@@ -165,6 +181,7 @@ class CamerasPanel(Themed, QWidget):
             model = options_model(kind_of(values["source"])[0])
         except ConfigError:
             model = None
+        self.degrees.setVisible(model is not None and issubclass(model, GreyOptions))
         if model is not None:
             self._add_form("options", SettingsForm(model, values.get("options", {}), narrow=True), self._driver_place)
         self._add_form("gate", SettingsForm(Gate, values.get("gate", {}), narrow=True), self._gate_place)
@@ -215,6 +232,7 @@ class CamerasPanel(Themed, QWidget):
             (self.choose, self.tr("Choose the source…")),
             (self.measure, self.tr("Measure a known length on the picture")),
             (self.set_length, self.tr("Set")),
+            (self.degrees, self.tr("Grey values in degrees…")),
         ):
             button.setText(text)
             button.setAccessibleName(text)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from inspector.core.message import Message
 from inspector.core.types import Frame, Inspection, Region
 from inspector.core.verdict import Verdict
+from inspector.imaging.image import Reading
 from inspector.recipes.automatic import seen_by
 from inspector.recipes.recipe import Recipe, RegionModel
 from inspector.recipes.verdict import judge, threshold_of
@@ -26,6 +27,7 @@ from inspector.ui.recipes.source_sheet import SourceSheet
 from inspector.ui.recipes.trial_thread import Trial, TrialThread
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
+from inspector.ui.tabs.instrument.scale_sheet import ScaleSheet
 from inspector.ui.widgets.boxes import plain, scrolled, two_thirds
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.settings_form import SettingsForm
@@ -63,6 +65,7 @@ class RecipeEditor(Themed, QWidget):
         self.line = SettingsForm(Recipe, {}, names=LINE, narrow=True)
         self.revisions = RevisionsPanel()
         self.sheet = SourceSheet(self)
+        self.degrees = ScaleSheet(self)
         self._sheet_for = ""
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -101,6 +104,10 @@ class RecipeEditor(Themed, QWidget):
         self.cameras.chosen.connect(self._show_camera)
         self.cameras.source_wanted.connect(self._open_sheet)
         self.cameras.measure_wanted.connect(lambda: self.canvas.take("distance"))
+        self.cameras.scale_wanted.connect(self._open_degrees)
+        self.degrees.used.connect(self._on_degrees)
+        self.degrees.left.connect(self.wake)
+        self.degrees.next_wanted.connect(self.reader.next_frame)
         self.bundles.chosen.connect(self._look_at)
         self.bundles.draw_wanted.connect(self._draw_region)
         self.canvas.region_drawn.connect(self.bundles.set_region)
@@ -136,6 +143,7 @@ class RecipeEditor(Themed, QWidget):
         """Close the source, so that others can open it."""
         self.reader.show_source(None)
         self.sheet.close_sheet()
+        self.degrees.uncover(False)
 
     def wake(self) -> None:
         """Show the current camera again."""
@@ -152,6 +160,9 @@ class RecipeEditor(Themed, QWidget):
         """Close what lies above the editor; return whether there was anything."""
         if self.sheet.isVisible():
             self.sheet.leave()
+            return True
+        if self.degrees.isVisible():
+            self.degrees.leave()
             return True
         if self.canvas.tool:
             self.canvas.take("")
@@ -183,7 +194,27 @@ class RecipeEditor(Themed, QWidget):
         if camera and camera != self.cameras.current:
             self.cameras.show_camera(camera)
 
+    def _open_degrees(self) -> None:
+        """Open the sheet that says what grey values are in degrees, on the camera's values as they are stored."""
+        camera = self.draft.cameras.get(self.cameras.current)
+        if camera is None:
+            return
+        options = dict(camera.get("options", {}))
+        how = Reading(unit=options.get("unit", ""), scale=options.get("scale"), offset=options.get("offset"))
+        stored = {name: value for name, value in options.items() if name not in ("unit", "scale", "offset")}
+        self.degrees.open(None, how, steps=True)
+        source = str(camera.get("source", ""))
+        self.reader.show_source(Wanted(self.cameras.current, source, {**stored, "unit": "intensity"}))
+
+    def _on_degrees(self, how: Reading) -> None:
+        self.frames.pop(self.cameras.current, None)
+        self._forget()
+        self.cameras.set_degrees(how)
+
     def _on_frame(self, frame: Frame) -> None:
+        if self.degrees.isVisible():
+            self.degrees.show_frame(frame)
+            return
         if frame.camera not in self.draft.cameras:
             return
         self.frames[frame.camera] = frame

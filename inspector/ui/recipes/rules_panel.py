@@ -22,7 +22,7 @@ from inspector.ui.widgets.settings_form import SettingsForm
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
 
-_FIELDS: Final = ("quantity", "class_name", "when", "limit", "review", "baseline_parts")
+_FIELDS: Final = ("quantity", "class_name", "when", "limit", "review", "place", "baseline_parts", "minus", "rise_s")
 
 
 class RulesPanel(Themed, QWidget):

@@ -248,7 +248,7 @@ def labelled(label: QLabel, chooser: QWidget) -> QHBoxLayout:
     return row
 
 
-def headed(heading: QLabel, button: QWidget) -> QHBoxLayout:
+def headed(heading: QWidget, button: QWidget) -> QHBoxLayout:
     """Return a heading with a button at its right."""
     row = QHBoxLayout()
     row.setSpacing(theme.SPACING)

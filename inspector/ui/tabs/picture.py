@@ -3,15 +3,22 @@
 from collections.abc import Set as AbstractSet
 
 import numpy as np
-from PySide6.QtWidgets import QFormLayout, QLabel, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFormLayout, QLabel, QPushButton, QWidget
 
 from inspector.core.types import Answer, Frame, Inspection
 from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.shell import theme
 from inspector.ui.tabs.base import AnalysisTab, caption
 
 
 class PictureTab(AnalysisTab):
-    """The frame as it is. Offered where there is no other view."""
+    """The frame as it is. Offered where there is no other view.
+
+    `scale_wanted`: it is to be said what its grey values of 16 bits are in degrees.
+    """
+
+    scale_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
@@ -26,6 +33,10 @@ class PictureTab(AnalysisTab):
         self.panel.addLayout(numbers)
         self.panel.addWidget(self.cursor_title)
         self.panel.addWidget(self.cursor_value)
+        self.degrees = QPushButton()
+        self.degrees.setMinimumHeight(theme.TOUCH)
+        self.degrees.clicked.connect(self.scale_wanted)
+        self.panel.addWidget(self.degrees)
         self.panel.addStretch(1)
         self.canvas.hovered.connect(lambda _x, _y: self.cursor_value.setText(self.canvas.readout() or "–"))
         self.retranslate()
@@ -36,6 +47,7 @@ class PictureTab(AnalysisTab):
 
     def refresh(self) -> None:
         frame = self.frame()
+        self.degrees.setVisible(frame is not None and frame.pixels.ndim == 2 and frame.pixels.dtype == np.uint16)
         for name, text in self._numbers(frame).items():
             self.values[name].setText(text)
             self.values[name].setAccessibleName(f"{self.names[name].text()}: {text}")
@@ -63,6 +75,8 @@ class PictureTab(AnalysisTab):
         super().retranslate()
         self.whole_title.setText(self.tr("The whole picture"))
         self.cursor_title.setText(self.tr("Under the cursor"))
+        self.degrees.setText(self.tr("Grey values in degrees…"))
+        self.degrees.setAccessibleName(self.degrees.text())
         texts = {
             "size": self.tr("Size"),
             "depth": self.tr("Depth"),

@@ -10,12 +10,17 @@ from inspector.core.errors import ConfigError
 from inspector.core.registry import TABS
 from inspector.core.types import Answer, Inspection
 from inspector.imaging.colormaps import TemperatureUnit
+from inspector.imaging.image import Reading
 from inspector.recipes.adopt import cards_of
 from inspector.recipes.recipe import Recipe
 from inspector.tasks.base import task_of
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
+from inspector.ui.tabs.instrument.declared import DeclaredSources
+from inspector.ui.tabs.instrument.scale_sheet import ScaleSheet
+from inspector.ui.tabs.picture import PictureTab
+from inspector.ui.tabs.thermal import ThermalTab
 from inspector.ui.tabs.threshold import ThresholdTab
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
@@ -49,11 +54,16 @@ class AnalysisTabs(Themed, TabWidget):
             self.addTab(tab, name)
             if apart:
                 self.panels.addWidget(tab.panel_apart())
+            if isinstance(tab, PictureTab | ThermalTab):
+                tab.scale_wanted.connect(self._open_degrees)
             if isinstance(tab, GradCamTab):
                 tab.hold_wanted.connect(self.hold_wanted)
             if isinstance(tab, ThresholdTab):
                 tab.tried_out.connect(self.tried_out)
                 tab.write_wanted.connect(self.write_wanted)
+        self._declared = DeclaredSources()
+        self._stored: tuple[Inspection | None, Recipe | None, Path | None] = (None, None, None)
+        self.degrees: ScaleSheet | None = None  # made when it is first wanted
         self._judged_by: tuple[tuple[str, ...], Path | None] | None = None  # bundles and their folder
         self._answers: frozenset[type[Answer]] | None = None  # of these bundles; None: they cannot be read
         self.currentChanged.connect(self.panels.setCurrentIndex)
@@ -62,12 +72,34 @@ class AnalysisTabs(Themed, TabWidget):
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:
         """Show this inspection in every tab. `base`: the recipe's folder, in which its bundles are searched for."""
+        self._stored = inspection, recipe, base
+        inspection = self._declared.in_degrees(inspection)
         self._know(recipe, base)
         if inspection is not None:
             self._offer(inspection)
         for tab in self.tabs.values():
             tab.base = base
+            if isinstance(tab, ThermalTab):
+                tab.degrees.setVisible(inspection is not self._stored[0])
             tab.set_inspection(inspection, recipe)
+
+    def _open_degrees(self) -> None:
+        """Open the sheet that says what the grey values of this source are in degrees, for as long as the window is open."""
+        inspection = self._stored[0]
+        frame = None if inspection is None else self._declared.grey(inspection)
+        if frame is None:
+            return
+        if self.degrees is None:
+            self.degrees = ScaleSheet(self)
+            self.degrees.used.connect(self._on_degrees)
+        self.degrees.open(frame, self._declared.of(frame), steps=False)
+
+    def _on_degrees(self, how: Reading) -> None:
+        inspection, recipe, base = self._stored
+        frame = None if inspection is None else self._declared.grey(inspection)
+        if frame is not None:
+            self._declared.declare(frame, how)
+            self.set_inspection(inspection, recipe, base=base)
 
     @property
     def offered(self) -> tuple[str, ...]:

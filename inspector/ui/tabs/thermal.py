@@ -6,9 +6,9 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.errors import InspectorError
 from inspector.core.spreadsheet import table_text
@@ -53,6 +53,9 @@ HOTTEST = 5000.0  # in either unit; more than any camera or process here
 class ThermalTab(AnalysisTab):
     """Palette, range, unit; cursor temperature; highest, mean and lowest; hot spots; and the tools of the instrument."""
 
+    scale_wanted = Signal()
+    """What the grey values of the source are in degrees was said in the window, and is to be said anew."""
+
     tools_direction: ClassVar = QBoxLayout.Direction.LeftToRight
     answer: ClassVar[type[Answer] | None] = Temperatures
 
@@ -66,6 +69,7 @@ class ThermalTab(AnalysisTab):
         for name in PALETTES:
             self.palette_choice.addItem(name, name)
         self._range = ThermalScale()
+        self._marks = Overlays()
         self.span = ComboBox()
         self.span.setMinimumHeight(theme.TOUCH)
         for span in ("automatic", "equalised", "locked"):
@@ -78,11 +82,21 @@ class ThermalTab(AnalysisTab):
         self.headings = {name: caption(QLabel()) for name in ("look", "whole", "cursor", "spots")}
         self.names = {name: QLabel() for name in ("maximum", "mean", "minimum", "source", "network")}
         self.values = {name: QLabel() for name in self.names}
+        self.degrees = QPushButton()
+        self.degrees.setMinimumHeight(theme.TOUCH)
+        self.degrees.hide()
         self.table = ValueTable()
         self.copy = CopyButton()
         self.instrument = Instrument(self.canvas)
         self.save = SaveButton(
-            {"picture": self._png, "numbers": self._numbers_csv, "time": self._time_csv, "report": self._page}, "thermal"
+            {
+                "picture": self._png,
+                "numbers": self._numbers_csv,
+                "line": self._line_csv,
+                "time": self._time_csv,
+                "report": self._page,
+            },
+            "thermal",
         )
         self._fill_panel()
         self._connect()
@@ -96,6 +110,7 @@ class ThermalTab(AnalysisTab):
         self.beside.addWidget(self.scale_, 1)
         self.panel.addLayout(headed(self.headings["whole"], self.save))
         self.panel.addLayout(self._numbers())
+        self.panel.addWidget(self.degrees)
         self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
         self.panel.addWidget(self.instrument)
         self.panel.addLayout(headed(self.headings["spots"], self.copy))
@@ -164,7 +179,9 @@ class ThermalTab(AnalysisTab):
         self.palette_choice.currentIndexChanged.connect(self._recolor)
         self.unit.chosen.connect(self._on_unit)
         self.span.currentIndexChanged.connect(self._recolor)
+        self.degrees.clicked.connect(self.scale_wanted)
         self.instrument.changed.connect(self._on_instrument)
+        self.instrument.draft_changed.connect(self._show_marks)
         self.save.failed.connect(self._on_failed)
         self.low.valueChanged.connect(self._recolor)
         self.high.valueChanged.connect(self._recolor)
@@ -222,10 +239,13 @@ class ThermalTab(AnalysisTab):
         spots = tuple(event.last.spot for event in events) if events is not None else found.hot_spots if found else ()
         regions = (RegionMark(chosen.region),) if chosen is not None else ()
         self.canvas.set_unit(unit)
-        marks = Overlays(spots=spot_marks(spots, unit), regions=regions) + self.instrument.overlays(thermal)
-        self.canvas.set_overlays(marks, key=self._key())
+        self._marks = Overlays(spots=spot_marks(spots, unit), regions=regions) + self.instrument.overlays(thermal)
+        self._show_marks()
         self._show_spots(spots, events)
         self._recolor()
+
+    def _show_marks(self) -> None:
+        self.canvas.set_overlays(self._marks + self.instrument.draft_overlay(), key=self._key())
 
     def _show_spots(self, spots: Sequence[HotSpot], events: Sequence[SpotEvent] | None) -> None:
         """Fill the table of hot spots; those over their surroundings have a difference and a trend."""
@@ -295,6 +315,8 @@ class ThermalTab(AnalysisTab):
             "source": self.tr("Origin"),
             "network": self.tr("Network says"),
         }
+        self.degrees.setText(self.tr("Grey values in degrees…"))
+        self.degrees.setAccessibleName(self.degrees.text())
         for name, text in headings.items():
             self.headings[name].setText(text)
         for name, text in names.items():
@@ -411,6 +433,9 @@ class ThermalTab(AnalysisTab):
     def _numbers_csv(self) -> bytes:
         tools = self.instrument.panel.sheet_table()
         return joined([table_text([tools.columns, *tools.rows]), self.table.as_text(separator=",")])
+
+    def _line_csv(self) -> bytes:
+        return joined([table_text(self.instrument.profile_rows())])
 
     def _time_csv(self) -> bytes:
         return joined([self.instrument.table()])

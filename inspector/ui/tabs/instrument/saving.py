@@ -63,6 +63,7 @@ class SaveButton(Themed, QToolButton):
         names = {
             "picture": self.tr("Save the picture"),
             "numbers": self.tr("Save the numbers"),
+            "line": self.tr("Save the numbers along the line"),
             "time": self.tr("Save the numbers over time"),
             "report": self.tr("Save a report page"),
         }
