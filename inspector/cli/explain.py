@@ -17,18 +17,19 @@ from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.tools import Numbers
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
-from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction, Region, Scores, Temperatures
+from inspector.core.types import Boxes, Floats, Frame, Masks, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap, check_inside
-from inspector.imaging.colormaps import PALETTES, Palette, Table, indices
+from inspector.imaging.colormaps import PALETTES, Palette
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import prepare, view, whole
+from inspector.imaging.visible import Picture
+from inspector.results.overlays import heat_picture
 from inspector.tasks.base import Task, card_threshold, task_of
 from inspector.tasks.masks import class_map
 from inspector.workers.messages import CamMethod
 
 _OUTPUTS = ("maximum", "mean", "minimum")
-Shown = NDArray[np.uint8]
 _REGION = Numbers("x,y,width,height", 4, Region)
 
 
@@ -139,7 +140,7 @@ def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette:
         )
     finally:
         explainer.close()
-    shown = overlay(frame.pixels, heat, PALETTES[cast("Palette", palette)], opacity)
+    shown = heat_picture(frame.pixels, heat, PALETTES[cast("Palette", palette)], opacity)
     _draw(shown, prediction, bundle.card, heat.class_name)
     ok, data = cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
     if not ok:
@@ -163,29 +164,6 @@ def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, met
     # An imported graph shows the score behind its softmax only.
     text = Task.explained if card.family and task.answer is Scores else task.explained
     return text.format(name=heat.class_name, target=heat.target)
-
-
-def overlay(pixels: Pixels, heat: HeatMap, palette: Table, opacity: float) -> Shown:
-    """Return the frame as 8-bit RGB with the heat map over its region.
-
-    Stronger heat is more opaque; `opacity` is that of the hottest pixel.
-    """
-    shown = displayable(pixels)
-    region, values = heat.region, heat.in_region()
-    colours = palette[indices(values, 0.0, 1.0)]
-    patch = shown[region.y : region.bottom, region.x : region.right]
-    weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
-    patch[...] = np.rint(patch * (1 - weight) + colours * weight).astype(np.uint8)
-    return shown
-
-
-def displayable(pixels: Pixels) -> Shown:
-    """Return a writable 8-bit RGB copy; kelvin and 16-bit values are stretched from their minimum to their maximum."""
-    if pixels.dtype != np.uint8:
-        low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
-        scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
-        pixels = np.rint(scaled).astype(np.uint8)
-    return np.array(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2), np.uint8)
 
 
 def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | None:
@@ -248,7 +226,7 @@ def _shown_boxes(boxes: Boxes, card: Card, class_name: str) -> Boxes:
     return Boxes(kept.xyxy[mine], kept.scores[mine], kept.classes[mine])
 
 
-def _draw(shown: Shown, prediction: Prediction, card: Card, class_name: str) -> None:
+def _draw(shown: Picture, prediction: Prediction, card: Card, class_name: str) -> None:
     """Draw the outlines of the prediction in white with a black edge, so that they are visible on any colour."""
     width = max(1, round(max(shown.shape[:2]) / 400))
     contours: list[NDArray[np.int32]] = []

@@ -58,6 +58,10 @@ def serve_engine(job: InferJob, channel: "Channel") -> None:
 def serve_explain(job: ExplainJob, channel: "Channel") -> None:
     """Serve explanations of a bundle's predictions; the frame is the first in the input."""
     bundle = Bundle.open(job.bundle)
+    if job.low_priority:
+        import torch
+
+        torch.set_num_threads(1)  # a second one would wait for the first, each behind the line
     frames = _map_input(job.folder, bundle, job.batch)
     heat: NDArray[np.float32] = make_map(job.folder / OUTPUT, (bundle.card.input.height, bundle.card.input.width), np.float32)
     layers, explained = _explainer(bundle)

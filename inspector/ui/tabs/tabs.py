@@ -1,5 +1,6 @@
 """The analysis tabs, synchronised on the same inspection."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from inspector.core.types import Answer, Inspection
 from inspector.imaging.colormaps import TemperatureUnit
 from inspector.recipes.adopt import cards_of
 from inspector.recipes.recipe import Recipe
+from inspector.results.heat import PartHeat
 from inspector.tasks.base import task_of
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.tabs.base import AnalysisTab
@@ -60,13 +62,25 @@ class AnalysisTabs(Themed, TabWidget):
         self.setTabVisible(list(self.tabs).index(PICTURE), False)
         self.retranslate()
 
-    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:
-        """Show this inspection in every tab. `base`: the recipe's folder, in which its bundles are searched for."""
+    def set_inspection(
+        self,
+        inspection: Inspection | None,
+        recipe: Recipe | None,
+        *,
+        base: Path | None = None,
+        heat: Sequence[PartHeat] = (),
+    ) -> None:
+        """Show this inspection in every tab.
+
+        `base`: the recipe's folder, in which its bundles are searched for. `heat`: heat maps that were kept with the part.
+        """
         self._know(recipe, base)
         if inspection is not None:
             self._offer(inspection)
         for tab in self.tabs.values():
             tab.base = base
+            if isinstance(tab, GradCamTab):
+                tab.kept = tuple(heat)
             tab.set_inspection(inspection, recipe)
 
     @property
