@@ -11,7 +11,7 @@ from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
 from inspector.imaging.preprocessing import prepare, view, whole, wrong_unit
 from inspector.workers.jobs import ExplainJob
-from inspector.workers.messages import CamMethod, Explained, ExplainRequest
+from inspector.workers.messages import Explained, ExplainMethod, ExplainRequest
 from inspector.workers.process import WorkerProcess
 
 _PATIENCE = 10.0  # times longer than usual, of a worker at low priority
@@ -80,7 +80,7 @@ class Explainer:
         class_index: int | None = None,
         box: tuple[float, float, float, float] | None = None,
         output: int | None = None,
-        method: CamMethod | None = None,
+        method: ExplainMethod | None = None,
     ) -> HeatMap:
         """Explain the prediction for `region` (default: the whole frame).
 

@@ -21,7 +21,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Temperatures
 from inspector.ml.graph import Graph
 from inspector.tasks.base import loss_of, task_of
-from inspector.workers.messages import CamMethod, ExplainRequest
+from inspector.workers.messages import CamMethod, ExplainMethod, ExplainRequest
 
 _SMALL = 1e-12
 
@@ -60,9 +60,21 @@ def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
     finally:
         watch.remove()
     activation, gradient = watch.taken(name, target)
-    method = question.method or task_of(graph.card.task).cam
-    heat = _heat(activation, gradient, method, (graph.card.input.height, graph.card.input.width))
+    heat = _heat(
+        activation, gradient, cam_method(question.method, graph.card.task), (graph.card.input.height, graph.card.input.width)
+    )
     return Answer(heat, name, class_index, float(target.detach()))
+
+
+def cam_method(asked: ExplainMethod | None, task: str) -> CamMethod:
+    """Return the method of a request that looks into a layer; black-box methods are those of `ml.occlusion`."""
+    match asked:
+        case None:
+            return task_of(task).cam
+        case "occlusion" | "rise":
+            raise ValueError(f"{asked} looks into no layer")
+        case _:
+            return asked
 
 
 class _Watch:

@@ -33,7 +33,7 @@ from inspector.runs.folder import read_run
 from inspector.runs.settings import TrainSettings, areas_of, shown_settings, train_settings
 from inspector.tasks.base import task_of
 from inspector.tasks.drawing import fitted, jpeg
-from inspector.workers.messages import CamMethod
+from inspector.workers.messages import ExplainMethod
 
 _MOST_PICTURES = 12
 _TRUTH = (0, 158, 115)  # green, as in the report of a training
@@ -53,7 +53,7 @@ def report(
     bundles: Sequence[Bundle],
     out: Path,
     *,
-    method: CamMethod | None = None,
+    method: ExplainMethod | None = None,
     part: Region | None = None,
     most: int = 60,
     as_json: bool = False,
@@ -94,7 +94,7 @@ def _measured(
     data: str,
     masks: Mapping[str, Sample],
     *,
-    method: CamMethod | None,
+    method: ExplainMethod | None,
     part: Region | None,
     tick: Callable[[], None],
 ) -> tuple[Trust, list[tuple[str, bytes]]]:
@@ -155,7 +155,7 @@ def _look(
     infer: Infer,
     bundle: Bundle,
     masks: Mapping[str, Sample],
-    method: CamMethod | None,
+    method: ExplainMethod | None,
     part: Region | None,
 ) -> _Seen:
     """Explain the answer for one image and measure its heat map."""
@@ -298,5 +298,6 @@ def _rows(one: Trust) -> list[tuple[str, str | None]]:
         ("hottest on the defect", percent(one.pointing)),
         ("insertion", None if one.insertion is None else f"{one.insertion:.2f}"),
         ("deletion", None if one.deletion is None else f"{one.deletion:.2f}"),
+        ("ROAD", None if one.road is None else f"{one.road:.2f}"),
         ("right answer, wrong place", None if one.lift is None else str(len(one.wrong_place))),
     ]

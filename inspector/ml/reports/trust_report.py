@@ -68,6 +68,7 @@ class Trust(FiniteModel):
     pointing: float | None = None
     insertion: float | None = None
     deletion: float | None = None
+    road: float | None = None
     light: float = 0.0
     place: float = 0.0
     wrong_place: tuple[str, ...] = ()
@@ -91,6 +92,7 @@ def figures(seen: Sequence[Looked]) -> dict[str, float | None]:
         "pointing": _mean([one.pointed for one in seen]),
         "insertion": _mean([one.insertion for one in seen]),
         "deletion": _mean([one.deletion for one in seen]),
+        "road": _mean([one.road for one in seen]),
     }
 
 
@@ -199,6 +201,7 @@ _COLUMNS = (
     "Hottest on the defect",
     "Insertion",
     "Deletion",
+    "ROAD",
     "Right answer, wrong place",
 )
 
@@ -213,6 +216,7 @@ def _cells(one: Trust) -> list[str]:
         _percent(one.pointing),
         _number(one.insertion),
         _number(one.deletion),
+        _number(one.road),
         places,
     ]
 

@@ -30,15 +30,17 @@ from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
 from inspector.ui.tabs.heat_views import HeatBar, HeatViews, clipped, in_a_row
 from inspector.ui.tabs.instrument.saving import SaveButton, joined, png_of
 from inspector.ui.widgets.inputs import ComboBox
-from inspector.workers.messages import CamMethod
+from inspector.workers.messages import ExplainMethod
 
 MOST_CLIPPED = 25  # percent of the pixels of a map that are cut off at either end
-METHODS: tuple[tuple[str, CamMethod | None], ...] = (
+METHODS: tuple[tuple[str, ExplainMethod | None], ...] = (
     ("", None),
     ("Grad-CAM", "gradcam"),
     ("Grad-CAM++", "gradcam++"),
     ("LayerCAM", "layercam"),
     ("Eigen-CAM", "eigencam"),
+    ("Occlusion", "occlusion"),
+    ("RISE", "rise"),
 )
 SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
