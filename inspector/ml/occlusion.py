@@ -91,7 +91,8 @@ def _rise(numbers: Numbers, frame: Prepared) -> Floats:
 
     def hidden(mask: Floats) -> Prepared:
         mixed = mean + (frame - mean) * mask[..., None]
-        return np.rint(mixed).astype(np.uint8) if frame.dtype == np.uint8 else mixed.astype(np.float32)
+        whole: Prepared = np.rint(mixed).astype(np.uint8) if frame.dtype == np.uint8 else mixed.astype(np.float32)
+        return whole
 
     found = np.fromiter(numbers(map(hidden, masks)), np.float64, len(masks))
     weights = found - found.mean()

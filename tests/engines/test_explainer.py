@@ -15,10 +15,11 @@ import pytest
 from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.explain import explained, inside_share
 from inspector.core.errors import ConfigError, EngineError
+from inspector.core.sentence import Sentence
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.imaging.preprocessing import InputSpec
-from inspector.ml.reports.trust_report import PAGE, Trust
+from inspector.runs.trust import PAGE, Advice, Trust
 from tests.children import workers
 
 Bundles = Callable[[str], Bundle]
@@ -171,6 +172,10 @@ def test_the_share_of_heat_inside_the_prediction_is_counted() -> None:
     assert inside_share(heat, scores, small_card("classification")) is None
 
 
+def covering(areas: str) -> Advice:
+    return Advice(change="cover", why=Sentence(template="Cover it."), settings={"cover": areas})
+
+
 def test_the_report_command_ranks_and_gives_a_command_that_trains(
     bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,7 +199,7 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     assert run([*arguments, "--part", "8,8,20,2000"]) == 2
     assert run([*arguments, "--target", f"class:{bundle.card.classes[0]}"]) == 2  # a report would not heed it
     assert run(["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--out", "x.png"]) == 2
-    command = shlex.split(training_command(bundle, tmp_path / "data", {"cover": "0,0,20,20"}, "cover"))
+    command = shlex.split(training_command(bundle, tmp_path / "data", covering("0,0,20,20")))
     assert command[:2] == ["inspector", "train"]
     parsed = train.make_context("train", command[2:]).params
     assert (parsed["cover"], parsed["network"]) == ("0,0,20,20", bundle.card.network)
@@ -202,5 +207,5 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     card = bundle.card.model_copy(update={"training": {**bundle.card.training, "cover": "80,80,20,20"}})
     again = replace(bundle, card=card, folder=tmp_path / "again")
     for new, cover in (("0,0,20,20", "80,80,20,20+0,0,20,20"), ("0,0,90,100", "0,0,90,100")):  # the two would leave too little
-        command = shlex.split(training_command(again, tmp_path / "data", {"cover": new}, "cover"))
+        command = shlex.split(training_command(again, tmp_path / "data", covering(new)))
         assert train.make_context("train", command[2:]).params["cover"] == cover
