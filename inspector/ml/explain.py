@@ -84,7 +84,9 @@ class _Watch:
         self._activation: Tensor | None = None
         self._handle = layer.register_forward_hook(self._forward)
 
-    def _forward(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    def _forward(self, module: nn.Module, inputs: object, output: object) -> object:
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            return output  # of a module that gives several tensors there is no map
         torch.set_grad_enabled(True)
         self._activation = output.detach().requires_grad_()
         return self._activation.clone()  # the next layer may write into its input; the captured tensor stays intact
@@ -103,16 +105,26 @@ class _Watch:
 
 
 def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
+    """Return a layer: one of the network's presets, or any module of it by its path. Raises ConfigError."""
     layers = cam_layers(graph)
     if name is None:
+        if not layers:
+            raise ConfigError(
+                "The network {network} has no layer with a map that could be explained.",
+                remedy="Use the method occlusion or rise.",
+                network=graph.card.network,
+            )
         return next(iter(layers.items()))
+    modules = dict(graph.network.named_modules())
+    if name and name in modules and name not in layers:
+        return name, modules[name]
     if name not in layers:
         raise ConfigError(
             "The network {network} has no layer called {layer!r}.",
-            remedy="Choose one of: {names}.",
+            remedy="Choose one of: {names}, or the path of any other module.",
             network=graph.card.network,
             layer=name,
-            names=", ".join(layers),
+            names=", ".join(layers) or "none",
         )
     return name, layers[name]
 

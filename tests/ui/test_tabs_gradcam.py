@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from inspector.bundles.bundle import Bundle
@@ -34,6 +34,7 @@ class Slow:
     def __init__(self) -> None:
         self.asked: list[Question] = []
         self.classes: list[int | None] = []
+        self.boxes: list[tuple[float, float, float, float] | None] = []
         self.go = threading.Semaphore(0)
         self.closed = 0
         self.error: Exception | None = None
@@ -52,6 +53,7 @@ class Slow:
         method: str | None = None,
     ) -> HeatMap:
         self.classes.append(class_index)
+        self.boxes.append(box)
         assert self.go.acquire(timeout=10)
         if self.error is not None:
             raise self.error
@@ -353,6 +355,20 @@ def test_a_map_that_was_kept_is_shown_at_once_and_another_one_on_the_button(
     tab.set_inspection(replace(inspection, part="P2"), recipe)  # has none, and is explained by itself
     assert not shown(tab)()
     qtbot.waitUntil(lambda: len(slow.classes) == 2)
+    tab.close_workers()
+
+
+def test_a_box_that_is_clicked_is_explained(qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle) -> None:
+    tab.thread_._make = lambda folder: slow
+    tab.set_frozen(True)
+    tab.set_inspection(*inspected(bundle))
+    slow.go.release()
+    qtbot.waitUntil(shown(tab))
+    x, y = tab.canvas.placement().to_view(25, 25)
+    qtbot.mouseClick(tab.canvas, Qt.MouseButton.LeftButton, pos=QPoint(round(x), round(y)))
+    slow.go.release()
+    qtbot.waitUntil(lambda: len(slow.boxes) == 2)
+    assert slow.boxes == [None, (10.0, 10.0, 40.0, 40.0)]
     tab.close_workers()
 
 
