@@ -25,6 +25,7 @@ from inspector.station.heat_maps import HeatSink
 _PATIENCE = 600.0  # seconds until the worker has made its first map
 _COMPARE = """
 import json, sys, time
+from pathlib import Path
 import numpy as np
 import torch
 from inspector.bundles.bundle import Bundle
@@ -33,7 +34,7 @@ from inspector.ml.graph import example_batch, load_graph
 from inspector.workers.messages import ExplainRequest
 
 torch.set_num_threads(int(sys.argv[3]))
-graph = load_graph(Bundle.open(sys.argv[1]))
+graph = load_graph(Bundle.open(Path(sys.argv[1])))
 frames, rounds = example_batch(graph.card, 1), int(sys.argv[2])
 name, layer = next(iter(cam_layers(graph).items()))
 ours = lambda: explain(graph, frames, ExplainRequest(layer=name, class_index=0, method="gradcam")).heat

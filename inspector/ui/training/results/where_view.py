@@ -60,6 +60,7 @@ class WhereView(Themed, QWidget):
         head.addWidget(self.explain)
         head.addWidget(self.open_page)
         head.addWidget(self.progress, 1)
+        head.addStretch(1)
         inside = QWidget()
         column = plain(QVBoxLayout(inside), theme.SPACING)
         column.setContentsMargins(0, theme.SPACING, theme.SPACING, theme.SPACING)
