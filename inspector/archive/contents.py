@@ -81,6 +81,11 @@ def files_content(of: int, files: list[dict[str, Any]]) -> dict[str, Any]:
     return {"kind": "files", **_now(), "of": of, "files": files}
 
 
+def heat_content(result: str, maps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the record of where bundles looked in an NG part, which may come long after the record of the part."""
+    return {"kind": "heat", **_now(), "result_id": result, "maps": maps}
+
+
 def told_content(of: int, verdict: Verdict, reason: Message) -> dict[str, Any]:
     """Return the record of a part of which the line was told another verdict than the one of its record `of`."""
     return {"kind": "told", **_now(), "of": of, "verdict": verdict.value, "reason": sentence(reason).model_dump()}

@@ -20,7 +20,8 @@ from inspector.archive.reading import read_part
 from inspector.archive.store.query import chain_after, documents, name_of
 from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
-from inspector.results.overlays import draw
+from inspector.imaging.colormaps import PALETTES
+from inspector.results.overlays import HEAT_OPACITY, HEAT_PALETTE, draw, heat_picture
 from inspector.results.record_file import refused
 
 _READ_ME: Final = """Evidence of inspections, as a BagIt bag (RFC 8493). Any BagIt tool checks that it is whole.
@@ -28,6 +29,8 @@ _READ_ME: Final = """Evidence of inspections, as a BagIt bag (RFC 8493). Any Bag
 data/ID/record.json     the record as the station wrote it
 data/ID/*.png, *.tiff   the images, lossless (TIFF: kelvin in float32)
 data/ID/*-overlay.png   what was found, drawn on it
+data/ID/*-heat.png      of an NG part, if it was kept: where the bundle looked that made it NG, drawn on the image
+data/ID/heat.json       the record of that
 data/ID/proof.json      the record's place in the station's hash chain, up to the next signature (Ed25519)
 data/documents/         the recipes and the cards of the bundles, by their hashes
 A hash is SHA-256 over the hash before (32 bytes), the sequence number (8 bytes, little-endian) and the payload. A signature is
@@ -102,6 +105,14 @@ def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
     for camera, picture in draw(read.inspection).items():
         write_native(place / file_name(camera), frames[camera].pixels)
         _write_png(place / f"{file_name(camera)}-overlay.png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if read.heat:
+        _write_json(place / "heat.json", found["heat"][-1])
+    shown = [one for one in read.heat if one.camera in frames]
+    for number, one in enumerate(shown):
+        again = sum(other.camera == one.camera for other in shown[:number])
+        name = f"{file_name(one.camera)}{f'-{again + 1}' if again else ''}-heat.png"
+        overlay = heat_picture(frames[one.camera].pixels, one.heat, PALETTES[HEAT_PALETTE], HEAT_OPACITY)
+        _write_png(place / name, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     recipe = record.get("internal_recipe_id", {}).get("hash", "")
     return {recipe, *record.get("internal_configuration_id", {}).values()}
 

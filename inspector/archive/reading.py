@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from inspector.archive.archive import Archive
 from inspector.archive.images import read_kept
+from inspector.archive.recording.heat import heat_of
 from inspector.archive.store.query import documents, result_of
 from inspector.core.errors import StorageError
 from inspector.core.message import Message, message
@@ -32,11 +33,14 @@ from inspector.core.types import (
 )
 from inspector.data.outlines import Outline
 from inspector.recipes.recipe import Recipe
+from inspector.results.heat import PartHeat
 from inspector.results.records import bundle_name
 
 _NOT_KEPT: Final = message("No picture of this part was kept: the recipe keeps NG and REVIEW parts, and one OK part in some.")
 _DELETED: Final = message("The picture of this part was deleted when its time was over.")
 _DAMAGED: Final = message("The record of this part cannot be read; what the table of results says is shown.")
+
+_NO_HEAT: Final = message("The heat maps of this part cannot be read.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +48,8 @@ class ReadPart:
     """A recorded part.
 
     `found`: its row, record, images and corrections (`result_of`). `recipe`: that judged it, None if the archive has no text
-    of it. `classes`: of its bundles, `good` those that are OK. `problems`: what of it cannot be shown.
+    of it. `classes`: of its bundles, `good` those that are OK. `problems`: what of it cannot be shown. `heat`: where its
+    bundles looked, if that was kept.
     """
 
     found: Mapping[str, Any]
@@ -53,6 +58,7 @@ class ReadPart:
     classes: tuple[str, ...]
     good: frozenset[str]
     problems: tuple[Message, ...]
+    heat: tuple[PartHeat, ...] = ()
 
 
 def read_part(archive: Archive, key: int) -> ReadPart:
@@ -75,6 +81,7 @@ def read_part(archive: Archive, key: int) -> ReadPart:
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         predictions, judgements, reasons = (), (), ()
         problems.append(_DAMAGED)
+    heat = _heat(found, problems)
     inspection = Inspection(
         part=found["part_id"],
         sequence=int(record.get("run_sequence") or 0),
@@ -92,7 +99,7 @@ def read_part(archive: Archive, key: int) -> ReadPart:
     named = [name for one in predictions for name in one.classes] + [
         one.name for one in judgements if one.name not in ("-", "")
     ]
-    return ReadPart(found, inspection, recipe, tuple(dict.fromkeys([*classes, *named])), good, tuple(problems))
+    return ReadPart(found, inspection, recipe, tuple(dict.fromkeys([*classes, *named])), good, tuple(problems), heat)
 
 
 def frame_of(
@@ -133,6 +140,17 @@ def _frames(archive: Archive, found: Mapping[str, Any], problems: list[Message])
     if not found["image_files"]:
         problems.append(_NOT_KEPT)
     return frames
+
+
+def _heat(found: Mapping[str, Any], problems: list[Message]) -> tuple[PartHeat, ...]:
+    """Return the heat maps of the newest record that has some."""
+    try:
+        maps = [heat_of(one) for content in found["heat"][-1:] for one in content["maps"]]
+        seen = {one["camera"]: one for one in found["record"].get("frames", ())}
+        return tuple(one for one in maps if one.heat.region.fits(seen[one.camera]["width"], seen[one.camera]["height"]))
+    except (ValueError, KeyError, TypeError, IndexError):
+        problems.append(_NO_HEAT)
+        return ()
 
 
 def _recipe(text: str) -> Recipe | None:

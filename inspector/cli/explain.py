@@ -17,19 +17,49 @@ from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.tools import Numbers
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
-from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction, Region, Scores, Temperatures
+from inspector.core.types import Boxes, Floats, Frame, Masks, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap, check_inside
-from inspector.imaging.colormaps import PALETTES, Palette, Table, indices
+from inspector.imaging.colormaps import PALETTES, Palette
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import prepare, view, whole
+from inspector.imaging.visible import Picture
+from inspector.results.overlays import heat_picture
 from inspector.tasks.base import Task, card_threshold, task_of
 from inspector.tasks.masks import class_map
-from inspector.workers.messages import CamMethod
+from inspector.workers.messages import ExplainMethod
 
 _OUTPUTS = ("maximum", "mean", "minimum")
-Shown = NDArray[np.uint8]
 _REGION = Numbers("x,y,width,height", 4, Region)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What of an answer is to be explained; all None: what the network names."""
+
+    class_name: str | None = None
+    box: int | None = None
+    output: int | None = None
+    mask: bool = False
+
+
+class _Target(click.ParamType[Target]):
+    name = "target"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        """Parse a target."""
+        if isinstance(value, Target):
+            return value
+        kind, _, what = str(value).partition(":")
+        if kind == "class" and what:
+            return Target(class_name=what)
+        if kind == "box" and what.isascii() and what.isdigit() and int(what[:9]) > 0:
+            return Target(box=int(what[:9]))
+        if kind == "output" and what in ("0", "1", "2"):
+            return Target(output=int(what))
+        if value == "mask":
+            return Target(mask=True)
+        raise click.BadParameter(f"{value!r} is not class:NAME, box:N, mask or output:0, 1 or 2.", ctx, param)
 
 
 @click.command()
@@ -48,12 +78,17 @@ _REGION = Numbers("x,y,width,height", 4, Region)
     "--most", type=click.IntRange(2), default=60, show_default=True, help="Images of the folder that a report looks at."
 )
 @click.option("--layer", help="Layer of the network; its default if left out.")
-@click.option("--class", "class_name", help="Class to explain; by default the one the network names.")
-@click.option("--box", "box_number", type=click.IntRange(1), help="Box to explain, as predict numbers them from 1: best first.")
-@click.option("--output", type=click.Choice(_OUTPUTS), help="Temperature to explain; the highest if left out.")
+@click.option(
+    "--target",
+    type=_Target(),
+    help="class:NAME, mask, box:N as predict numbers boxes from 1, or output:0, 1, 2 for the maximum, mean, minimum "
+    "temperature.  [default: what the network names]",
+)
 @click.option("--region", type=_REGION, help="Part of the image to look at; all of it if left out.")
 @click.option(
-    "--method", type=click.Choice(get_args(CamMethod)), help="layercam for detection, else gradcam; eigencam asks for no class."
+    "--method",
+    type=click.Choice(get_args(ExplainMethod)),
+    help="eigencam asks for no class; occlusion and rise for no layer.  [default: layercam for detection, else gradcam]",
 )
 @click.option("--part", type=_REGION, help="Where the part is: says how much of the heat lies there.")
 @click.option("--palette", type=click.Choice(list(PALETTES)), default="rainbow", show_default=True)
@@ -66,11 +101,9 @@ def explain(
     report_to: Path | None,
     most: int,
     layer: str | None,
-    class_name: str | None,
-    box_number: int | None,
-    output: str | None,
+    target: "Target | None",
     region: Region | None,
-    method: CamMethod | None,
+    method: ExplainMethod | None,
     part: Region | None,
     palette: str,
     opacity: float,
@@ -87,12 +120,12 @@ def explain(
     if report_to is not None:
         from inspector.cli.support.trust import report
 
-        if any(given is not None for given in (layer, class_name, box_number, output, region)):
-            raise click.UsageError("--layer, --class, --box, --output and --region belong to one image, not to a report.")
+        if any(given is not None for given in (layer, target, region)):
+            raise click.UsageError("--layer, --target and --region belong to one image, not to a report.")
         return report(image, opened, report_to, method=method, part=part, most=most, as_json=as_json)
     if len(opened) > 1:
         raise click.UsageError("One image is explained for one --model.")
-    asked = _Asked(layer, class_name, box_number, output, region, method, part)
+    asked = _Asked(layer, target or Target(), region, method, part)
     return _explain_one(image, opened[0], cast(Path, out), asked, palette, opacity, as_json=as_json)
 
 
@@ -101,20 +134,18 @@ class _Asked:
     """What is to be explained of one image."""
 
     layer: str | None
-    class_name: str | None
-    box_number: int | None
-    output: str | None
+    target: Target
     region: Region | None
-    method: CamMethod | None
+    method: ExplainMethod | None
     part: Region | None
 
 
 def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette: str, opacity: float, *, as_json: bool) -> int:
     if out.suffix.lower() != ".png":
         stop_with(f"{out} is not the name of a PNG file. Give one that ends in .png.", 2)
-    layer, class_name, box_number = asked.layer, asked.class_name, asked.box_number
-    output, region, method, part = asked.output, asked.region, asked.method, asked.part
-    index = _class_index(bundle.card, class_name)
+    target, region, method, part = asked.target, asked.region, asked.method, asked.part
+    _check_target(target, bundle.card)
+    index = _class_index(bundle.card, target.class_name)
     read = read_image(image)
     for note in read.notes:
         click.echo(f"inspector: {image}: {note}", err=True)
@@ -123,7 +154,7 @@ def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette:
     if part is not None:
         check_inside(part, frame)
     prediction = _predict(bundle, frame, region or whole(frame.pixels))
-    box = None if box_number is None else _box(prediction, bundle.card, box_number)
+    box = None if target.box is None else _box(prediction, bundle.card, target.box)
     if box is not None:
         index = box[1]
     explainer = Explainer(bundle)
@@ -131,27 +162,28 @@ def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette:
         heat = explainer.explain(
             frame,
             region=region,
-            layer=layer,
+            layer=asked.layer,
             class_index=index,
             box=None if box is None else box[0],
-            output=None if output is None else _OUTPUTS.index(output),
+            output=target.output,
             method=method,
         )
     finally:
         explainer.close()
-    shown = overlay(frame.pixels, heat, PALETTES[cast("Palette", palette)], opacity)
+    shown = heat_picture(frame.pixels, heat, PALETTES[cast("Palette", palette)], opacity)
     _draw(shown, prediction, bundle.card, heat.class_name)
     ok, data = cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
     if not ok:
         stop_with(f"{out} cannot be encoded.")
     write_atomically(out, data.tobytes())
     at_part = None if part is None else share_in(heat, part)
+    output = None if target.output is None else _OUTPUTS[target.output]
     what = explained(heat, bundle.card, output=output, boxed=box is not None, method=method)
     _tell(heat, bundle.card, what, inside_share(heat, prediction, bundle.card), at_part, out, as_json)
     return 0
 
 
-def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, method: CamMethod | None) -> str:
+def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, method: ExplainMethod | None) -> str:
     """Return what a heat map explains, in words."""
     if method == "eigencam":
         return "what stands out, whatever its class"
@@ -163,29 +195,6 @@ def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, met
     # An imported graph shows the score behind its softmax only.
     text = Task.explained if card.family and task.answer is Scores else task.explained
     return text.format(name=heat.class_name, target=heat.target)
-
-
-def overlay(pixels: Pixels, heat: HeatMap, palette: Table, opacity: float) -> Shown:
-    """Return the frame as 8-bit RGB with the heat map over its region.
-
-    Stronger heat is more opaque; `opacity` is that of the hottest pixel.
-    """
-    shown = displayable(pixels)
-    region, values = heat.region, heat.in_region()
-    colours = palette[indices(values, 0.0, 1.0)]
-    patch = shown[region.y : region.bottom, region.x : region.right]
-    weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
-    patch[...] = np.rint(patch * (1 - weight) + colours * weight).astype(np.uint8)
-    return shown
-
-
-def displayable(pixels: Pixels) -> Shown:
-    """Return a writable 8-bit RGB copy; kelvin and 16-bit values are stretched from their minimum to their maximum."""
-    if pixels.dtype != np.uint8:
-        low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
-        scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
-        pixels = np.rint(scaled).astype(np.uint8)
-    return np.array(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2), np.uint8)
 
 
 def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | None:
@@ -248,7 +257,7 @@ def _shown_boxes(boxes: Boxes, card: Card, class_name: str) -> Boxes:
     return Boxes(kept.xyxy[mine], kept.scores[mine], kept.classes[mine])
 
 
-def _draw(shown: Shown, prediction: Prediction, card: Card, class_name: str) -> None:
+def _draw(shown: Picture, prediction: Prediction, card: Card, class_name: str) -> None:
     """Draw the outlines of the prediction in white with a black edge, so that they are visible on any colour."""
     width = max(1, round(max(shown.shape[:2]) / 400))
     contours: list[NDArray[np.int32]] = []
@@ -268,6 +277,15 @@ def _draw(shown: Shown, prediction: Prediction, card: Card, class_name: str) -> 
             assert_never(answer)
     for colour, extra in (((0, 0, 0), 2), ((255, 255, 255), 0)):
         cv2.polylines(shown, contours, True, colour, width + extra, cv2.LINE_AA)
+
+
+def _check_target(target: Target, card: Card) -> None:
+    """Raise ConfigError for a target that a bundle of this task has not."""
+    answer = task_of(card.task).answer
+    if target.mask and answer is not Masks:
+        raise ConfigError("Only a segmentation bundle has a mask that can be explained.")
+    if target.output is not None and answer is not Temperatures:
+        raise ConfigError("Only the outputs 0, 1 and 2 of a thermal bundle can be explained by number.")
 
 
 def _class_index(card: Card, name: str | None) -> int | None:

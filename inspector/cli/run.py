@@ -1,11 +1,15 @@
 """`inspector run`: the station without a window."""
 
+import math
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from inspector.archive.contents import RunContext
+from inspector.archive.recording.heat import heat_keepers
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.server import server_url
 from inspector.cameras.base import kind_of
@@ -16,15 +20,17 @@ from inspector.cli.support.signals import stop_signals
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import PRECISIONS, Precision
-from inspector.inspection.run_request import resolve_recipe
+from inspector.inspection.run_request import RunRequest, resolve_recipe
 from inspector.inspection.status import CameraState, StationStatus
 from inspector.results.saving import PictureSink, RecordSink, RunFolder
 from inspector.results.sink import Sink
+from inspector.station.heat_maps import HeatSink
 from inspector.station.part_ids import PartIds, station_folder
 from inspector.station.station import RECIPE, Station
 from inspector.station.tally import Tallies, Tally, TallyFile, TallySink, lot_name
 
 _POLL = 0.1  # seconds
+_REST_S = 10.0  # for the parts that are left to be explained when a person ends the run
 
 
 @click.command()
@@ -45,6 +51,11 @@ _POLL = 0.1  # seconds
 @click.option(
     "--archive/--no-archive", default=True, show_default=True, help="Record every part in the archive before it is told."
 )
+@click.option(
+    "--heat/--no-heat",
+    default=None,
+    help="Keep where bundles looked in each NG part.  [default: the recipe's]",
+)
 @click.option("--lot", help="Lot of the parts; another one than before begins the counters anew.  [default: as before]")
 @click.option("--count-anew", is_flag=True, help="Begin the counters of the shift or lot at 0.")
 @click.option("--order", default="", help="Work order, for the archive.")
@@ -62,6 +73,7 @@ def run(
     limit: int | None,
     out: Path | None,
     archive: bool,
+    heat: bool | None,
     as_json: bool,
     lot: str | None,
     count_anew: bool,
@@ -76,7 +88,7 @@ def run(
         raise click.UsageError("Give either --recipe or --model.")
     if engine is not None:
         find(ENGINES, engine, "engine")
-    resolved = resolve_recipe(recipe, models, source)
+    resolved = _with_heat(resolve_recipe(recipe, models, source), heat, kept=archive or out is not None)
     if resolved.note is not None:
         say(f"inspector: {resolved.note}", err=True)
     for camera in resolved.recipe.cameras.values():
@@ -93,11 +105,13 @@ def run(
     counters = tallies.of(simulated=resolved.recipe.is_simulated)
     _begin_counting(counters, lot, anew=count_anew)
     archiving = archive_sinks(RunContext(lot=counters.tally.lot, **context), url=server_url()) if archive else []
+    keepers = heat_keepers(archiving) if folder is None else [*heat_keepers(archiving), folder.heat]
+    maps = HeatSink(keepers, base=resolved.base)
     console = _Console()
     station = Station(
         resolved.recipe,
         base=resolved.base,
-        sinks=[*archiving, *saving, TallySink(tallies, lambda: resolved.recipe), printer],
+        sinks=[*archiving, *saving, maps, TallySink(tallies, lambda: resolved.recipe), printer],
         listeners=[console.hear],
         engine=engine,
         precision=precision,
@@ -113,17 +127,46 @@ def run(
                     break
         finally:
             station.stop()  # saves and prints all inspected parts before it returns
+            _explain_the_rest(maps, interrupted)
     status = station.status
     if status.failure is not None:
         raise status.failure
     if not printer.closed:
         say(_counts(counters.tally), err=True)
+    if pictures is not None and folder is not None and pictures.report is not None and maps.made:
+        pictures.close(status)  # again, with the heat maps
     lost = None if folder is None else folder.losses
     if lost is not None:
         say(f"inspector: {lost}", err=True)
     elif pictures is not None and pictures.report is not None:
         say(f"Report: {pictures.report}", err=True)
-    return 1 if lost is not None or printer.failed or status.faults or status.lost else 0
+    return 1 if lost is not None or printer.failed or status.faults or status.lost or maps.problem else 0
+
+
+def _with_heat(request: RunRequest, heat: bool | None, *, kept: bool) -> RunRequest:
+    """Return the request with heat maps kept or not, where that was said. `kept`: there is a place to keep them."""
+    if heat is None:
+        return request
+    if heat and not kept:
+        raise click.UsageError("--heat needs a place to keep the maps: the archive, or --out.")
+    recipe = request.recipe
+    archive = recipe.archive.model_copy(update={"heat": heat})
+    return replace(request, recipe=recipe.model_copy(update={"archive": archive}))
+
+
+def _explain_the_rest(maps: HeatSink, interrupted: threading.Event) -> None:
+    """Wait until the NG parts that are left are explained: a person who ends the run waits a few seconds for it."""
+    ended = interrupted.is_set()
+    until = time.monotonic() + _REST_S if ended else math.inf
+    if not maps.finish(0):
+        say("Explaining the last NG parts; Ctrl-C leaves them out.", err=True)
+    while not maps.finish(_POLL) and time.monotonic() < until and (ended or not interrupted.is_set()):
+        pass
+    maps.give_up()
+    if maps.problem is not None:
+        say(f"inspector: {maps.problem}", err=True)
+    if maps.missed:
+        say(f"inspector: {maps.missed} NG parts have no heat map.", err=True)
 
 
 def _begin_counting(counters: TallyFile, lot: str | None, *, anew: bool) -> None:

@@ -11,8 +11,10 @@ from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
 from inspector.imaging.preprocessing import prepare, view, whole, wrong_unit
 from inspector.workers.jobs import ExplainJob
-from inspector.workers.messages import CamMethod, Explained, ExplainRequest
+from inspector.workers.messages import Explained, ExplainMethod, ExplainRequest
 from inspector.workers.process import WorkerProcess
+
+_PATIENCE = 10.0  # times longer than usual, of a worker at low priority
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +59,10 @@ class Explainer:
     Calls block; used by one thread at a time. The worker starts with the first request.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, low_priority: bool = False) -> None:
+        """`low_priority`: leave the processor to a running inspection; an answer may then take minutes."""
         self._bundle = bundle
+        self._low_priority = low_priority
         self._link: WorkerLink | None = None
         self._process: WorkerProcess | None = None
         self._aborted = False
@@ -76,7 +80,7 @@ class Explainer:
         class_index: int | None = None,
         box: tuple[float, float, float, float] | None = None,
         output: int | None = None,
-        method: CamMethod | None = None,
+        method: ExplainMethod | None = None,
     ) -> HeatMap:
         """Explain the prediction for `region` (default: the whole frame).
 
@@ -120,9 +124,12 @@ class Explainer:
 
     def _open(self) -> WorkerLink:
         if self._link is None:
-            bundle = self._bundle.folder.resolve()
+            bundle, low = self._bundle.folder.resolve(), self._low_priority
             self._link = WorkerLink(
-                self._bundle, lambda folder: ExplainJob(bundle=bundle, folder=folder), started=self._started
+                self._bundle,
+                lambda folder: ExplainJob(bundle=bundle, folder=folder, low_priority=low),
+                started=self._started,
+                patience=_PATIENCE if low else 1.0,
             )
         return self._link
 

@@ -43,13 +43,15 @@ class WorkerLink:
         *,
         started: Callable[[WorkerProcess], None] | None = None,
         batch: int = 1,
+        patience: float = 1.0,
     ) -> None:
         """Start the job for the shared folder and wait until the worker has opened the bundle. Raises EngineError.
 
-        `started` receives the process as soon as it exists. Cancelling the process, from any thread, ends this wait and every
-        later one.
+        `patience`: how many times longer than usual a worker may take that gets little of the processor. `started` receives the
+        process as soon as it exists. Cancelling the process, from any thread, ends this wait and every later one.
         """
         self._bundle = bundle
+        self._patience = patience
         self._replies: queue.SimpleQueue[_Reply | Outcome] = queue.SimpleQueue()
         spec = bundle.card.input
         try:
@@ -119,6 +121,7 @@ class WorkerLink:
             self._replies.put(message)
 
     def _reply(self, kind: type[R], timeout: float) -> R:
+        timeout *= self._patience
         try:
             answer = self._replies.get(timeout=timeout)
         except queue.Empty:

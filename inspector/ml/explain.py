@@ -21,7 +21,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Temperatures
 from inspector.ml.graph import Graph
 from inspector.tasks.base import loss_of, task_of
-from inspector.workers.messages import CamMethod, ExplainRequest
+from inspector.workers.messages import CamMethod, ExplainMethod, ExplainRequest
 
 _SMALL = 1e-12
 
@@ -60,9 +60,21 @@ def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
     finally:
         watch.remove()
     activation, gradient = watch.taken(name, target)
-    method = question.method or task_of(graph.card.task).cam
-    heat = _heat(activation, gradient, method, (graph.card.input.height, graph.card.input.width))
+    heat = _heat(
+        activation, gradient, cam_method(question.method, graph.card.task), (graph.card.input.height, graph.card.input.width)
+    )
     return Answer(heat, name, class_index, float(target.detach()))
+
+
+def cam_method(asked: ExplainMethod | None, task: str) -> CamMethod:
+    """Return the method of a request that looks into a layer; black-box methods are those of `ml.occlusion`."""
+    match asked:
+        case None:
+            return task_of(task).cam
+        case "occlusion" | "rise":
+            raise ValueError(f"{asked} looks into no layer")
+        case _:
+            return asked
 
 
 class _Watch:
@@ -72,7 +84,9 @@ class _Watch:
         self._activation: Tensor | None = None
         self._handle = layer.register_forward_hook(self._forward)
 
-    def _forward(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    def _forward(self, module: nn.Module, inputs: object, output: object) -> object:
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            return output  # of a module that gives several tensors there is no map
         torch.set_grad_enabled(True)
         self._activation = output.detach().requires_grad_()
         return self._activation.clone()  # the next layer may write into its input; the captured tensor stays intact
@@ -91,16 +105,26 @@ class _Watch:
 
 
 def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
+    """Return a layer: one of the network's presets, or any module of it by its path. Raises ConfigError."""
     layers = cam_layers(graph)
     if name is None:
+        if not layers:
+            raise ConfigError(
+                "The network {network} has no layer with a map that could be explained.",
+                remedy="Use the method occlusion or rise.",
+                network=graph.card.network,
+            )
         return next(iter(layers.items()))
+    modules = dict(graph.network.named_modules())
+    if name and name in modules and name not in layers:
+        return name, modules[name]
     if name not in layers:
         raise ConfigError(
             "The network {network} has no layer called {layer!r}.",
-            remedy="Choose one of: {names}.",
+            remedy="Choose one of: {names}, or the path of any other module.",
             network=graph.card.network,
             layer=name,
-            names=", ".join(layers),
+            names=", ".join(layers) or "none",
         )
     return name, layers[name]
 

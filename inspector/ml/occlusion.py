@@ -1,6 +1,8 @@
-"""Where a network without gradients looked: pieces of the frame are covered in turn (Zeiler and Fergus, ECCV 2014)."""
+"""Where a network looked that is only asked for answers, without layers and gradients: pieces of the frame are covered."""
 
-from typing import assert_never
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import assert_never, get_args
 
 import cv2
 import numpy as np
@@ -13,25 +15,31 @@ from inspector.ml.evaluate import Infer
 from inspector.tasks.base import card_threshold, task_of
 from inspector.tasks.boxes import box_iou
 from inspector.tasks.statistics.truth import input_frame, input_view
-from inspector.workers.messages import ExplainRequest
+from inspector.workers.messages import BlackBoxMethod, Explained, ExplainRequest
 
-LAYER = "occlusion"  # in place of a layer's name
+LAYERS = get_args(BlackBoxMethod)  # in place of a layer's name
 _GRID = 12  # places along a side
 _COVERED = 2  # places along a side that are covered at once
 _ALIKE = 0.5  # smallest IoU with the box that is explained
+_MASKS = 256  # of RISE
+_CELLS = 8  # along a side of a mask
+_LITTLE = 1e-9  # of a number, below which it does not change
+_SHOWN = 0.5  # share of the cells that a mask leaves
+
+Numbers = Callable[[Iterable[Prepared]], Iterator[float]]  # from inputs to the explained number of each
 
 
-def occlusion(infer: Infer, card: Card, frame: Prepared, question: ExplainRequest) -> tuple[Floats, int, float]:
-    """Return the heat map float32 [height, width], 0..1, the class that it explains and its number for the whole frame.
+def black_box(infer: Infer, card: Card, frame: Prepared, question: ExplainRequest) -> tuple[Floats, Explained]:
+    """Return the heat map float32 [height, width], 0..1, of a network that is only asked for answers, and what it explains.
 
-    A place is the hotter, the more the number falls where it is covered with the frame's mean colour. The number is the score
-    of a class, the sum of the scores of its boxes or of one box, or the sum of its mask. Raises ConfigError for a wrong
-    question.
+    The number that is explained is the score of a class, the sum of the scores of its boxes or of one box, the sum of its
+    mask, or a temperature. Raises ConfigError for a wrong question.
     """
-    if question.layer not in (None, LAYER) or question.method is not None:
+    method = question.method or "occlusion"
+    if card.family and (method not in LAYERS or question.layer not in (None, *LAYERS)):
         raise ConfigError(
             "{bundle} was imported as a graph: it has no layers, and is explained by covering pieces of the frame.",
-            remedy="Leave out the layer and the method.",
+            remedy="Leave out the layer, and choose the method occlusion or rise.",
             bundle=card.name,
         )
     count, box = len(card.classes), question.box
@@ -40,21 +48,70 @@ def occlusion(infer: Infer, card: Card, frame: Prepared, question: ExplainReques
     whole = answers_of(infer, card, frame[None])[0]
     if box is not None and not isinstance(whole.answer, Boxes):
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
+    if question.output is not None and (not isinstance(whole.answer, Temperatures) or question.output > 2):
+        raise ConfigError("Only the outputs 0, 1 and 2 of a thermal bundle can be explained by number.")
     kind = explained_class(whole, card) if question.class_index is None else question.class_index
-    target = explained_number(whole, kind, box)
+    output = question.output or 0
+
+    def numbers(frames: Iterable[Prepared]) -> Iterator[float]:
+        left = iter(frames)
+        while some := list(islice(left, card.max_batch)):
+            for answer in answers_of(infer, card, np.stack(some)):
+                yield explained_number(answer, kind, box, output)
+
+    target = explained_number(whole, kind, box, output)
+    values = _occlusion(numbers, frame, target) if method == "occlusion" else _rise(numbers, frame)
+    size = (card.input.width, card.input.height)
+    heat = np.asarray(cv2.resize(np.maximum(values, 0), size, interpolation=cv2.INTER_LINEAR), np.float32)
+    peak = float(heat.max())
+    told = Explained(layer=method, class_index=kind if count else None, target=target)
+    return (heat / peak if peak > 0 else heat), told
+
+
+def _occlusion(numbers: Numbers, frame: Prepared, target: float) -> Floats:
+    """Return how far the number falls where a place is covered with the frame's mean colour (Zeiler and Fergus, ECCV 2014)."""
     starts = [(y, x) for y in range(_GRID - _COVERED + 1) for x in range(_GRID - _COVERED + 1)]
     fallen, times = np.zeros((_GRID, _GRID), np.float32), np.zeros((_GRID, _GRID), np.float32)
-    for begin in range(0, len(starts), card.max_batch):
-        piece = starts[begin : begin + card.max_batch]
-        for place, answer in zip(piece, answers_of(infer, card, np.stack([_without(frame, *at) for at in piece])), strict=True):
-            window = tuple(slice(at, at + _COVERED) for at in place)
-            fallen[window] += max(0.0, target - explained_number(answer, kind, box))
-            times[window] += 1
-    heat = np.asarray(
-        cv2.resize(fallen / times, (card.input.width, card.input.height), interpolation=cv2.INTER_LINEAR), np.float32
-    )
-    peak = float(heat.max())
-    return (heat / peak if peak > 0 else heat), kind, target
+    for place, number in zip(starts, numbers(_without(frame, *at) for at in starts), strict=True):
+        window = tuple(slice(at, at + _COVERED) for at in place)
+        fallen[window] += max(0.0, target - number)
+        times[window] += 1
+    return fallen / times
+
+
+def _rise(numbers: Numbers, frame: Prepared) -> Floats:
+    """Return how much larger the number is where random masks show a place (RISE, Petsiuk et al., BMVC 2018).
+
+    A mask is a coarse grid of cells, half of which are shown, enlarged and moved by a random piece of a cell; where it hides,
+    there is the frame's mean colour. The masks are the same for every frame. The numbers' own mean is taken off first, so that
+    a place which some masks show more often by chance is not hot for that.
+    """
+    mean = frame.mean(axis=(0, 1), dtype=np.float64)
+    masks = [_mask(rng, frame.shape[:2]) for rng in [np.random.default_rng(0)] for _ in range(_MASKS)]
+
+    def hidden(mask: Floats) -> Prepared:
+        mixed = mean + (frame - mean) * mask[..., None]
+        whole: Prepared = np.rint(mixed).astype(np.uint8) if frame.dtype == np.uint8 else mixed.astype(np.float32)
+        return whole
+
+    found = np.fromiter(numbers(map(hidden, masks)), np.float64, len(masks))
+    weights = found - found.mean()
+    if float(np.abs(weights).max()) <= _LITTLE * max(1.0, float(np.abs(found).max())):
+        return np.zeros(frame.shape[:2], np.float32)
+    total = np.zeros(frame.shape[:2], np.float32)
+    for weight, mask in zip(weights, masks, strict=True):
+        total += np.float32(weight) * mask
+    return total / np.float32(len(masks) * _SHOWN)
+
+
+def _mask(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+    """Return a smooth random mask [height, width], 0..1."""
+    height, width = shape
+    cells = (rng.random((_CELLS + 1, _CELLS + 1)) < _SHOWN).astype(np.float32)
+    tall, wide = -(-height // _CELLS), -(-width // _CELLS)
+    large = cv2.resize(cells, (wide * (_CELLS + 1), tall * (_CELLS + 1)), interpolation=cv2.INTER_LINEAR)
+    y, x = int(rng.integers(0, tall)), int(rng.integers(0, wide))
+    return np.ascontiguousarray(large[y : y + height, x : x + width], np.float32)
 
 
 def _without(frame: Prepared, y: int, x: int) -> Prepared:
@@ -88,8 +145,10 @@ def explained_class(prediction: Prediction, card: Card) -> int:
             assert_never(answer)
 
 
-def explained_number(prediction: Prediction, kind: int, box: tuple[float, float, float, float] | None) -> float:
-    """Return the number that an explanation of class `kind` is about; see `occlusion`. Of temperatures it is the highest."""
+def explained_number(
+    prediction: Prediction, kind: int, box: tuple[float, float, float, float] | None, output: int = 0
+) -> float:
+    """Return the number that an explanation of class `kind` is about; see `black_box`. `output`: which of the temperatures."""
     match prediction.answer:
         case Scores(values):
             return float(values[kind])
@@ -101,7 +160,7 @@ def explained_number(prediction: Prediction, kind: int, box: tuple[float, float,
                 return float(boxes.scores[wanted].sum())
             alike = box_iou(boxes.xyxy, np.asarray([box], np.float32))[:, 0] >= _ALIKE
             return float(boxes.scores[wanted & alike].max(initial=0.0))
-        case Temperatures(maximum=maximum):
-            return maximum
+        case Temperatures(maximum=maximum, mean=mean, minimum=minimum):
+            return (maximum, mean, minimum)[output]
         case answer:
             assert_never(answer)

@@ -6,8 +6,9 @@ process makes the shared output as soon as the size of an answer is known. Only 
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,12 @@ from inspector.core.types import Floats
 from inspector.imaging.preprocessing import Prepared
 from inspector.workers.exchange import INPUT, OUTPUT, make_map, open_map
 from inspector.workers.jobs import ExplainJob, InferJob
-from inspector.workers.messages import Explained, ExplainRequest, Inferred, InferRequest, Ready, Refused
+from inspector.workers.messages import BlackBoxMethod, Explained, ExplainRequest, Inferred, InferRequest, Ready, Refused
 
 if TYPE_CHECKING:
     from inspector.ml.channel import Channel
 
+BLACK_BOX = get_args(BlackBoxMethod)
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +60,10 @@ def serve_engine(job: InferJob, channel: "Channel") -> None:
 def serve_explain(job: ExplainJob, channel: "Channel") -> None:
     """Serve explanations of a bundle's predictions; the frame is the first in the input."""
     bundle = Bundle.open(job.bundle)
+    if job.low_priority:
+        import torch
+
+        torch.set_num_threads(1)  # a second one would wait for the first, each behind the line
     frames = _map_input(job.folder, bundle, job.batch)
     heat: NDArray[np.float32] = make_map(job.folder / OUTPUT, (bundle.card.input.height, bundle.card.input.width), np.float32)
     layers, explained = _explainer(bundle)
@@ -78,22 +84,26 @@ def serve_explain(job: ExplainJob, channel: "Channel") -> None:
 
 def _explainer(bundle: Bundle) -> tuple[tuple[str, ...], Callable[[Prepared, ExplainRequest], tuple[Floats, Explained]]]:
     """Return the layers that can be explained, and a function from a frame to its heat map and what it explains."""
-    if bundle.card.family:
-        from inspector.ml.occlusion import LAYER, occlusion
+    from inspector.ml.occlusion import black_box
 
+    if bundle.card.family:
         engine: _Engine = find(ENGINES, "onnxruntime", "engine").load()(bundle)
 
-        def covered(frame: Prepared, request: ExplainRequest) -> tuple[Floats, Explained]:
-            values, kind, target = occlusion(engine.infer, bundle.card, frame, request)
-            return values, Explained(layer=LAYER, class_index=kind, target=target)
+        return BLACK_BOX, partial(black_box, engine.infer, bundle.card)
+    import torch
 
-        return (LAYER,), covered
     from inspector.ml.explain import cam_layers, explain
     from inspector.ml.graph import as_tensor, load_graph
 
     graph = load_graph(bundle)
 
+    def infer(frames: Prepared) -> Floats:
+        with torch.no_grad():
+            return np.asarray(graph(as_tensor(frames)).numpy(), np.float32)
+
     def looked_into(frame: Prepared, request: ExplainRequest) -> tuple[Floats, Explained]:
+        if request.method in BLACK_BOX:
+            return black_box(infer, bundle.card, frame, request)
         answer = explain(graph, as_tensor(frame[None]), request)
         return answer.heat, Explained(layer=answer.layer, class_index=answer.class_index, target=answer.target)
 

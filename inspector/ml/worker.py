@@ -34,7 +34,7 @@ def run() -> int:
         except JobError as error:
             return _tell(diagnose(error), channel)
         if job.low_priority:
-            be_nice()
+            be_nice(job.niceness)
         channel.send(hello())
         return _tell(_do(job, channel), channel)
     except Cancelled:

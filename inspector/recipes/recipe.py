@@ -179,6 +179,9 @@ class ArchiveModel(_Model):
     unrecorded: Literal["not_inspected", "tell"] = Field(
         "not_inspected", description="what the line is told of a part whose record could not be written in time"
     )
+    heat: bool = Field(
+        False, description="keep with each NG part where its bundles looked: heat maps, made beside the line (needs torch)"
+    )
 
 
 class Alarm(_Model):

@@ -9,7 +9,9 @@ from types import MappingProxyType
 import numpy as np
 import PIL.Image
 
-from inspector.core.types import Frame, Inspection, Masks, Verdict
+from inspector.core.types import Frame, Inspection, Masks, Pixels, Verdict
+from inspector.engines.explainer import HeatMap
+from inspector.imaging.colormaps import Palette, Table, indices
 from inspector.imaging.visible import Colour, Picture, visible
 from inspector.tasks.drawing import WHITE, Pen, draw_prediction, font, tint
 
@@ -22,12 +24,37 @@ _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
     }
 )
 _SIMULATION: Colour = (240, 228, 66)
+HEAT_PALETTE: Palette = "inferno"
+HEAT_OPACITY = 0.7  # of the hottest place
 _SMALLEST = 480  # narrower pictures are enlarged for legible labels
 
 
 def draw(inspection: Inspection) -> dict[str, Picture]:
     """Return RGB uint8 [H, W, 3] by camera name. Small frames are enlarged by an integer factor."""
     return {camera: _draw_frame(inspection, frame, camera) for camera, frame in inspection.frames.items()}
+
+
+def heat_picture(pixels: Pixels, heat: HeatMap, palette: Table, opacity: float) -> Picture:
+    """Return the frame as 8-bit RGB with the heat map over its region.
+
+    Stronger heat is more opaque; `opacity` is that of the hottest pixel.
+    """
+    shown = _displayable(pixels)
+    region, values = heat.region, heat.in_region()
+    colours = palette[indices(values, 0.0, 1.0)]
+    patch = shown[region.y : region.bottom, region.x : region.right]
+    weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
+    patch[...] = np.rint(patch * (1 - weight) + colours * weight).astype(np.uint8)
+    return shown
+
+
+def _displayable(pixels: Pixels) -> Picture:
+    """Return a writable 8-bit RGB copy; kelvin and 16-bit values are stretched from their minimum to their maximum."""
+    if pixels.dtype != np.uint8:
+        low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
+        scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
+        pixels = np.rint(scaled).astype(np.uint8)
+    return np.array(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2), np.uint8)
 
 
 def _draw_frame(inspection: Inspection, frame: Frame, camera: str) -> Picture:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -17,8 +18,10 @@ from inspector.core.errors import StorageError
 from inspector.core.message import Message, message
 from inspector.core.text import json_line, utf8
 from inspector.core.types import Inspection
+from inspector.imaging.colormaps import PALETTES
 from inspector.inspection.status import StationStatus, Stats
-from inspector.results.overlays import draw
+from inspector.results.heat import PartHeat
+from inspector.results.overlays import HEAT_OPACITY, HEAT_PALETTE, draw, heat_picture
 from inspector.results.record_file import RecordFile, refused
 from inspector.results.records import record, summary
 from inspector.results.report import MOST_ROWS, Row, write_report
@@ -27,6 +30,7 @@ from inspector.results.sink import Sink
 RESULTS = "results.jsonl"
 REPORT = "report.html"
 PICTURES = "overlays"
+HEAT = "heat"  # the folder of heat maps, and the name of the file about them
 _FAST: Final = 1  # PNG compression: three times as fast as the default 6, and files a tenth larger
 _TAIL: Final = 32 << 20  # bytes of records that are searched for a part: far more than can be under way
 _AGAIN_S: Final = 5.0  # interval of checking for room for pictures
@@ -47,6 +51,7 @@ class RunFolder:
             raise refused(parent, error) from error
         self._pictures = self._drawn = 0  # number of the pictures of all parts so far, and of those that are saved
         self._rows: list[Row] = []
+        self._heat: dict[int, tuple[str, ...]] = {}  # pictures of heat maps by the part's number
         self._full = False  # pictures have stopped
         self._looked = 0.0
         self._records = RecordFile(folder / RESULTS)
@@ -97,16 +102,34 @@ class RunFolder:
                     self._full = True
                     problem = refused(path, error)
         else:
-            problem = StorageError(
-                "Pictures are left out: the disk of {folder} is nearly full, and what is left is for records.",
-                remedy="Free some space on that disk or choose another folder.",
-                folder=self.folder,
-            )
+            problem = self._no_room()
         self._drawn += len(names)
         if len(self._rows) < MOST_ROWS:
             self._rows.append(Row.of(inspection, tuple(names)))
         if problem is not None:
             raise problem
+
+    def heat(self, inspection: Inspection, maps: Sequence[PartHeat]) -> None:
+        """Write where bundles looked in an NG part: a picture each, and a line of `heat.jsonl`. Raises StorageError."""
+        if self._full:
+            raise self._no_room()
+        told, place = [], self.folder / HEAT
+        try:
+            place.mkdir(exist_ok=True)
+            for number, one in enumerate(maps, start=1):
+                heat, region = one.heat, one.heat.region
+                picture = heat_picture(inspection.frames[one.camera].pixels, heat, PALETTES[HEAT_PALETTE], HEAT_OPACITY)
+                name = f"{HEAT}/{inspection.sequence:06d}-{_safe(one.camera)}{'' if number == 1 else f'-{number}'}.png"
+                bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+                (self.folder / name).write_bytes(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _FAST])[1].tobytes())
+                facts = {"camera": one.camera, "bundle": one.bundle, "class": heat.class_name, "layer": heat.layer}
+                where = [region.x, region.y, region.width, region.height]
+                told.append({**facts, "target": heat.target, "region": where, "picture": name})
+            with (self.folder / f"{HEAT}.jsonl").open("ab") as stream:
+                stream.write(json_line({"sequence": inspection.sequence, "part": inspection.part, "heat": told}))
+        except OSError as error:
+            raise refused(place, error) from error
+        self._heat[inspection.sequence] = tuple(str(one["picture"]) for one in told)
 
     def close(self) -> None:
         """Close the files. Nothing is saved afterwards."""
@@ -122,8 +145,16 @@ class RunFolder:
     def finish(self, stats: Stats, name: str) -> Path:
         """Write the report and return its path. Raises StorageError. `name`: the recipe's name."""
         report = self.folder / REPORT
-        write_atomically(report, utf8(write_report(name, self._rows, stats)).encode())
+        rows = [replace(row, pictures=row.pictures + self._heat.get(row.sequence, ())) for row in self._rows]
+        write_atomically(report, utf8(write_report(name, rows, stats)).encode())
         return report
+
+    def _no_room(self) -> StorageError:
+        return StorageError(
+            "Pictures are left out: the disk of {folder} is nearly full, and what is left is for records.",
+            remedy="Free some space on that disk or choose another folder.",
+            folder=self.folder,
+        )
 
     def _has_room(self) -> bool:
         """Return whether pictures may be written: after a full disk, not until there is plenty of room again."""

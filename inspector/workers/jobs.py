@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, TypeAdapter
 from inspector.core.config import Count, FiniteModel
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
+from inspector.workers.priority import LOW_PRIORITY, LOWEST_PRIORITY
 from inspector.workers.protocol import JsonLine, read_line
 
 JsonObject = dict[str, Any]  # a model of a higher-level package, which validates it
@@ -21,6 +22,7 @@ class Job(JsonLine):
     """
 
     serving: ClassVar[bool] = False
+    niceness: ClassVar[int] = LOW_PRIORITY  # with `low_priority`
 
     kind: str
     low_priority: bool = False
@@ -68,6 +70,8 @@ class InferJob(_ServingJob):
 
 class ExplainJob(_ServingJob):
     """Explain predictions of a bundle."""
+
+    niceness: ClassVar[int] = LOWEST_PRIORITY
 
     kind: Literal["explain"] = "explain"
 

@@ -22,6 +22,8 @@ VERSION = 1
 BEAT_S = 2.0  # seconds between two signs of life
 SILENT_S = 120.0  # without one for so long a worker counts as frozen: a library may hold all of its threads for a while
 CamMethod = Literal["gradcam", "gradcam++", "layercam", "eigencam"]
+BlackBoxMethod = Literal["occlusion", "rise"]  # need no layers and no gradients
+ExplainMethod = Literal[CamMethod, BlackBoxMethod]
 Scalar = Option | None
 
 
@@ -240,7 +242,8 @@ class ExplainRequest(Packet):
 
     `layer`: None for the network's default. `class_index`: None for the predicted class. `box`: (left, top, right, bottom) in
     input pixels, detection only; explain this box rather than all of its class. `output`: thermal only; 0, 1, 2 for maximum,
-    mean, minimum. `method`: None for LayerCAM with detectors, whose targets are small, and Grad-CAM otherwise.
+    mean, minimum. `method`: None for LayerCAM with detectors, whose targets are small, and Grad-CAM otherwise; occlusion of a
+    network without layers.
     """
 
     type: Literal["explain"] = "explain"
@@ -248,7 +251,7 @@ class ExplainRequest(Packet):
     class_index: Count | None = None
     box: tuple[float, float, float, float] | None = None
     output: Count | None = None
-    method: CamMethod | None = None
+    method: ExplainMethod | None = None
 
 
 Request = InferRequest | ExplainRequest

@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -137,8 +138,8 @@ def test_an_imported_bundle_is_one_like_any_other(shown: Shown, tmp_path: Path, 
 def test_gate_and_heat_map_of_an_imported_bundle(shown: Shown, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from inspector.ml.export.variants import Exporter, Order
-    from inspector.ml.occlusion import occlusion
-    from inspector.workers.messages import ExplainRequest
+    from inspector.ml.occlusion import black_box
+    from inspector.workers.messages import BlackBoxMethod, ExplainRequest
 
     file = written(tmp_path, making.yolo())
     bundle = import_bundle(file, tmp_path / "bundle", shown[0][0].parent, wishes=Wishes()).bundle
@@ -149,14 +150,22 @@ def test_gate_and_heat_map_of_an_imported_bundle(shown: Shown, tmp_path: Path) -
         Exporter(bundle, Quiet()).make(Order("torchscript", "bf16"))
     with ENGINES["onnxruntime"].load()(bundle) as engine:
         frame = prepare(read_image(shown[0][0]).pixels, bundle.card.input)
-        heat, kind, target = occlusion(engine.infer, bundle.card, frame, ExplainRequest())
-        with pytest.raises(ConfigError, match="no layers"):
-            occlusion(engine.infer, bundle.card, frame, ExplainRequest(layer="layer4"))
-    assert kind == 0
-    assert target > 0.25
-    y, x = np.unravel_index(heat.argmax(), heat.shape)
-    assert 20 <= x < 44
-    assert 20 <= y < 44
+        maps = {}
+        for method in get_args(BlackBoxMethod):
+            maps[method], told = black_box(engine.infer, bundle.card, frame, ExplainRequest(method=method))
+            assert (told.layer, told.class_index) == (method, 0)
+            assert told.target is not None
+            assert told.target > 0.25
+            y, x = np.unravel_index(maps[method].argmax(), maps[method].shape)
+            assert 16 <= x < 48
+            assert 16 <= y < 48
+        usual, _ = black_box(engine.infer, bundle.card, frame, ExplainRequest())
+        again, _ = black_box(engine.infer, bundle.card, frame, ExplainRequest(method="rise"))
+        np.testing.assert_array_equal(usual, maps["occlusion"])
+        np.testing.assert_array_equal(again, maps["rise"])
+        for refused in (ExplainRequest(layer="layer4"), ExplainRequest(method="gradcam")):
+            with pytest.raises(ConfigError, match="no layers"):
+                black_box(engine.infer, bundle.card, frame, refused)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ import pytest
 from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.explain import explained, inside_share
 from inspector.core.errors import ConfigError, EngineError
+from inspector.core.sentence import Sentence
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.imaging.preprocessing import InputSpec
-from inspector.ml.reports.trust_report import PAGE, Trust
+from inspector.runs.trust import PAGE, Advice, Trust
 from tests.children import workers
 
 Bundles = Callable[[str], Bundle]
@@ -84,7 +85,7 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
     image, out = tmp_path / "part.png", tmp_path / "heat.png"
     cv2.imwrite(str(image), frame().pixels)
     arguments = ["explain", str(image), "--model", str(bundles("segmentation").folder), "--out", str(out)]
-    assert run([*arguments, "--class", "stain", "--region", "10,8,64,48", "--part", "10,8,64,48", "--json"]) == 0
+    assert run([*arguments, "--target", "class:stain", "--region", "10,8,64,48", "--part", "10,8,64,48", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["task"], told["class"], told["out"]) == ("segmentation", "stain", str(out))
     assert told["at_part"] is None if told["empty"] else told["at_part"] == pytest.approx(1.0)
@@ -98,13 +99,18 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--class", "rust"], "no class called 'rust'"),
+        (["--target", "class:rust"], "no class called 'rust'"),
+        (["--target", "shape:round"], "is not class:NAME, box:N, mask or output:0, 1 or 2"),
+        (["--target", "box:0"], "is not class:NAME, box:N, mask or output:0, 1 or 2"),
+        (["--target", "output:3"], "is not class:NAME, box:N, mask or output:0, 1 or 2"),
+        (["--target", "output:1"], "Only the outputs 0, 1 and 2 of a thermal bundle"),
+        (["--target", "mask"], "Only a segmentation bundle has a mask"),
         (["--region", "1,2,3"], "x,y,width,height"),
         (["--region", "0,0,5000,10"], "does not fit"),
         (["--region", "-1,0,10,10"], "is not x,y,width,height"),
         (["--part", "0,0,5000,10"], "does not fit"),
         (["--out", "heat.txt"], "PNG"),
-        (["--box", "5000"], "There is no box 5000"),
+        (["--target", "box:5000"], "There is no box 5000"),
         (["--model", "nowhere"], "There is no bundle"),
     ],
 )
@@ -166,6 +172,10 @@ def test_the_share_of_heat_inside_the_prediction_is_counted() -> None:
     assert inside_share(heat, scores, small_card("classification")) is None
 
 
+def covering(areas: str) -> Advice:
+    return Advice(change="cover", why=Sentence(template="Cover it."), settings={"cover": areas})
+
+
 def test_the_report_command_ranks_and_gives_a_command_that_trains(
     bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,9 +197,9 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     assert (told.inside_truth, told.lift) == (None, None)
     assert (tmp_path / "out" / PAGE).is_file()
     assert run([*arguments, "--part", "8,8,20,2000"]) == 2
-    assert run([*arguments, "--class", bundle.card.classes[0]]) == 2  # a report would not heed it
+    assert run([*arguments, "--target", f"class:{bundle.card.classes[0]}"]) == 2  # a report would not heed it
     assert run(["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--out", "x.png"]) == 2
-    command = shlex.split(training_command(bundle, tmp_path / "data", {"cover": "0,0,20,20"}, "cover"))
+    command = shlex.split(training_command(bundle, tmp_path / "data", covering("0,0,20,20")))
     assert command[:2] == ["inspector", "train"]
     parsed = train.make_context("train", command[2:]).params
     assert (parsed["cover"], parsed["network"]) == ("0,0,20,20", bundle.card.network)
@@ -197,5 +207,5 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     card = bundle.card.model_copy(update={"training": {**bundle.card.training, "cover": "80,80,20,20"}})
     again = replace(bundle, card=card, folder=tmp_path / "again")
     for new, cover in (("0,0,20,20", "80,80,20,20+0,0,20,20"), ("0,0,90,100", "0,0,90,100")):  # the two would leave too little
-        command = shlex.split(training_command(again, tmp_path / "data", {"cover": new}, "cover"))
+        command = shlex.split(training_command(again, tmp_path / "data", covering(new)))
         assert train.make_context("train", command[2:]).params["cover"] == cover

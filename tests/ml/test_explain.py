@@ -19,6 +19,7 @@ from inspector.core.registry import NETWORKS  # noqa: E402
 from inspector.imaging.preprocessing import InputSpec  # noqa: E402
 from inspector.ml.explain import cam_layers, explain  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch  # noqa: E402
+from inspector.ml.occlusion import black_box  # noqa: E402
 from inspector.workers.messages import CamMethod, ExplainRequest  # noqa: E402
 
 SIZE = 32
@@ -243,6 +244,75 @@ def test_every_layer_of_every_network_can_be_explained(network: str) -> None:
     assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
     assert all(parameter.grad is None for parameter in graph.parameters())
     assert not any(layer._forward_hooks for layer in layers.values())
+    # A map that stays when the weights are exchanged would show the image, not the network.
+    for module in graph.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.reset_parameters()
+    others = [explain(graph, frames, ExplainRequest(layer=name, method="gradcam")).heat for name in layers]
+    others.append(explain(graph, frames, ExplainRequest(method="layercam")).heat)
+    assert max(float(np.abs(one - other).max()) for one, other in zip(heats, others, strict=True)) > 0.1
+
+
+class Dense(nn.Module):
+    """A network without any convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat = nn.Flatten()
+        self.out = nn.Linear(3 * SIZE * SIZE, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.out(self.flat(x)))
+
+    def cam_layers(self) -> dict[str, nn.Module]:
+        return {}
+
+
+def test_any_module_can_be_chosen_and_one_without_a_map_is_a_sentence() -> None:
+    own = card("classification", "simple_cnn", network_options={"filters": 4})
+    torch.manual_seed(1)
+    graph = Graph(build_network(own), own)
+    frames = example_batch(own, 1)
+    preset = cam_layers(graph)["block2"]
+    path = next(name for name, module in graph.network.named_modules() if module is preset)
+    for method in get_args(CamMethod):
+        by_path = explain(graph, frames, ExplainRequest(layer=path, class_index=1, method=method))
+        by_name = explain(graph, frames, ExplainRequest(layer="block2", class_index=1, method=method))
+        np.testing.assert_array_equal(by_path.heat, by_name.heat)
+    last = next(name for name, module in reversed(list(graph.network.named_modules())) if isinstance(module, nn.Linear))
+    with pytest.raises(ConfigError, match=f"The layer {last} has no map"):
+        explain(graph, frames, ExplainRequest(layer=last))
+    dense = Graph(Dense(), card("classification"))
+    with pytest.raises(ConfigError, match="has no layer with a map") as refused:
+        explain(dense, red_and_green(), ExplainRequest())
+    assert "occlusion or rise" in str(refused.value.remedy)
+    with pytest.raises(ConfigError, match="The layer out has no map"):
+        explain(dense, red_and_green(), ExplainRequest(layer="out"))
+    infer = lambda batch: dense(torch.from_numpy(batch)).detach().numpy()  # noqa: E731
+    heat, told = black_box(infer, dense.card, red_and_green()[0].numpy(), ExplainRequest(method="occlusion"))
+    assert (heat.shape, told.layer) == ((SIZE, SIZE), "occlusion")
+    assert heat.any()
+
+
+def red_or_not(batch: np.ndarray) -> np.ndarray:
+    """A network that knows "left" by the red in rows 4 to 12 and columns 2 to 10."""
+    red = batch[:, 4:12, 2:10, 0].astype(np.float32).mean(axis=(1, 2)) / 255
+    return np.stack([6 * red - 3, 0 * red], axis=1)
+
+
+def test_rise_finds_what_a_closed_network_depends_on_and_always_the_same() -> None:
+    frame = red_and_green()[0].numpy()
+    request = ExplainRequest(method="rise", class_index=0)
+    heat, told = black_box(red_or_not, card("classification"), frame, request)
+    again, _ = black_box(red_or_not, card("classification"), frame, request)
+    np.testing.assert_array_equal(heat, again)
+    assert (told.class_index, heat.max()) == (0, 1.0)
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    assert 2 <= y < 14
+    assert 0 <= x < 12
+    assert heat[20:, 16:].mean() < 0.4 * heat[4:12, 2:10].mean()
+    flat, _ = black_box(lambda batch: np.tile(np.float32([1, 0]), (len(batch), 1)), card("classification"), frame, request)
+    assert not flat.any()  # nothing that is hidden changes it
 
 
 class Cells(nn.Module):

@@ -14,8 +14,9 @@ from inspector.core.types import Annotation, Boxes, Frame, Prediction, Region, S
 from inspector.imaging.preprocessing import InputSpec, Prepared, view, whole
 from inspector.ml.evaluate import Item
 from inspector.ml.reports.trust import area_text, around, faithful, hot_area, looked, unsteady
-from inspector.ml.reports.trust_report import FIGURES, PAGE, Trust, advice, earlier, figures, helped, write_trust
+from inspector.ml.reports.trust_report import advice, earlier, figures, helped, write_trust
 from inspector.runs.settings import areas_of
+from inspector.runs.trust import FIGURES, PAGE, Trust
 
 SIDE = 64
 CARD = Card(

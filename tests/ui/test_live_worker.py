@@ -118,7 +118,7 @@ def test_what_is_inspected_is_saved_in_a_folder_of_the_run(
         made = len(conductor.stations) + 1
         qtbot.waitUntil(lambda made=made: len(conductor.stations) == made and conductor.station.started == 1)
         sinks = conductor.station.sinks
-        assert [sink.name for sink in sinks] == ["records", "pictures", "counters", "display"]
+        assert [sink.name for sink in sinks] == ["records", "pictures", "heat", "counters", "display"]
         conductor.station.judge(0, Verdict.NG)
         for sink in sinks:
             sink.close(conductor.station.status)

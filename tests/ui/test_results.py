@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from pytestqt.qtbot import QtBot
 from results_making import finished_run, interval
 
 from inspector.bundles.bundle import Bundle, write_card
+from inspector.core.sentence import Sentence
 from inspector.core.storage.paths import models, user_data
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
 from inspector.runs.folder import NOTHING_LEARNT, REPORT, create_run
 from inspector.runs.report import Epoch, Interval, read_report
 from inspector.runs.settings import train_settings
+from inspector.runs.trust import FIGURES, Advice, Trust, dump_trust, trust_folder
 from inspector.training.state import run_info
 from inspector.ui.shell import strings
 from inspector.ui.training.results.compare import CompareView
@@ -359,3 +362,33 @@ def test_nothing_is_cut_off(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> 
     view.show_run(finished_run(tmp_path, "first"))
     for button in (view.use, view.open_report, view.export):
         assert button.mapTo(view, QPoint(button.width(), 0)).x() <= view.width()
+
+
+def looked_at(name: str, right: float, advice: tuple[Advice, ...] = ()) -> Trust:
+    known = {"folder": "line", "fingerprint": name, "task": "classification", "created": datetime.now(UTC), "data": "d"}
+    return Trust(bundle=name, images=12, right=right, inside_truth=right / 2, lift=2 * right, road=0.3, advice=advice, **known)
+
+
+def test_an_advice_is_a_button_that_opens_a_training_with_the_change(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> None:
+    info = finished_run(tmp_path, "first", told={"cover": "90,90,10,10"})
+    view.show_run(info)
+    view.tabs.setCurrentWidget(view.where)
+    assert view.where.state.text().startswith("Not looked at yet")
+    assert view.where.explain.isEnabled()
+    cover = Advice(change="cover", why=Sentence(template="A lamp."), settings={"cover": "0,0,20,20"})
+    collect = Advice(change="collect", why=Sentence(template="More images."))
+    folder = trust_folder(info.folder.parent, tmp_path / "line")
+    folder.mkdir(parents=True)
+    found = [looked_at("before", 0.5), looked_at("window-state", 0.75, (cover, collect))]
+    (folder / FIGURES).write_bytes(dump_trust(found))
+    view.show_run(info)
+    assert view.where.table.rowCount() == 2  # side by side with the run before
+    assert not view.where.state.isVisible()
+    (button,) = view.where.advice  # nothing can be trained where images are to be collected
+    with qtbot.waitSignal(view.train_wanted) as wanted:
+        button.click()
+    settings = wanted.args[0]
+    assert (settings.cover, settings.bundle_name) == ("90,90,10,10+0,0,20,20", "first-cover")
+    (folder / FIGURES).write_text("[{")
+    view.show_run(info)
+    assert view.where.table.isHidden()

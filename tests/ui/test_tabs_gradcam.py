@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from inspector.bundles.bundle import Bundle
@@ -19,6 +19,7 @@ from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, S
 from inspector.engines.explainer import HeatMap
 from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe
+from inspector.results.heat import PartHeat
 from inspector.ui.canvas.overlays import HeatLayer
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
 from inspector.ui.tabs.gradcam import GradCamTab, heat_share
@@ -33,6 +34,7 @@ class Slow:
     def __init__(self) -> None:
         self.asked: list[Question] = []
         self.classes: list[int | None] = []
+        self.boxes: list[tuple[float, float, float, float] | None] = []
         self.go = threading.Semaphore(0)
         self.closed = 0
         self.error: Exception | None = None
@@ -51,6 +53,7 @@ class Slow:
         method: str | None = None,
     ) -> HeatMap:
         self.classes.append(class_index)
+        self.boxes.append(box)
         assert self.go.acquire(timeout=10)
         if self.error is not None:
             raise self.error
@@ -328,6 +331,44 @@ def test_nothing_is_explained_while_the_line_needs_the_processor(
     tab.set_resting(False)  # the held part is explained by itself again
     qtbot.waitUntil(lambda: tab._answer is not None)
     assert tab.button.isEnabled()
+    tab.close_workers()
+
+
+def test_a_map_that_was_kept_is_shown_at_once_and_another_one_on_the_button(
+    qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle
+) -> None:
+    tab.thread_._make = lambda folder: slow
+    tab.set_frozen(True)
+    inspection, recipe = inspected(bundle)
+    heat = HeatMap(np.eye(8, dtype=np.float32), WHOLE, "neck", "stain", 0.9)
+    tab.kept = (PartHeat("hidden", "small", heat), PartHeat("visible", "small", heat))
+    tab.set_inspection(inspection, recipe)
+    assert shown(tab)()
+    assert (tab.values["layer"].text(), tab.values["class"].text()) == ("neck", "stain")
+    assert tab.state.text().startswith("Kept when the part was inspected.")
+    assert not tab.busy
+    slow.go.release()
+    with qtbot.waitSignal(tab.thread_.answered):
+        tab.button.click()
+    assert tab.values["layer"].text() == "last"
+    tab.kept = ()
+    tab.set_inspection(replace(inspection, part="P2"), recipe)  # has none, and is explained by itself
+    assert not shown(tab)()
+    qtbot.waitUntil(lambda: len(slow.classes) == 2)
+    tab.close_workers()
+
+
+def test_a_box_that_is_clicked_is_explained(qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle) -> None:
+    tab.thread_._make = lambda folder: slow
+    tab.set_frozen(True)
+    tab.set_inspection(*inspected(bundle))
+    slow.go.release()
+    qtbot.waitUntil(shown(tab))
+    x, y = tab.canvas.placement().to_view(25, 25)
+    qtbot.mouseClick(tab.canvas, Qt.MouseButton.LeftButton, pos=QPoint(round(x), round(y)))
+    slow.go.release()
+    qtbot.waitUntil(lambda: len(slow.boxes) == 2)
+    assert slow.boxes == [None, (10.0, 10.0, 40.0, 40.0)]
     tab.close_workers()
 
 

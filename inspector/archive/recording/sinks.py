@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +91,7 @@ class JournalSink(Sink):
         self._url = url
         self._durable = durable
         self._users = 0  # sinks that still write to the journal
+        self._journal_id = ""  # also after the end of the run
         self._context = context or RunContext()
         self._lot = self._context.lot  # of the newest part
         self._policy = KeepPolicy()
@@ -114,6 +115,7 @@ class JournalSink(Sink):
             _close_quietly(journal)
             raise
         self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
+        self._journal_id = journal.id
         self.feeder = FeederThread(self.archive, self._url)
 
     def part_opened(self, sequence: int, part: str) -> None:
@@ -167,6 +169,19 @@ class JournalSink(Sink):
         """Return the sequence number of an inspection's record and why its images are kept; None if it is long ago."""
         with self._lock:
             return self._known.get(_key(inspection))
+
+    def name_of(self, inspection: Inspection) -> str | None:
+        """Return the name of an inspection's record, which is the same in every database; None if it is long ago."""
+        known = self.record_of(inspection)
+        return None if known is None else f"{self._journal_id}-{known[0]}"
+
+    def submit_beside(self, content: Mapping[str, Any]) -> bool:
+        """Queue a record that belongs to an earlier one; return False once the run has ended."""
+        with self._lock:
+            if self.journal is None:
+                return False
+            self.journal.submit(content)
+            return True
 
     def _submit(self, inspections: Sequence[Inspection]) -> list[int]:
         journal = self.journal

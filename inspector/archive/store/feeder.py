@@ -109,7 +109,7 @@ def store_records(connection: Connection, journal: int, records: Sequence[Journa
 def store_batch(connection: Connection, batch: RowBatch) -> None:
     """Insert and update the rows of a batch."""
     tables = Base.metadata.tables
-    for name in ("record", "run", "result", "judgement", "correction", "event"):
+    for name in ("record", "run", "result", "judgement", "correction", "event", "heat"):
         if batch.inserts[name]:
             connection.execute(tables[name].insert(), batch.inserts[name])
     count_inserted(connection, batch.inserts["result"])

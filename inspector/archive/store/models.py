@@ -252,6 +252,14 @@ class ImageRow(Base):
     deleted: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class HeatRow(Base):
+    """Which record has the heat maps of an inspection. `id`: of that record."""
+
+    __tablename__ = "heat"
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
+    result_id: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
 class DocumentRow(Base):
     """A recipe or a bundle's card, once, by its hash."""
 

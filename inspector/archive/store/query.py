@@ -17,6 +17,7 @@ from inspector.archive.store.models import (
     DocumentRow,
     EventRow,
     GapRow,
+    HeatRow,
     ImageRow,
     JournalRow,
     RecordRow,
@@ -132,11 +133,14 @@ def result_of(database: Database, key: int) -> Mapping[str, Any]:
             raise ConfigError("There is no inspection {key} in the archive.", key=key)
         record = connection.execute(select(RecordRow.payload).where(RecordRow.id == key)).scalar_one_or_none()
         images = connection.execute(select(*ImageRow.__table__.columns).where(ImageRow.result_id == key))
+        heat = select(RecordRow.payload).join(HeatRow, HeatRow.id == RecordRow.id)
+        heat = heat.where(HeatRow.result_id == key).order_by(HeatRow.id)
         said = select(*CorrectionRow.__table__.columns).where(CorrectionRow.result_id == key).order_by(CorrectionRow.id)
         return {
             **row._mapping,
             "record": {} if record is None else JournalRecord(0, record, b"").content,
             "image_files": [dict(image._mapping) for image in images],
+            "heat": [JournalRecord(0, one, b"").content for one in connection.execute(heat).scalars()],
             "corrections": [dict(one._mapping) for one in connection.execute(said)],
         }
 

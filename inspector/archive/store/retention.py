@@ -22,6 +22,7 @@ from inspector.archive.recording.journal import journal_folders
 from inspector.archive.recording.segments import first_of, segment_files
 from inspector.archive.store.models import (
     EventRow,
+    HeatRow,
     HoldRow,
     ImageRow,
     JournalRow,
@@ -238,6 +239,8 @@ def _prune(connection: Connection, journal: int, fed: int, before: int) -> int:
     results = ResultRow.id.between(first + 1, last.id)
     count_deleted(connection, results)
     connection.execute(delete(RejudgedRow).where(RejudgedRow.result_id.between(first + 1, last.id)))
+    gone_too = or_(HeatRow.id.between(first + 1, last.id), HeatRow.result_id.between(first + 1, last.id))
+    connection.execute(delete(HeatRow).where(gone_too))
     connection.execute(delete(ResultRow).where(results))
     values = {"pruned": last.id - first, "pruned_digest": last.digest}
     connection.execute(update(JournalRow).where(JournalRow.id == journal).values(values))

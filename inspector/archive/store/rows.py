@@ -38,6 +38,7 @@ class RowBatch:
             "document": self._document,
             "correction": self._correction,
             "event": self._event,
+            "heat": self._heat,
         }
 
     def add(self, record: JournalRecord) -> None:
@@ -94,6 +95,9 @@ class RowBatch:
             images.append({"result_id": of, **row, "creation_time": when, "deleted": None})
         self.inserts["image"] += images
         self.updates["images"].append({"key": of, "images": len(images)})
+
+    def _heat(self, key: int, content: Mapping[str, Any]) -> None:
+        self.inserts["heat"].append({"id": key, "result_id": self._key(content["result_id"])})
 
     def _document(self, key: int, content: Mapping[str, Any]) -> None:
         del key

@@ -28,12 +28,13 @@ from inspector.ml.evaluate import Infer, Item, predict_items, sample_items
 from inspector.ml.occlusion import explained_class
 from inspector.ml.reports.images import heated
 from inspector.ml.reports.trust import Looked, area_text, around, faithful, hot_area, looked, unsteady
-from inspector.ml.reports.trust_report import FIGURES, PAGE, Advice, Trust, advice, earlier, figures, helped, write_trust
+from inspector.ml.reports.trust_report import advice, earlier, figures, helped, write_trust
 from inspector.runs.folder import read_run
-from inspector.runs.settings import TrainSettings, areas_of, shown_settings, train_settings
+from inspector.runs.settings import TrainSettings, shown_settings, train_settings
+from inspector.runs.trust import FIGURES, PAGE, Advice, Trust, advised
 from inspector.tasks.base import task_of
 from inspector.tasks.drawing import fitted, jpeg
-from inspector.workers.messages import CamMethod
+from inspector.workers.messages import ExplainMethod
 
 _MOST_PICTURES = 12
 _TRUTH = (0, 158, 115)  # green, as in the report of a training
@@ -53,7 +54,7 @@ def report(
     bundles: Sequence[Bundle],
     out: Path,
     *,
-    method: CamMethod | None = None,
+    method: ExplainMethod | None = None,
     part: Region | None = None,
     most: int = 60,
     as_json: bool = False,
@@ -94,7 +95,7 @@ def _measured(
     data: str,
     masks: Mapping[str, Sample],
     *,
-    method: CamMethod | None,
+    method: ExplainMethod | None,
     part: Region | None,
     tick: Callable[[], None],
 ) -> tuple[Trust, list[tuple[str, bytes]]]:
@@ -155,7 +156,7 @@ def _look(
     infer: Infer,
     bundle: Bundle,
     masks: Mapping[str, Sample],
-    method: CamMethod | None,
+    method: ExplainMethod | None,
     part: Region | None,
 ) -> _Seen:
     """Explain the answer for one image and measure its heat map."""
@@ -191,10 +192,10 @@ def in_frame(heat: HeatMap, width: int, height: int) -> Floats:
     return values
 
 
-def training_command(bundle: Bundle, folder: Path, change: Mapping[str, str], suffix: str) -> str:
-    """Return the command that trains this bundle again with one change, into a folder beside it."""
-    settings = _settings(bundle, folder)
-    out = bundle.folder.with_name(f"{bundle.folder.name}-{suffix}")
+def training_command(bundle: Bundle, folder: Path, advice: Advice) -> str:
+    """Return the command that trains this bundle again with the change that is advised, into a folder beside it."""
+    settings = advised(_settings(bundle, folder), advice)
+    out = bundle.folder.with_name(f"{bundle.folder.name}-{advice.change}")
     words = ["inspector", "train", "--task", settings.task, "--network", settings.network, "--data", str(settings.data)]
     words += ["--out", str(out), "--size", f"{settings.width}x{settings.height}"]
     words += [word for name in settings.ok_classes for word in ("--ok", name)]
@@ -202,7 +203,7 @@ def training_command(bundle: Bundle, folder: Path, change: Mapping[str, str], su
     usual = train_settings({"task": settings.task, "network": settings.network, "data": settings.data, "out": out})
     for name in shown_settings():
         value, flag = getattr(settings, name), f"--{name.replace('_', '-')}"
-        if name in change or name in ("width", "height", "ok_classes") or value == getattr(usual, name):
+        if name in ("width", "height", "ok_classes") or value == getattr(usual, name):
             continue
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
@@ -210,20 +211,7 @@ def training_command(bundle: Bundle, folder: Path, change: Mapping[str, str], su
             words += [flag, *map(str, value)]
         else:
             words += [flag, str(value)]
-    words += [word for name, value in change.items() for word in (f"--{name}", _added(settings, name, value))]
     return shlex.join(words)
-
-
-def _added(settings: TrainSettings, name: str, value: str) -> str:
-    """Return the value of a changed setting; what is covered already stays covered, if enough is left."""
-    joined = f"{settings.cover}+{value}"
-    if name != "cover" or not settings.cover:
-        return value
-    try:
-        areas_of(joined)
-    except ValueError:
-        return value
-    return joined
 
 
 def _settings(bundle: Bundle, folder: Path) -> TrainSettings:
@@ -241,7 +229,7 @@ def _settings(bundle: Bundle, folder: Path) -> TrainSettings:
 def _with_command(one: Advice, bundle: Bundle, folder: Path) -> Advice:
     if not one.settings or bundle.card.family:
         return one
-    return one.model_copy(update={"command": training_command(bundle, folder, one.settings, one.change)})
+    return one.model_copy(update={"command": training_command(bundle, folder, one)})
 
 
 def _some(dataset: Dataset, most: int) -> list[Sample]:
@@ -298,5 +286,6 @@ def _rows(one: Trust) -> list[tuple[str, str | None]]:
         ("hottest on the defect", percent(one.pointing)),
         ("insertion", None if one.insertion is None else f"{one.insertion:.2f}"),
         ("deletion", None if one.deletion is None else f"{one.deletion:.2f}"),
+        ("ROAD", None if one.road is None else f"{one.road:.2f}"),
         ("right answer, wrong place", None if one.lift is None else str(len(one.wrong_place))),
     ]

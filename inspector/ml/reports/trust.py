@@ -3,11 +3,12 @@
 Heat maps are float32 [H, W] of the frame, 0..1. Shares count the heat; `lift` compares a share with that of an even map: 1 is
 what chance would put there. The pointing game (Zhang et al., IJCV 2018) asks for the hottest pixel only. Insertion and deletion
 (Petsiuk et al., BMVC 2018) uncover or cover the hottest pixels first and take the mean of the score on the way, relative to the
-score of the whole frame: a map of what matters has a high insertion and a low deletion.
+score of the whole frame: a map of what matters has a high insertion and a low deletion. ROAD (see `road`) is high for it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from inspector.core.types import IGNORE, Annotation, Boxes, Floats, Masks, Predi
 from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.ml.evaluate import Infer, Item
 from inspector.ml.occlusion import answers_of, explained_number
+from inspector.ml.reports.road import removals, road
 from inspector.runs.settings import Area
 from inspector.tasks.base import card_threshold
 from inspector.tasks.boxes import box_iou
@@ -58,12 +60,21 @@ class Looked:
     pointed: bool | None
     insertion: float | None
     deletion: float | None
+    road: float | None
     spread: Floats
 
     @property
     def wrong_place(self) -> bool:
         """Whether the answer is right, but no more heat lies on the defect than chance would put there."""
         return self.right is True and self.lift is not None and self.lift < 1
+
+
+class Faith(NamedTuple):
+    """How far a heat map names what the score depends on."""
+
+    insertion: float
+    deletion: float
+    road: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +131,11 @@ def looked(
     class_index: int,
     part: Region | None = None,
     truth: Annotation | None = None,
-    faith: tuple[float, float] | None = None,
+    faith: Faith | None = None,
 ) -> Looked:
     """Return the measures of one image from its heat map [H, W] for a class.
 
-    `truth`: with the mask or boxes of the defects, if the item's own has none. `faith`: (insertion, deletion).
+    `truth`: with the mask or boxes of the defects, if the item's own has none.
     """
     shape = (item.frame.height, item.frame.width)
     inside = true_inside(truth or item.truth, shape)
@@ -147,6 +158,7 @@ def looked(
         pointed,
         None if faith is None else faith[0],
         None if faith is None else faith[1],
+        None if faith is None else faith[2],
         _on_input(outside, item.view, card.input) / np.float32(total or 1.0),
     )
 
@@ -183,8 +195,8 @@ def is_right(prediction: Prediction, truth: Annotation, card: Card, label: int |
     return None
 
 
-def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_index: int) -> tuple[float, float] | None:
-    """Return (insertion, deletion) of a heat map of the input [height, width]; None if there is no score, or no heat."""
+def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_index: int) -> Faith | None:
+    """Return insertion, deletion and ROAD of a heat map of the input [height, width]; None if there is no score, or no heat."""
     if not heat.any():
         return None
     chance = np.random.default_rng(0).permutation(heat.size)  # pixels of equal heat, mostly of none, come in no order
@@ -198,12 +210,14 @@ def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_inde
         hot = hot.reshape(heat.shape)[..., None]
         inserted.append(np.where(hot, frame, blurred))
         deleted.append(np.where(hot, mean, frame))
-    numbers = scores(infer, card, np.stack([*inserted, *deleted]), [class_index] * (2 * _STEPS + 2))
+    changed = np.concatenate([np.stack([*inserted, *deleted]), removals(card, frame, heat)])
+    numbers = scores(infer, card, changed, [class_index] * len(changed))
     whole = numbers[_STEPS + 1]
     if not whole > 0:
         return None
     relative = np.clip(numbers / whole, 0, 1.5)
-    return float(relative[: _STEPS + 1].mean()), float(relative[_STEPS + 1 :].mean())
+    ends = _STEPS + 1, 2 * _STEPS + 2
+    return Faith(float(relative[: ends[0]].mean()), float(relative[ends[0] : ends[1]].mean()), road(relative[ends[1] :]))
 
 
 def scores(infer: Infer, card: Card, frames: Prepared, classes: Sequence[int]) -> NDArray[np.float64]:

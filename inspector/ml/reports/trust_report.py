@@ -3,28 +3,21 @@
 import base64
 import html
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from inspector import __version__
-from inspector.core.config import Count, FiniteModel, write_atomically
+from inspector.core.config import write_atomically
 from inspector.core.message import Message, message
-from inspector.core.sentence import Sentence, sentence
-from inspector.core.untrusted import read_bounded
+from inspector.core.sentence import sentence
 from inspector.ml.reports.trust import HotArea, Looked, area_text
+from inspector.runs.trust import FIGURES, PAGE, Advice, Change, Trust, dump_trust, read_trust
 
-FIGURES: Final = "trust.json"
-PAGE: Final = "trust.html"
 _LITTLE = 0.5  # of the heat on the part, below which the surroundings are to be covered
 _UNSTEADY = 0.1  # of the scores lost to other light or another position, from which these are to be varied
 _MOST_NAMED = 10
 _MOST_KEPT = 50  # bundles of earlier reports
-
-Change = Literal["cover", "part", "light", "place", "collect"]
 
 _STYLE = """
 body { font-family: system-ui, "Noto Sans CJK JP", sans-serif; margin: 32px; color: #1b1b1b; background: #fff; }
@@ -34,51 +27,6 @@ td:first-child, th:first-child { text-align: left; } .earlier { color: #555; } c
 pre { background: #eef1f4; padding: 8px; overflow-x: auto; } .pictures { display: flex; flex-wrap: wrap; gap: 16px; }
 figure { margin: 0; } figure img { height: 160px; } figcaption { color: #555; font-size: 13px; }
 """
-
-
-class Advice(FiniteModel):
-    """What to do: the change, why, the settings of a training that make it, and the command; empty where a person must act."""
-
-    change: Change
-    why: Sentence
-    settings: Mapping[str, str] = {}
-    command: str = ""
-
-
-class Trust(FiniteModel):
-    """The figures of one bundle on one folder of images; None where there was nothing to measure.
-
-    `right`: share of right answers. `inside_part`, `inside_truth`: mean shares of the heat. `lift`: `inside_truth` over that of
-    an even map. `pointing`: share of the images whose hottest pixel lies on the defect. `light`, `place`: shares of the scores
-    lost to other light and another position. `wrong_place`: images with the right answer and no more heat on the defect than by
-    chance. `area`: in percent of the input, where answers depend on something else; `effect`: of covering it.
-    """
-
-    bundle: str
-    folder: str
-    fingerprint: str
-    task: str
-    created: datetime
-    data: str
-    images: Count
-    right: float | None = None
-    inside_part: float | None = None
-    inside_truth: float | None = None
-    lift: float | None = None
-    pointing: float | None = None
-    insertion: float | None = None
-    deletion: float | None = None
-    light: float = 0.0
-    place: float = 0.0
-    wrong_place: tuple[str, ...] = ()
-    area: str = ""
-    effect: float | None = None
-    advice: tuple[Advice, ...] = ()
-
-    @property
-    def rank(self) -> tuple[float, float, float]:
-        """What bundles are ranked by, the most trustworthy first: heat where the defect is, on the part, right answers."""
-        return -(self.lift or 0.0), -(self.inside_part or 0.0), -(self.right or 0.0)
 
 
 def figures(seen: Sequence[Looked]) -> dict[str, float | None]:
@@ -91,6 +39,7 @@ def figures(seen: Sequence[Looked]) -> dict[str, float | None]:
         "pointing": _mean([one.pointed for one in seen]),
         "insertion": _mean([one.insertion for one in seen]),
         "deletion": _mean([one.deletion for one in seen]),
+        "road": _mean([one.road for one in seen]),
     }
 
 
@@ -157,12 +106,8 @@ def helped(before: Trust, after: Trust) -> Message:
 
 def earlier(folder: Path, data: str, now: Sequence[Trust]) -> list[Trust]:
     """Return the figures of other bundles on the same data that a report in this folder has; none of a damaged file."""
-    try:
-        kept = _ALL.validate_json(read_bounded(folder / FIGURES))
-    except (OSError, ValueError):
-        return []
     measured = {one.fingerprint for one in now}
-    return [one for one in kept if one.data == data and one.fingerprint not in measured][-_MOST_KEPT:]
+    return [one for one in read_trust(folder) if one.data == data and one.fingerprint not in measured][-_MOST_KEPT:]
 
 
 def write_trust(
@@ -170,7 +115,7 @@ def write_trust(
 ) -> None:
     """Write the figures and the page. `pictures`: by bundle, (caption, JPEG) of images with their heat. Raises StorageError."""
     everything = [*before, *now]
-    write_atomically(folder / FIGURES, _ALL.dump_json(everything, indent=1))
+    write_atomically(folder / FIGURES, dump_trust(everything))
     write_atomically(folder / PAGE, trust_page(now, before, pictures).encode())
 
 
@@ -199,6 +144,7 @@ _COLUMNS = (
     "Hottest on the defect",
     "Insertion",
     "Deletion",
+    "ROAD",
     "Right answer, wrong place",
 )
 
@@ -213,6 +159,7 @@ def _cells(one: Trust) -> list[str]:
         _percent(one.pointing),
         _number(one.insertion),
         _number(one.deletion),
+        _number(one.road),
         places,
     ]
 
@@ -248,6 +195,3 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-_ALL: TypeAdapter[list[Trust]] = TypeAdapter(list[Trust])

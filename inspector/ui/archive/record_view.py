@@ -133,9 +133,8 @@ class RecordView(Themed, QWidget):
         self._read, self._name, self._gap = read, name, gap
         if read.inspection.frames:
             self.picture.setCurrentWidget(self.analysis)
-            self.analysis.set_inspection(
-                read.inspection, read.recipe if read.inspection.predictions else None, base=own_recipes()
-            )
+            recipe = read.recipe if read.inspection.predictions else None
+            self.analysis.set_inspection(read.inspection, recipe, base=own_recipes(), heat=read.heat)
         else:
             self.picture.setCurrentWidget(self.hint)
         self._show()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -29,6 +29,10 @@ from inspector.results.sink import Sink
 from inspector.station.load_shedding import Limits, Shed, Shedder
 from inspector.station.tally import Tallies, Tally, TallyFile, TallySink
 from inspector.ui.widgets.work_thread import NewsThread
+
+if TYPE_CHECKING:
+    from inspector.results.heat import Keep
+    from inspector.station.heat_maps import HeatSink
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +145,7 @@ class StationWorker(NewsThread):
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
         self._early: list[str] = []  # single parts requested before the engines were ready
         self._station: StationLike | None = None
+        self._maps: HeatSink | None = None  # of the run, also after its end
         self._serial = 0  # number of the current run; messages of older stations are ignored
 
     # ---- called by the window --------------------
@@ -210,6 +215,7 @@ class StationWorker(NewsThread):
         self._work()
         with self._guarded(self._failed):
             self._end()
+        self._end_maps()
 
     def _look(self) -> None:
         """Read the station's counters, and stop the station when all sources have ended and every part is judged."""
@@ -241,26 +247,42 @@ class StationWorker(NewsThread):
             self._put(self._now.status)
         counting = TallySink(self._tallies, self._recipe)
         lot = self._tallies.of(simulated=request.recipe.is_simulated).tally.lot
-        sinks = [*self._saving(lot), counting, _DisplaySink(lambda inspection: self._show(serial, inspection))]
+        sinks = [*self._saving(lot, request.base), counting, _DisplaySink(lambda inspection: self._show(serial, inspection))]
         listeners = [lambda status: self._hear(serial, status)]
         station = self._factory(request.recipe, base=request.base, sinks=sinks, listeners=listeners, lot=self._lot_of)
         self._station = station
         station.start(mode)
 
-    def _saving(self, lot: str) -> list[Sink]:
+    def _saving(self, lot: str, base: Path | None) -> list[Sink]:
         sinks: list[Sink] = []
+        keepers: list[Keep] = []
+        self._end_maps()
         if self.archive:
             from inspector.archive.contents import RunContext
+            from inspector.archive.recording.heat import heat_keepers
             from inspector.archive.recording.sinks import archive_sinks
             from inspector.archive.server import server_url
 
             sinks += archive_sinks(RunContext(lot=lot), url=server_url())
+            keepers += heat_keepers(sinks)
         if self.save_to is not None:
             from inspector.results.saving import PictureSink, RecordSink, RunFolder
 
             folder = RunFolder(self.save_to)
             sinks += [RecordSink(folder), PictureSink(folder)]
+            keepers.append(folder.heat)
+        if keepers:
+            from inspector.station.heat_maps import HeatSink
+
+            self._maps = HeatSink(keepers, base=base)
+            sinks.append(self._maps)
         return sinks
+
+    def _end_maps(self) -> None:
+        """End what is still explained of the run before."""
+        maps, self._maps = self._maps, None
+        if maps is not None:
+            maps.give_up()
 
     def _recipe(self) -> Recipe | None:
         return self._now.status.recipe
@@ -278,6 +300,8 @@ class StationWorker(NewsThread):
     def _apply(self, request: RunRequest) -> None:
         if self._station is not None:
             self._station.apply(request.recipe, base=request.base)
+            if self._maps is not None:
+                self._maps.base = request.base
 
     def _end(self) -> None:
         self._stop_station()

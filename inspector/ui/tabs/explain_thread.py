@@ -13,7 +13,7 @@ from inspector.core.types import Frame, Region
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.widgets.work_thread import WorkThread
-from inspector.workers.messages import CamMethod
+from inspector.workers.messages import ExplainMethod
 
 IDLE_S: Final = 90.0  # time without a request after which the worker process ends, to free its memory
 
@@ -28,7 +28,7 @@ class Question:
     layer: str | None = None
     class_index: int | None = None
     box: Rect | None = None
-    method: CamMethod | None = None
+    method: ExplainMethod | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class Explains(Protocol):
         layer: str | None = None,
         class_index: int | None = None,
         box: Rect | None = None,
-        method: CamMethod | None = None,
+        method: ExplainMethod | None = None,
     ) -> HeatMap: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...

@@ -11,9 +11,12 @@ from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.spreadsheet import table_text
 from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, Temperatures
+from inspector.engines.explainer import HeatMap
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import threshold_of
+from inspector.results.heat import PartHeat
+from inspector.results.records import bundle_name
 from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import ViewLink
@@ -27,15 +30,17 @@ from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
 from inspector.ui.tabs.heat_views import HeatBar, HeatViews, clipped, in_a_row
 from inspector.ui.tabs.instrument.saving import SaveButton, joined, png_of
 from inspector.ui.widgets.inputs import ComboBox
-from inspector.workers.messages import CamMethod
+from inspector.workers.messages import ExplainMethod
 
 MOST_CLIPPED = 25  # percent of the pixels of a map that are cut off at either end
-METHODS: tuple[tuple[str, CamMethod | None], ...] = (
+METHODS: tuple[tuple[str, ExplainMethod | None], ...] = (
     ("", None),
     ("Grad-CAM", "gradcam"),
     ("Grad-CAM++", "gradcam++"),
     ("LayerCAM", "layercam"),
     ("Eigen-CAM", "eigencam"),
+    ("Occlusion", "occlusion"),
+    ("RISE", "rise"),
 )
 SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
@@ -57,7 +62,9 @@ class GradCamTab(AnalysisTab):
         self._frozen = False
         self._resting = False
         self._asking = False
-        self._answer: Answer | None = None
+        self.kept: tuple[PartHeat, ...] = ()  # maps that the archive has of the inspection
+        self._answer: HeatMap | None = None
+        self._is_kept = False  # whether the answer is one of those
         self._problem: InspectorError | None = None
         self._bundle = ""
         self._timer = QTimer(self)
@@ -181,6 +188,9 @@ class GradCamTab(AnalysisTab):
             self._drop()
             self._offer_layers(())
             self._offer_classes(prediction)
+        if self._answer is None and prediction is not None:
+            self._answer = self._kept_of(prediction)
+            self._is_kept = self._answer is not None
         self.button.setEnabled(prediction is not None and not self._resting)
         self._draw()
         if self._resting:
@@ -223,6 +233,11 @@ class GradCamTab(AnalysisTab):
         box, method = self._box(prediction), self.method.currentData()
         return Question(folder, frame, prediction.region, self.layer.currentData(), kind, box, method)
 
+    def _kept_of(self, prediction: Prediction) -> HeatMap | None:
+        """Return the map that the archive has of a prediction."""
+        about = bundle_name(prediction.bundle), prediction.camera, prediction.region
+        return next((one.heat for one in self.kept if (one.bundle, one.camera, one.heat.region) == about), None)
+
     def _box(self, prediction: Prediction) -> Rect | None:
         """Return the selected box, if boxes are explained and a box is selected."""
         index = self.link.selection(f"boxes:{prediction.bundle}:{prediction.camera}")
@@ -240,7 +255,7 @@ class GradCamTab(AnalysisTab):
             self._timer.start()
 
     def _on_answer(self, answer: Answer) -> None:
-        self._answer, self._problem = answer, None
+        self._answer, self._is_kept, self._problem = answer.heat, False, None
         self._offer_layers(answer.layers)
         self._busy(False)
         self._draw()
@@ -266,7 +281,7 @@ class GradCamTab(AnalysisTab):
             found += Overlays(boxes=marks, regions=(region_mark(prediction),))
         layer = None
         if answer is not None:
-            layer = HeatLayer.of(clipped(answer.heat.values, self.clip.value()), answer.heat.region)
+            layer = HeatLayer.of(clipped(answer.values, self.clip.value()), answer.region)
             found += Overlays(layers=(layer,))
         if self.beside_each_other.isChecked():
             self.views.show_heat(self.frame(), layer)
@@ -290,17 +305,17 @@ class GradCamTab(AnalysisTab):
     def _numbers_csv(self) -> bytes:
         """Return what is explained, and the map row by row at the network's resolution, as it is without clipping."""
         facts = [[self.names[name].text(), label.text()] for name, label in self.values.items() if not label.isHidden()]
-        heat = self._answer.heat.values if self._answer is not None else np.zeros((0, 0), np.float32)
+        heat = self._answer.values if self._answer is not None else np.zeros((0, 0), np.float32)
         return joined([table_text(facts), table_text([[f"{value:.4f}" for value in row] for row in heat.tolist()])])
 
     def _show_numbers(self, prediction: Prediction | None) -> None:
         texts = dict.fromkeys(self.values, "–")
         answer = self._answer
         if answer is not None and prediction is not None:
-            texts["class"] = class_name(answer.heat.class_name) or "–"
-            texts["layer"] = answer.heat.layer
-            texts["target"] = f"{answer.heat.target:.2f}"
-            share = heat_share(answer.heat.values, prediction, self._threshold(prediction))
+            texts["class"] = class_name(answer.class_name) or "–"
+            texts["layer"] = answer.layer
+            texts["target"] = f"{answer.target:.2f}"
+            share = heat_share(answer.values, prediction, self._threshold(prediction))
             if share is not None:
                 texts["share"] = f"{share * 100:.0f} %"
         located = prediction is not None and isinstance(prediction.answer, Boxes | Masks)
@@ -315,8 +330,10 @@ class GradCamTab(AnalysisTab):
         if problem is not None:
             sentences: list[Message | None] = [problem.problem, problem.remedy]
             self.state.setText(" ".join(translate(sentence) for sentence in sentences if sentence is not None))
-        elif self._answer is not None and not self._answer.heat.values.any():
+        elif self._answer is not None and not self._answer.values.any():
             self.state.setText(self.tr("Nothing in this region spoke for this class."))
+        elif self._is_kept and not self._asking:
+            self.state.setText(self.tr("Kept when the part was inspected. Explain makes another one."))
         elif self._resting and self._answer is None:
             self.state.setText(self.tr("No heat maps now: the line needs the processor."))
         elif self._answer is None and not self._asking:

@@ -1,5 +1,6 @@
 """The analysis tabs, synchronised on the same inspection."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from inspector.imaging.colormaps import TemperatureUnit
 from inspector.imaging.image import Reading
 from inspector.recipes.adopt import cards_of
 from inspector.recipes.recipe import Recipe
+from inspector.results.heat import PartHeat
 from inspector.tasks.base import task_of
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.tabs.base import AnalysisTab
@@ -62,7 +64,7 @@ class AnalysisTabs(Themed, TabWidget):
                 tab.tried_out.connect(self.tried_out)
                 tab.write_wanted.connect(self.write_wanted)
         self._declared = DeclaredSources()
-        self._stored: tuple[Inspection | None, Recipe | None, Path | None] = (None, None, None)
+        self._stored: tuple[Inspection | None, Recipe | None, Path | None, Sequence[PartHeat]] = (None, None, None, ())
         self.degrees: ScaleSheet | None = None  # made when it is first wanted
         self._judged_by: tuple[tuple[str, ...], Path | None] | None = None  # bundles and their folder
         self._answers: frozenset[type[Answer]] | None = None  # of these bundles; None: they cannot be read
@@ -70,9 +72,19 @@ class AnalysisTabs(Themed, TabWidget):
         self.setTabVisible(list(self.tabs).index(PICTURE), False)
         self.retranslate()
 
-    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:
-        """Show this inspection in every tab. `base`: the recipe's folder, in which its bundles are searched for."""
-        self._stored = inspection, recipe, base
+    def set_inspection(
+        self,
+        inspection: Inspection | None,
+        recipe: Recipe | None,
+        *,
+        base: Path | None = None,
+        heat: Sequence[PartHeat] = (),
+    ) -> None:
+        """Show this inspection in every tab.
+
+        `base`: the recipe's folder, in which its bundles are searched for. `heat`: heat maps that were kept with the part.
+        """
+        self._stored = inspection, recipe, base, heat
         inspection = self._declared.in_degrees(inspection)
         self._know(recipe, base)
         if inspection is not None:
@@ -81,6 +93,8 @@ class AnalysisTabs(Themed, TabWidget):
             tab.base = base
             if isinstance(tab, ThermalTab):
                 tab.degrees.setVisible(inspection is not self._stored[0])
+            if isinstance(tab, GradCamTab):
+                tab.kept = tuple(heat)
             tab.set_inspection(inspection, recipe)
 
     def _open_degrees(self) -> None:
@@ -95,11 +109,11 @@ class AnalysisTabs(Themed, TabWidget):
         self.degrees.open(frame, self._declared.of(frame), steps=False)
 
     def _on_degrees(self, how: Reading) -> None:
-        inspection, recipe, base = self._stored
+        inspection, recipe, base, heat = self._stored
         frame = None if inspection is None else self._declared.grey(inspection)
         if frame is not None:
             self._declared.declare(frame, how)
-            self.set_inspection(inspection, recipe, base=base)
+            self.set_inspection(inspection, recipe, base=base, heat=heat)
 
     @property
     def offered(self) -> tuple[str, ...]:

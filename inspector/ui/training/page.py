@@ -199,6 +199,7 @@ class TrainPage(Themed, QWidget):
             self.view.use_wanted.connect(self.open_panel)
             self.view.judge_wanted.connect(self.judge_pictures)
             self.view.variants_wanted.connect(self.open_variants)
+            self.view.train_wanted.connect(self.open_dialog)
             self.detail.addWidget(self.view)
         return self.view
 
@@ -401,6 +402,8 @@ class TrainPage(Themed, QWidget):
         if self.variants is not None:
             self.variants.close_workers()
         self.bridge.end()
+        if self.view is not None and self.view.results is not None:
+            self.view.results.where.end()
 
     # Theme and language
 

@@ -21,6 +21,7 @@ from inspector.ui.training.results.confusion_view import ConfusionView
 from inspector.ui.training.results.labels import said
 from inspector.ui.training.results.tables import FactsTable, Overview
 from inspector.ui.training.results.three_numbers import ThreeNumbers
+from inspector.ui.training.results.where_view import WhereView
 from inspector.ui.training.results.worst_view import WorstView
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.file_dialogs import ask_new_file
@@ -30,18 +31,20 @@ from inspector.ui.widgets.themed import Themed
 if TYPE_CHECKING:
     from inspector.ui.training.results.curve_view import CurveView
 
-TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
+TABS: Final = ("overview", "confusion", "curves", "errors", "where", "settings")
 
 
 class ResultsView(Themed, QWidget):
     """Shows a run's report.json; a run without a report shows the reason.
 
-    `judge_wanted`, `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
+    `judge_wanted`, `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle, `train_wanted` the settings of a
+    training that is advised.
     """
 
     judge_wanted = Signal(object)
     use_in_recipe = Signal(object)
     variants_wanted = Signal(object)
+    train_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,12 +76,14 @@ class ResultsView(Themed, QWidget):
             self._prepare(button, name, act)
         self.judge.setProperty("role", "primary")
         self.overview, self.confusion, self.worst = Overview(), ConfusionView(), WorstView()
+        self.where = WhereView()
+        self.where.train_wanted.connect(self.train_wanted)
         self.settings = FactsTable()
         self._curve_place = QWidget()
         self._curve_box = plain(QVBoxLayout(self._curve_place))
         self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
-        for page in (self.overview, self.confusion, self._curve_place, self.worst, self.settings):
+        for page in (self.overview, self.confusion, self._curve_place, self.worst, self.where, self.settings):
             self.tabs.addTab(page, "")
         self.tabs.currentChanged.connect(self._on_tab)
         self.confusion.picked.connect(self._show_cell)
@@ -155,6 +160,7 @@ class ResultsView(Themed, QWidget):
         self.overview.show_report(report)
         self.confusion.show_confusion(report.confusion)
         self.worst.show_worst(report.worst, info.folder)
+        self.where.show_run(info)
         self.settings.show_facts([*result_facts.training(report), *result_facts.settings(report)])
         self._name_tabs()
         self._show_curves(make=TABS[self.tabs.currentIndex()] == "curves")
@@ -228,6 +234,7 @@ class ResultsView(Themed, QWidget):
             self.tr("Confusions"),
             self.tr("Curves"),
             self.tr("Errors ({count})").format(count=count),
+            self.tr("Where it looks"),
             self.tr("Settings"),
         )
         for index, name in enumerate(names):

@@ -69,7 +69,7 @@ class RunView(Themed, QWidget):
 
     `wanted` carries the requested command: a key of `_ICONS`. `failed` carries an InspectorError. The others carry the folder
     of the run's bundle: `use_wanted` to use it in a recipe, `judge_wanted` to judge its pictures, `variants_wanted` to see its
-    variants.
+    variants. `train_wanted` carries the settings of a training that is advised.
     """
 
     wanted = Signal(str)
@@ -77,6 +77,7 @@ class RunView(Themed, QWidget):
     use_wanted = Signal(object)
     judge_wanted = Signal(object)
     variants_wanted = Signal(object)
+    train_wanted = Signal(object)
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
         """Create the view. `over`: the widget that an enlarged picture covers."""
@@ -202,6 +203,7 @@ class RunView(Themed, QWidget):
             self.results.use_in_recipe.connect(self.use_wanted)
             self.results.judge_wanted.connect(self.judge_wanted)
             self.results.variants_wanted.connect(self.variants_wanted)
+            self.results.train_wanted.connect(self.train_wanted)
             self.body.addWidget(self.results)
         self.results.show_run(self._info)
         self.body.setCurrentWidget(self.results)
