@@ -120,8 +120,10 @@ class Detr(Adapter):
 
 def _form(graph: ForeignGraph) -> Form | None:
     names = {one.name for one in graph.outputs}
-    if {"dets", "labels"} <= names:
-        return "rf-detr"
+    if {"dets", "labels"} <= names:  # MMDeploy has the same names, for boxes with their score and classes as numbers
+        boxes, scores = graph.output("dets"), graph.output("labels")
+        alike = boxes is not None and scores is not None and len(scores.shape) == 3 and boxes.shape[-1] == 4
+        return "rf-detr" if alike else None
     if {"pred_boxes", "logits"} <= names:
         return "transformers"
     if {"labels", "boxes", "scores"} <= names and len(graph.inputs) == 2 and graph.inputs[1].name in _SIZES:

@@ -30,6 +30,7 @@ _TASKS: Mapping[str, tuple[TaskName, ...]] = {
     "classify": ("classification",),
 }
 _SCORE, _OVERLAP, _OVERLAP_5, _FLOOR = 0.25, 0.7, 0.45, 0.05  # what `yolo predict` and YOLOv5's detect.py use
+_FRACTIONS = 2.0  # pixels: boxes that all lie within are no boxes in pixels
 _STRIDES = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64))
 _BACKGROUND = ("background", "_background_", "bg")
 
@@ -147,11 +148,13 @@ class Ultralytics(Adapter):
             planes = np.stack([numbers == self._lowest + index for index in range(count)])
             return Masks(seen.content(planes.astype(np.uint8) * np.uint8(255)))
         if self._form == "final":
+            self._check_scores(rows[:, 4])
             rows = rows[rows[:, 4] > self.floor]
             boxes, scores, classes, factors = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), rows[:, 6:]
         else:
             rows = rows.T if self._form == "places" else rows
             begin = 5 if self._form == "yolov5" else 4
+            self._check_scores(rows[:, begin : begin + count])
             each = rows[:, begin : begin + count] * (rows[:, 4:5] if begin == 5 else 1)
             likely = each.max(axis=1) > self.floor
             rows, each = rows[likely], each[likely]
@@ -162,11 +165,29 @@ class Ultralytics(Adapter):
             else:
                 left = greedy(boxes, scores, classes, _overlap(self._form))
                 boxes, scores, classes, factors = boxes[left], scores[left], classes[left], factors[left]
+        if len(boxes) and float(np.abs(boxes).max()) <= _FRACTIONS:
+            raise ConfigError(
+                "{file} gives boxes as fractions of the picture, where pixels of its input are expected.",
+                remedy="Export it again: yolo export format=onnx.",
+                file=self.graph.file,
+            )
         if self.plan.task == "detection":
             return boxes_in_frame(boxes, scores, classes, seen)
         layers = np.asarray(outputs[self._masks][0], np.float32)
         masks = np.tensordot(factors, layers, axes=1)
         return Masks(drawn(masks, scores, classes, count, seen, boxes))
+
+    def _check_scores(self, scores: Floats) -> None:
+        """Raise ConfigError unless scores are 0 to 1: an angle or key points in their place look like those of a class."""
+        low, high = float(scores.min(initial=0.0)), float(scores.max(initial=0.0))
+        if not -0.01 <= low <= high <= 1.01:
+            raise ConfigError(
+                "{file} gives values from {low:.3g} to {high:.3g} where scores from 0 to 1 are expected.",
+                remedy="Export it for detection, with its metadata: yolo export format=onnx.",
+                file=self.graph.file,
+                low=low,
+                high=high,
+            )
 
     @property
     def floor(self) -> float:

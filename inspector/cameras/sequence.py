@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inspector.cameras.base import stamp
-from inspector.cameras.containers import ends_early
-from inspector.cameras.video import VIDEO_SUFFIXES, RandomAccess, VideoFile, cut_short
+from inspector.cameras.video import VIDEO_SUFFIXES, RandomAccess, VideoFile, left_unread
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame, Pixels
 from inspector.imaging.files import image_files, page_count, page_name, read_page
@@ -106,8 +105,8 @@ class _Video(FrameSequence):
                 yield self._name(index), self._stamped(pixels, index)
             if not video.next:
                 yield self._path.name, video.no_frames()
-            elif ends_early(self._path):
-                yield self._name(video.next), cut_short(self._path, video.next)
+            elif (more := left_unread(self._path, video.next)) is not None:
+                yield self._name(video.next), more
         finally:
             video.close()
 

@@ -15,17 +15,23 @@ from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, GreyOptions, Pace, parse_options
 from inspector.cameras.capture import to_frame
-from inspector.cameras.containers import avi_codec, ends_early
+from inspector.cameras.containers import avi_codec, ends_early, several_recordings
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import FormField, Option
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Pixels
 from inspector.imaging.formats.jpeg import JpegDamage, decode_jpeg
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".wmv", ".asf"}
+    | {".flv", ".ogv", ".mxf", ".dv", ".mjpeg", ".mjpg", ".y4m", ".nut", ".ivf", ".h264", ".264", ".h265", ".265", ".hevc"}
+)
 _TRIES = 4  # a packet that cannot be decoded looks like the end, but frames may follow
 _FORWARD = 64  # most frames that are read instead of jumped over
 _MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
+_PLANES = (b"I420", b"Y42B", b"Y41B", b"NV12")  # brightness, stored apart from the colours
+_LOOKED_AT = 5  # frames of which it is checked that they are converted
+_EVEN, _UNEVEN, _TOGETHER = 2.0, 8.0, 0.5  # levels, levels, correlation
 _GREY16 = b"Y1\0\x10"
 # Raw video of 16 bits per pixel without a format name (AVI, MOV): FFmpeg interprets all of it as 5-bit colours.
 _RGB555 = (b"RGB\x0f", b"\x0fBGR")
@@ -141,6 +147,30 @@ class VideoFile:
         self._keep_depth()
         if self.codec.lower() in _MJPEG:
             self._read_raw()
+        if not self._raw and pixels in _PLANES:
+            self._check_fields()
+
+    def _check_fields(self) -> None:
+        """Refuse video of fields (interlaced), of which OpenCV 5 converts nothing and returns what was in its memory before.
+
+        The colours of a frame and its brightness, which is stored as it is, then have nothing in common. Raises ConfigError.
+        """
+        stored = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_CONVERT_RGB, 0])
+        seen = self._opened(raw=False)
+        try:
+            for _ in range(_LOOKED_AT):
+                (good, colours), (whole, bright) = seen.read(), stored.read()
+                if not good or not whole:
+                    return
+                if bright.shape == colours.shape[:2] and not _alike(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), bright):
+                    raise ConfigError(
+                        "{file} holds interlaced video (of fields), which cannot be converted here.",
+                        remedy="Convert it to progressive frames, in MP4 with H.264 or in MKV with FFV1.",
+                        file=self.path,
+                    )
+        finally:
+            seen.release()
+            stored.release()
 
     def _keep_depth(self) -> None:
         if _tag(self._capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) == _GREY16:
@@ -177,6 +207,15 @@ class VideoFile:
             file=self.path,
             detail=detail,
         )
+
+
+def _alike(grey: Pixels, bright: Pixels) -> bool:
+    """Return whether two pictures show the same: they rise and fall together, or both are even."""
+    one, other = (np.asarray(picture, np.float32).ravel() for picture in (grey, bright))
+    spread = sorted((float(one.std()), float(other.std())))
+    if spread[0] < _EVEN:
+        return spread[1] < _UNEVEN
+    return float(np.corrcoef(one, other)[0, 1]) > _TOGETHER
 
 
 def _tag(value: float) -> bytes:
@@ -293,8 +332,8 @@ class VideoCamera(Camera):
                     return
                 if not video.next:
                     raise _final(video.no_frames())
-                if ends_early(self._path):
-                    raise _final(cut_short(self._path, video.next))
+                if (more := left_unread(self._path, video.next)) is not None:
+                    raise _final(more)
             finally:
                 video.close()
             if not self._options.loop:
@@ -320,11 +359,20 @@ class VideoCamera(Camera):
             return error
 
 
-def cut_short(path: Path, shown: int) -> ConfigError:
-    """Return the error for a video that ends before its container does."""
-    return ConfigError(
-        "The video {file} is cut short: it ends after {shown} frames.", remedy="Copy it again.", file=path, shown=shown
-    )
+def left_unread(path: Path, shown: int) -> ConfigError | None:
+    """Return the error for a video that has been read to its end, after `shown` frames, and holds more or should; else None."""
+    if ends_early(path):
+        return ConfigError(
+            "The video {file} is cut short: it ends after {shown} frames.", remedy="Copy it again.", file=path, shown=shown
+        )
+    if several_recordings(path):
+        return ConfigError(
+            "{file} holds several recordings one behind the other; only the first was read, of {shown} frames.",
+            remedy="Give each recording a file of its own.",
+            file=path,
+            shown=shown,
+        )
+    return None
 
 
 def _final(error: ConfigError) -> CameraError:

@@ -90,6 +90,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     }
 )
 _OWN_FILES = (".xml", ".json", ".txt")  # kinds of files that label a single image
+_LISTS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".manifest", ".parquet")  # kinds of files that label many images
 _LABEL_FILES = (
     ".xml",
     ".json",
@@ -106,7 +107,9 @@ _LABEL_FILES = (
     ".ndjson",
     ".manifest",
     ".xlsx",
+    *(".parquet", ".arrow", ".feather", ".gz", ".rec", ".pkl", ".npz", ".labels", ".hdict", ".tfrecords", ".hdf5", ".tsv"),
 )
+_ARCHIVES = (".tar", ".tgz", ".zip", ".7z", ".rar", ".mdb", ".lmdb", ".db", ".sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,9 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
     listing = LAYOUTS[found[0].name].read(folder, tick)
     listing.finish(folder, backgrounds=backgrounds)
-    if found[0].name in ("folders", "masks") and (left := unread_files(folder)):
+    if foreign := folder.foreign:
+        listing.problems.insert(0, message("Its {files} files are pictures of kinds that are not read.", files=foreign))
+    if found[0].name in ("folders", "masks") and (left := unread_files(folder, lists=found[0].name == "folders")):
         listing.problems.insert(
             0, message("Its {files} files are in no layout that is understood; they are not used.", files=left)
         )
@@ -216,18 +221,25 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
 
 
 def seen_files(folder: Folder) -> str:
-    """Return the files that may hold labels, counted by kind: "12 .xml, 3 .json"; "" if there are none."""
-    counts = Counter({suffix: len(folder.with_suffix(suffix)) for suffix in _LABEL_FILES})
-    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common() if count)
+    """Return the files that may hold labels, counted by kind: "12 .xml, 3 .json"; "" if there are none.
+
+    Of a folder without images, archives and pictures of kinds that are not read are counted too.
+    """
+    wanted = _LABEL_FILES if folder.images else (*_LABEL_FILES, *_ARCHIVES)
+    counts = Counter({suffix: len(folder.with_suffix(suffix)) for suffix in wanted})
+    kinds = [f"{count} {suffix}" for suffix, count in counts.most_common() if count]
+    return ", ".join([*kinds, folder.foreign] if folder.foreign and not folder.images else kinds)
 
 
-def unread_files(folder: Folder) -> str:
+def unread_files(folder: Folder, *, lists: bool) -> str:
     """Return the files that look like the labels of single images, counted by kind; "" if there are none.
 
-    These are named as an image, so that they were hardly put there for another purpose; a single .txt may be a list.
+    These are named as an image, so that they were hardly put there for another purpose; a single .txt may be a list. `lists`:
+    also count files of the kinds that hold the labels of many images.
     """
-    if not any(map(folder.with_suffix, _OWN_FILES)):
-        return ""
+    many = [f"{count} {suffix}" for suffix in _LISTS if lists and (count := len(folder.with_suffix(suffix)))]
+    if many or not any(map(folder.with_suffix, _OWN_FILES)):
+        return ", ".join(many)
     stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
     counts = {
         suffix: sum(without_suffix(name).rpartition("/")[2] in stems for name in folder.with_suffix(suffix))

@@ -280,6 +280,13 @@ def _nothing_labelled(
     place: Folder, listing: Listing | None, refusals: Sequence[ConfigError], layouts: Sequence[Candidate]
 ) -> ConfigError:
     """Return why this folder suits no task."""
+    if not place.images and (seen := seen_files(place)):
+        return ConfigError(
+            "There are no images that can be read in {folder}, but {files} files.",
+            remedy="Unpack archives, and save pictures as PNG, TIFF or JPEG.",
+            folder=place.root,
+            files=seen,
+        )
     if not place.images:
         return ConfigError(
             "There are no images in {folder}.",

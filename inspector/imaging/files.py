@@ -46,7 +46,7 @@ from inspector.imaging.temperature import declared, declares
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}
-    | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm", ".fff", ".seq", ".csq"}
+    | {".jph", ".jhc", ".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm", ".fff", ".seq", ".csq"}
 )
 MATRIX_SUFFIXES = frozenset({".csv"})  # read where the file is named; in a folder, tables are mostly something else
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
@@ -56,12 +56,37 @@ FOREIGN_SUFFIXES = {
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
     **dict.fromkeys((".jxr", ".wdp", ".hdp"), "JPEG XR"),
     **dict.fromkeys((".jpx", ".jpf", ".jpm"), "JPEG 2000 (JPX)"),
-    **dict.fromkeys((".fits", ".fit"), "FITS"),
-    **dict.fromkeys((".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), "RAW"),
-    **{f".{name}": name.upper() for name in ("jls", "exr", "hdr", "pfm", "pam", "psd", "tga", "pcx", "sgi", "xcf")},
+    **dict.fromkeys((".fits", ".fit", ".fts"), "FITS"),
+    **{
+        f".{name}": "RAW"
+        for name in (
+            *("dng", "raw", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "srw", "orf", "rw2", "rwl", "raf", "pef"),
+            *("3fr", "iiq", "x3f", "mrw", "erf", "dcr", "kdc", "mos", "gpr", "bay"),
+        )
+    },
+    **{
+        f".{name}": name.upper()
+        for name in (
+            *("jls", "exr", "hdr", "pfm", "pam", "psd", "psb", "tga", "pcx", "sgi", "xcf", "dds", "ktx", "ktx2", "qoi", "ras"),
+            *("hobj", "ima", "mrc", "dm3", "dm4", "ser", "sur", "opd", "plu", "x3p", "al3d"),
+        )
+    },
+    # Microscopes and slide scanners
+    **{
+        f".{name}": f"{name.upper()} (microscope)"
+        for name in (
+            *("czi", "lsm", "zvi", "lif", "lof", "xlif", "nd2", "vsi", "oib", "oif", "oir", "poir", "stk", "ims", "sld"),
+            *("svs", "ndpi", "scn", "bif", "mrxs", "vms", "vk3", "vk4", "vk6", "vk7", "zon"),
+        )
+    },
+    # Thermal cameras other than those of FLIR whose recordings are read
+    **{f".{name}": f"{name.upper()} (thermal)" for name in ("irb", "is2", "is3", "ats", "ptw", "sfmov", "bmt", "irp", "jpt")},
     ".jxl": "JPEG XL",
+    ".jxs": "JPEG XS",
     ".dcm": "DICOM",
 }
+# Folders that file servers and archivers put beside the pictures, with copies or remains of them.
+NO_FOLDERS = frozenset({"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"})
 
 # OpenCV's decoders stay silent, because the errors raised here report the problems.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -287,7 +312,8 @@ def walk_images(folder: Path, *, pattern: str = "*", recursive: bool = False) ->
             raise NotADirectoryError(20, "not a folder", str(folder))
         for path in folder.rglob(pattern) if recursive else folder.glob(pattern):
             parts = path.relative_to(folder).parts
-            if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in parts) and path.is_file():
+            hidden = any(part.startswith(".") or part.lower() in NO_FOLDERS for part in parts)
+            if path.suffix.lower() in _PICTURES and not hidden and path.is_file():
                 yield path
         return
     folders = [os.fspath(folder)]
@@ -305,7 +331,7 @@ def walk_images(folder: Path, *, pattern: str = "*", recursive: bool = False) ->
                     continue
                 if is_image_name(entry.name, pattern) and entry.is_file():
                     yield entry
-                elif recursive and entry.is_dir(follow_symlinks=False):
+                elif recursive and entry.name.lower() not in NO_FOLDERS and entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
 
 

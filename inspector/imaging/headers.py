@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 _DJI_THERMAL = (b"ZH20T", b"H20N", b"H30T", b"M30T", b"M3T", b"M3TD", b"M4T", b"MAVIC2-ENTERPRISE-ADVANCED", b"XT S")
 _HEAD = 1 << 16
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 
 
 def jpeg_segments(jpeg: bytes) -> list[tuple[int, bytes]]:
@@ -39,13 +40,19 @@ def is_dji(jpeg: bytes) -> bool:
 
 
 def check_png(data: bytes) -> None:
-    """Verify the checksums of a PNG's chunks, which Pillow skips for pixel data. Raises ValueError."""
+    """Verify the checksums of a PNG's chunks, which Pillow skips for pixel data, and that no critical one is unknown.
+
+    Raises ValueError. A critical chunk (a capital first letter) changes the meaning of the pixels: Apple's CgBI, for example,
+    says that red and blue are exchanged.
+    """
     at = 8
     while at + 12 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         body = data[at + 4 : at + 8 + length]
         if zlib.crc32(body) != int.from_bytes(data[at + 8 + length : at + 12 + length], "big"):
             raise ValueError("a checksum is wrong")
+        if body[:1].isupper() and body[:4] not in _CRITICAL:
+            raise ValueError(f"it has a part of the unknown kind {body[:4].decode('latin-1')}")
         if body == b"IEND":
             return
         at += 12 + length

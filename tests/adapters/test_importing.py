@@ -220,6 +220,44 @@ def _unknown() -> "onnx.ModelProto":
     return making.model(draw, ["depth"], {})
 
 
+def _rows(scale: float, extra: float | None = None) -> "onnx.ModelProto":
+    """YOLO without metadata: scores times `scale`, and a column for an angle, as oriented boxes have."""
+    draw = making.Drawing()
+    parts = [making.places()[None], draw("Mul", making.scores(draw), np.float32(scale))]
+    parts += [] if extra is None else [np.full((1, 1, 84), extra, np.float32)]
+    draw.named(draw("Concat", *parts, axis=1), "output0")
+    return making.model(draw, ["output0"], {})
+
+
+def _fractions() -> "onnx.ModelProto":
+    draw = making.Drawing()
+    draw.named(draw("Mul", making.final(draw), np.array([1 / 64] * 4 + [1, 1], np.float32)), "output0")
+    return making.model(draw, ["output0"], making.ULTRALYTICS | {"task": "detect", "end2end": "True"})
+
+
+def _mmdeploy() -> "onnx.ModelProto":
+    draw = making.Drawing()
+    found = making.final(draw)
+    draw.named(draw("Slice", found, np.array([0]), np.array([5]), np.array([2])), "dets")
+    kinds = draw("Squeeze", draw("Slice", found, np.array([5]), np.array([6]), np.array([2])), np.array([2]))
+    draw.named(draw("Cast", kinds, to=onnx.TensorProto.INT64), "labels")
+    return making.model(draw, ["dets", "labels"], {})
+
+
+def _last(make: Callable[["making.Drawing", str], str]) -> "onnx.ModelProto":
+    """A graph without metadata whose last steps are given the planes [1, 3, 16, 16] of three colours."""
+    draw = making.Drawing()
+    draw.named(make(draw, making.colourful(draw, "images", 4, imagenet=True)), "output")
+    return making.model(draw, ["output"], {})
+
+
+def _by_hand(draw: "making.Drawing", planes: str, *, shares: bool) -> str:
+    """Softmax or Sigmoid of the means of the planes, without the operators of these names."""
+    raised = draw("Exp", draw("Mul", draw("ReduceMean", planes, axes=[2, 3], keepdims=0), np.float32(20)))
+    whole = draw("ReduceSum", raised, np.array([1]), keepdims=1) if shares else draw("Add", raised, np.float32(1))
+    return draw("Div", raised, whole)
+
+
 def _large() -> "onnx.ModelProto":
     graph = making.anomalib()
     clip = next(node for node in graph.graph.node if node.op_type == "Clip")
@@ -238,6 +276,16 @@ HOSTILE: dict[str, tuple[Callable[[], "onnx.ModelProto"], str]] = {
     "unknown output": (_unknown, r"depth \[1, 64, 64\] float32"),
     "no classes": (making.d_fine, "--classes FILE"),
     "not normalised": (_large, "values from"),
+    "oriented boxes": (lambda: _rows(1, extra=-0.5), "values from -0.5 to"),
+    "percent": (lambda: _rows(100), "values from 0 to"),
+    "fractions": (_fractions, "boxes as fractions"),
+    "MMDeploy": (_mmdeploy, "of no kind that is known"),
+    "best class": (lambda: _last(lambda draw, planes: draw("ArgMax", planes, axis=1, keepdims=1)), "whole numbers"),
+    "distances": (
+        lambda: _last(lambda draw, planes: draw("Abs", draw("ReduceMean", planes, axes=[1], keepdims=1))),
+        "those of a mask are below 0",
+    ),
+    "scores by hand": (lambda: _last(lambda draw, planes: _by_hand(draw, planes, shares=False)), "a score of its own"),
 }
 
 
@@ -250,6 +298,21 @@ def test_what_cannot_be_used_is_refused_by_name(kind: str, shown: Shown, tmp_pat
     assert "\n" not in str(caught.value)
     assert str(file) in str(caught.value)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_shares_made_without_a_softmax_are_not_shared_again(shown: Shown, tmp_path: Path) -> None:
+    pictures = shown[0][0].parent
+    scores = []
+    for name, make in (("hand", lambda draw, planes: _by_hand(draw, planes, shares=True)), ("logits", _logits)):
+        bundle = import_bundle(written(tmp_path, _last(make), name), tmp_path / name, pictures, wishes=Wishes()).bundle
+        found = answer(bundle, shown[0][0], "onnxruntime").answer
+        assert isinstance(found, Scores)
+        scores.append(found.values)
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+
+
+def _logits(draw: "making.Drawing", planes: str) -> str:
+    return draw("Mul", draw("ReduceMean", planes, axes=[2, 3], keepdims=0), np.float32(20))
 
 
 @pytest.mark.parametrize("size", [0, 40, 400])

@@ -257,3 +257,34 @@ def test_a_copy_that_stopped_half_way_is_said(tmp_path: Path, name: str, kind: s
     assert len(shown) > 20
     *_, last = (item for _, item in open_sequence(path).each())
     assert "cut short" in str(last)
+
+
+def test_video_of_fields_is_refused_by_name(tmp_path: Path) -> None:
+    """OpenCV 5 does not convert interlaced frames, and returns what lay in its memory as if it were a picture."""
+    path = tmp_path / "fields.ts"
+    _write(path, "mpeg2video", "mpegts", numbers=range(1, 9), flags="+ildct+ilme", q="2")
+    with pytest.raises(CameraError, match="holds interlaced video"):
+        list(open_camera("top", f"video:{path}").frames(threading.Event()))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("cut.mxf", "mxf"), ("cut.ts", "mpegts")])
+def test_a_broadcast_file_that_is_cut_is_said(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    _write(path, "mpeg2video", kind, numbers=range(40), g="10", q="2")
+    seen = [item for _, item in open_sequence(path).each()]
+    assert [_number(frame.pixels) for frame in seen if not isinstance(frame, ConfigError)] == list(range(40))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2 + 1])
+    *_, last = open_sequence(path).each()
+    assert isinstance(last[1], ConfigError)
+    assert "is cut short" in last[1].problem.text
+
+
+def test_a_recording_behind_another_one_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "joined.mp4"
+    _write(path, "libx264", "mp4", numbers=range(10))
+    path.write_bytes(path.read_bytes() * 2)
+    *frames, last = [item for _, item in open_sequence(path).each()]
+    assert len(frames) == 10
+    assert isinstance(last, ConfigError)
+    assert "only the first was read, of 10 frames" in last.problem.text

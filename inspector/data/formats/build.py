@@ -25,6 +25,7 @@ R = TypeVar("R")
 _SMALLEST = 2  # pixels a side: what is smaller in a mask is an edge's fringe and no object
 _SHADES = slice(32, 224)  # neither black nor white, nor the soft edge between them
 _LEAST_DRAWN = 0.1  # pixels of classes over those of the value 255, from which that is no class
+_SEVERAL, _MOST_WHITE = 3, 0.5  # masks, and the share of each that is white, from which they look inverted
 _MOST_SHADES = 0.25  # of the pixels of a mask in black and white
 
 
@@ -116,6 +117,8 @@ class _Builder:
         if not any(record.objects for record in shaped) and any(record.mask for record in self.records):
             return self._boxes_of_masks()
         used = {shape.name for record in shaped for shape in record.objects}
+        if not used and self.expected is None:  # nothing is drawn anywhere: that is no data of good parts
+            return (), []
         index = self._index(used, self.listing.classes)
         samples = []
         for record in shaped:
@@ -167,6 +170,10 @@ class _Builder:
                 folder=self.folder,
                 classes=", ".join(index),
             )
+        if binary and len(counted) >= _SEVERAL and all(sum(counts[HALF:]) > _MOST_WHITE * sum(counts) for _, counts in counted):
+            self.problems.append(
+                message("White, which marks defects, covers most of every mask; invert the masks if black marks the defects.")
+            )
         samples = []
         for record, counts in counted:
             kinds = self._kinds_of(record, counts, names, binary)
@@ -175,6 +182,8 @@ class _Builder:
                 ignores = not binary and counts[IGNORE] > 0
                 mask = MaskFile(record.mask, white, colours=record.colours, ignores=ignores, others=record.others)
                 samples.append(self._sample(record, tuple(kinds), Annotation(), mask))
+        free = (record for record in self.records if record.mask is None and record.shapes == ())
+        samples += [self._sample(record, (), Annotation(), DrawnMask(record.path, ())) for record in free]
         ignored = sum(counts[IGNORE] for _, counts in counted) if not binary else 0
         if ignored:
             self.problems.append(

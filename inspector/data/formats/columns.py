@@ -7,7 +7,7 @@ image files, it is the column whose cells are images of the folder; so is the fi
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -36,11 +36,15 @@ LABEL = (
     *("defect", "defect_type", "type", "kind", "tag", "クラス", "ラベル", "分類", "カテゴリ", "欠陥", "欠陥種別", "判定"),
 )
 SPLIT = ("split", "set", "subset", "fold")
+# Google's AutoML and Vertex AI write no header line: split, file, class and the corners of the box, of which two may be empty.
+_OF_GOOGLE = ("split", "path", "label", "xmin", "ymin", "right1", "top1", "xmax", "ymax", "left2", "bottom2")
+_SPLITS_OF_GOOGLE = frozenset({"TRAIN", "TRAINING", "VALIDATION", "VALIDATE", "TEST", "UNASSIGNED"})
 _LARGEST = 256 << 20
 _DEEPEST = 2  # folders down to which tables are looked for
 _LOOKED_AT = 32
 _SEEN_ROWS = 40
 _TRIED = 8  # rows by which a column of images is found
+_CODE = ("/m/", "/g/", "/j/", "/t/")
 _SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line by which Excel is told what separates cells
 _DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
@@ -138,7 +142,7 @@ def tables(folder: Folder) -> Sequence[Table]:
 
 
 def _tables(folder: Folder) -> Iterator[Table]:
-    names = sorted(folder.with_suffix(".csv"), key=lambda name: (name.count("/"), name))
+    names = sorted((*folder.with_suffix(".csv"), *folder.with_suffix(".tsv")), key=lambda name: (name.count("/"), name))
     for name in names[:_LOOKED_AT]:
         if name.count("/") > _DEEPEST:
             continue
@@ -157,6 +161,9 @@ def _table(folder: Folder, name: str, rows: list[list[str]], separator: str, *, 
     titles = tuple(cell.strip() for cell in rows[0])
     whole = tuple(tuple(row) for row in rows[1 : _SEEN_ROWS + 1] if len(row) == len(rows[0]))
     found = Table(name, folder.files[name], titles, tuple(map(plain, titles)), whole, None, separator, 1 + told)
+    if titles[0] in _SPLITS_OF_GOOGLE and len(titles) in (3, 11) and found.find(folder, titles[1]) is not None:
+        named = _OF_GOOGLE[: len(titles)]
+        return replace(found, titles=named, columns=named, first=(titles, *whole), image=1, skipped=int(told))
     place = found.place(PATH)
     if len(titles) > 1 and place != 0 and found.find(folder, titles[0]) in folder.images_set:  # no header
         numbered = tuple(map(str, range(len(titles))))
@@ -174,4 +181,16 @@ def cell(row: Sequence[str], place: int | None) -> str:
 
 def delimiter(line: str) -> str:
     """Return the separator between the cells of a line."""
-    return max(",;\t", key=line.count)
+    return max(",;\t|", key=line.count)
+
+
+def names_of_codes(folder: Folder) -> Mapping[str, str]:
+    """Return the names of the codes (/m/011k07) that Open Images writes for classes, from its table of two columns."""
+    return folder.once("codes", lambda: dict(_names_of_codes(folder)))
+
+
+def _names_of_codes(folder: Folder) -> Iterator[tuple[str, str]]:
+    for table in tables(folder):
+        if len(table.titles) == 2 and table.titles[0].startswith(_CODE):
+            yield table.titles[0], table.titles[1]
+            yield from ((cell(row, 0), cell(row, 1)) for _, row in table.rows() if cell(row, 0).startswith(_CODE))

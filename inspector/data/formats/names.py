@@ -39,7 +39,9 @@ MASKS = frozenset(
     }
 )
 # Pictures with labels drawn in, and those of instances, in which every object has a number of its own.
-DRAWN = frozenset({"segmentationobject", "segmentationclassvisualization", "visualization", "visualisation", "vis"})
+DRAWN = frozenset(
+    {"segmentationobject", "segmentationclassvisualization", "visualization", "visualisation", "vis", "masks_human"}
+)
 NUMBERED = frozenset({"segmentationobject", "instance", "instances", "semantic_rgb", "panoptic"})
 LABELS = frozenset(
     {"labels", "label", "annotations", "annotation", "annots", "annot", "ann", "anns", "anno", "xml", "xmls", "json", "jsons"}
@@ -48,10 +50,13 @@ LABELS = frozenset(
 # Names that say where files lie, never what they show.
 PLACES = IMAGES | MASKS | frozenset({"labels", "annotations", "annotation", "annots", "xmls", "jsons", "ground_truth"})
 GOOD = frozenset({"good", "ok", "normal"})
+# Names of folders for images that nobody has labelled.
+UNLABELLED = frozenset({"nolabel", "nolabels", "unlabeled", "unlabelled", "notlabeled", "notlabelled", "unannotated", "未分類"})
 # Behind the name of an image, in that of its mask.
 MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "-label", "_gt", "_seg", "_segmentation", "_masks")
 _FILLERS = frozenset(
     {"obj", "data", "dataset", "set", "split", "all", "ground", "truth", "default", "dir", "folder", "source", "original"}
+    | {"machine"}  # masks_machine of Supervisely
 )
 _ROLES = IMAGES | MASKS | LABELS | _FILLERS
 # "trainannot", "valmasks": a part and a place in one word.
@@ -104,6 +109,7 @@ def names_no_class(path: Iterable[str]) -> bool:
     """Return whether the folders of a path say that its images are masks, or pictures of one of Cityscapes' places."""
     return any(
         MASKS.intersection((piece.lower(), "".join(words_of(piece))))
+        or (is_role(piece) and MASKS.intersection(words_of(piece)))
         or piece.lower() in _CITIES
         or _JOINED.match(piece.lower())
         or is_drawn(piece)

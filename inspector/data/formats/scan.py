@@ -18,7 +18,7 @@ import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.imaging.files import DAMAGE, IMAGE_SUFFIXES, read_image
+from inspector.imaging.files import DAMAGE, FOREIGN_SUFFIXES, IMAGE_SUFFIXES, NO_FOLDERS, read_image
 from inspector.imaging.headers import has_pages
 
 Answer = TypeVar("Answer")
@@ -113,6 +113,8 @@ class Folder:
                 elif entry.is_symlink() and not self._leads_inside(entry):
                     continue
                 elif entry.is_dir():
+                    if entry.name.lower() in NO_FOLDERS:
+                        continue
                     self.folders.add(f"{prefix}{entry.name}")
                     if depth < _DEEPEST:
                         (links if entry.is_symlink() else deeper).append(entry.name)
@@ -161,6 +163,12 @@ class Folder:
         return sorted(name for suffix, names in self.by_suffix.items() if suffix in IMAGE_SUFFIXES for name in names)
 
     @cached_property
+    def foreign(self) -> str:
+        """The pictures of kinds that are not read, counted by kind: "12 .heic, 1 .dcm"; "" if there are none."""
+        counts = {suffix: len(names) for suffix, names in self.by_suffix.items() if suffix in FOREIGN_SUFFIXES}
+        return ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+
+    @cached_property
     def images_set(self) -> frozenset[str]:
         """The image files as a set, for lookup."""
         return frozenset(self.images)
@@ -178,6 +186,15 @@ class Folder:
         found: dict[str, list[str]] = {}
         for name in self.images:
             found.setdefault(name.rsplit("/", 1)[-1], []).append(name)
+        return found
+
+    @cached_property
+    def _by_any_case(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.images:
+            found.setdefault(name.casefold(), []).append(name)
+            if "/" in name:
+                found.setdefault(name.rpartition("/")[2].casefold(), []).append(name)
         return found
 
     @cached_property
@@ -266,6 +283,8 @@ class Folder:
         if elsewhere or ".." in path.parts:
             return None
         same = self._by_last_name.get(path.name, [])
+        if not same:  # written under Windows, which takes capitals for small letters
+            same = self._by_any_case.get(path.as_posix().casefold()) or self._by_any_case.get(path.name.casefold(), [])
         inside = [name for name in same if any(place and name.startswith(f"{place}/") for place in near)]
         return (inside or same)[0] if len(inside or same) == 1 else None
 

@@ -5,14 +5,15 @@ Optional columns: the group (part or lot), the part of the split, the mask of th
 writes it.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from inspector.core.message import message
-from inspector.data.formats.columns import SPLIT, Table, cell, tables
-from inspector.data.formats.layouts.object_table import form_of
+from inspector.data.formats.columns import SPLIT, Table, cell, names_of_codes, tables
+from inspector.data.formats.layouts.object_table import EXAMPLE, form_of
 from inspector.data.formats.names import GOOD, PARTS
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, class_name
 from inspector.data.formats.scan import Folder
@@ -24,8 +25,8 @@ _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
 _CONFIDENCE = ("confidence", "label_confidence")
 _MASK = ("mask", "mask_path", "mask_file")
 _OBJECTS = (("xmin", "x1", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
-_EXAMPLE = "submission"  # Kaggle's sample_submission.csv, whose labels mean nothing
 _WEIGHT = 0.9
+_BETWEEN = re.compile(r"[\s,;|]+")  # several labels in one cell
 _BY_HAND = 1.0
 
 
@@ -39,7 +40,7 @@ def _usable(folder: Folder) -> list[Table]:
             if table.name == BY_HAND:
                 return [table]
             found.append(table)
-    found = [table for table in found if _EXAMPLE not in table.name.lower()] or found
+    found = [table for table in found if EXAMPLE not in table.name.lower()] or found
     top = min((table.name.count("/") for table in found), default=0)
     return [table for table in found if table.name.count("/") == top]
 
@@ -92,7 +93,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     contradicted: set[str] = set()
     masks: set[str] = set()
     for table in _usable(folder):
-        for row in _rows(table):
+        for row in _rows(table, names_of_codes(folder)):
             tick()
             image = table.find(folder, row.image)
             mask = folder.find(row.mask, table.folder) if row.mask else None
@@ -114,9 +115,28 @@ def read(folder: Folder, tick: Tick) -> Listing:
                 if record is not None:
                     seen[image] = row.label
                     found.records.append(record)
-    found.records = [record for record in found.records if record.name not in contradicted]
+    found.records = [record for record in _of_one_class(found) if record.name not in contradicted]
     found.missing += [image for image in folder.images if image not in seen and image not in masks]
     return found
+
+
+def _of_one_class(found: Listing) -> list[Record]:
+    """Return the records without those of several classes ("dent scratch"), each of which is that of other images."""
+    alone = {record.label for record in found.records}
+    kept = []
+    for record in found.records:
+        words = [word for word in _BETWEEN.split(record.label or "") if word]
+        if len(words) > 1 and alone.issuperset(words):
+            found.problems.append(
+                message(
+                    "{file} has {count} labels and is not used: it can be of one class only.",
+                    file=record.path,
+                    count=len(words),
+                )
+            )
+        else:
+            kept.append(record)
+    return kept
 
 
 def _record(folder: Folder, row: _Row, image: str, mask: str | None, found: Listing) -> Record | None:
@@ -168,12 +188,13 @@ def _confidence(said: str) -> float | None:
     return value if 0 < value <= 1 else None
 
 
-def _rows(table: Table) -> Iterator[_Row]:
-    """Yield the rows of a table. Raises ConfigError."""
+def _rows(table: Table, codes: Mapping[str, str]) -> Iterator[_Row]:
+    """Yield the rows of a table. `codes`: the names of classes that it writes as codes. Raises ConfigError."""
     group, split, sure, mask = (table.place(names) for names in (_GROUP, SPLIT, _CONFIDENCE, _MASK))
     kind = table.label
     for line, row in table.rows():
-        label = class_name(cell(row, kind)) if kind is not None else _hot(table, row)
+        said = cell(row, kind) if kind is not None else _hot(table, row)
+        label = class_name(codes.get(said, said))
         about = (cell(row, place) for place in (group, split, sure, mask))
         yield _Row(table, line, cell(row, table.image), label, *about)
 

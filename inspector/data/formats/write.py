@@ -26,7 +26,7 @@ from inspector.core.message import Message
 from inspector.core.registry import TASKS
 from inspector.core.types import LabelKind
 from inspector.data.formats.layouts.coco import bounds
-from inspector.data.formats.layouts.mask_folders import voc_colour
+from inspector.data.formats.layouts.mask_classes import voc_colour
 from inspector.data.formats.names import PARTS as SPLIT_FOLDERS
 from inspector.data.formats.names import PLACES
 from inspector.data.formats.place import new_folder

@@ -6,7 +6,7 @@ unless they are declared to be temperatures.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from inspector.imaging.image import MAX_PAGES, Image, check_size, damaged, unsup
 _MAGIC = re.compile(rb"P[1-6]\s")
 _KIN = re.compile(rb"P[7Ff]\s")  # PAM, PFM
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*(?=[\r\n]))*([0-9]+)")
+_REMARK = re.compile(rb"([ \t]*)#[^\r\n]*[\r\n]")  # after the last number of a header
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _PIECE = 1 << 17  # bytes of text that are read at a time
 
@@ -106,6 +107,12 @@ class NetpbmPages:
             place = token.end()
         width, height, maxval = numbers if len(numbers) == 3 else (*numbers, 1)
         raster = _Raster(kind, width, height, maxval, place + 1)
+        remark = _REMARK.match(self._data, place) if kind > 3 else None
+        if remark is not None:
+            # The specification lets a comment stand before the blank that ends the header; most programs write it behind.
+            rest = len(self._data) - raster.row_bytes * height
+            start = next((start for start in (remark.end(), remark.end() + 1) if start == rest), None)
+            raster = replace(raster, start=remark.end() if start is None and remark[1] == b"" else start or raster.start)
         check_size(self._path, width, height, bytes_per_pixel=raster.channels * (1 if maxval <= 255 else 2))
         if not 1 <= maxval <= 65535:
             raise damaged(self._path, ValueError(f"its largest value is said to be {maxval}"))

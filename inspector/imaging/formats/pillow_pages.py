@@ -164,6 +164,10 @@ def _bytes_of(picture: PIL.Image.Image, data: bytes) -> int:
 def _flat(picture: PIL.Image.Image, full: int) -> Image | None:
     """Return an 8-bit image, grey or RGB; None if it is neither. `full`: the largest value that is stored."""
     picture.load()
+    if picture.mode == "P" and picture.palette is not None:
+        entries = len(picture.palette.palette) // len(picture.palette.mode)
+        if entries < 256 and (highest := int(np.asarray(picture).max())) >= entries:
+            raise ValueError(f"it uses colour {highest + 1} of a palette of {entries}")
     if picture.mode in _GREY and "transparency" not in picture.info:
         return Image(_pixels(picture, "L"), bits=8)
     if picture.mode in _ALPHA or "transparency" in picture.info:

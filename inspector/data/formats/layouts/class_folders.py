@@ -11,7 +11,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from inspector.core.message import message
-from inspector.data.formats.names import GOOD, MASK_ENDINGS, common_folder, is_place, is_role, names_no_class, parts_named
+from inspector.data.formats.names import (
+    GOOD,
+    MASK_ENDINGS,
+    UNLABELLED,
+    common_folder,
+    is_place,
+    is_role,
+    names_no_class,
+    parts_named,
+    words_of,
+)
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, without_suffix
 from inspector.data.samples import Part
@@ -44,7 +54,7 @@ class _Kinds:
 
     def _path(self, folder: str) -> list[str]:
         path = folder[len(self.prefix) :].split("/")
-        if names_no_class(path):
+        if names_no_class(path) or any("".join(words_of(piece)) in UNLABELLED for piece in path):
             return []
         plain = [piece for piece in path if piece and not is_place(piece)]
         return plain if len(plain) > 1 or not all(map(is_role, plain)) else []  # "data" alone is no class

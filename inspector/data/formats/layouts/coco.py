@@ -26,6 +26,8 @@ EXPECTED = message("a COCO .json with images, annotations and categories, and th
 _WEIGHT = 1.0
 _BROKEN = 0.3  # less than folders that can be classes
 _LOOKED_AT = 200
+_SEVERAL = 4  # boxes of which it can be told how all are written
+_FAR_OUT = 3.0  # pixels beyond the image that no rounding explains
 _SIGNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"iscrowd"')
 _NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"', b'"segments_info"')
 _PART = re.compile(r"(?:^|[/_.\-])(train|valid|val|test)(?:ing|idation)?(?:\d*)(?=$|[/_.\-])")
@@ -188,7 +190,8 @@ def _parse(name: str, folder: Folder, found: Listing) -> _File:
         images: dict[int | str, tuple[str, tuple[float, float]]] = {}
         for item in _objects(data, "images"):
             size = (number(item.get("width") or 0), number(item.get("height") or 0))
-            if images.setdefault(_key(item["id"]), about := (str(item["file_name"]), size)) != about:
+            said = str(item.get("file_name") or item["coco_url"])  # LVIS names an address only
+            if images.setdefault(_key(item["id"]), about := (said, size)) != about:
                 raise ValueError(f"two images have the id {item['id']}")
         categories: dict[int | str, str] = {}
         for item in _objects(data, "categories") if "categories" in data else []:
@@ -200,6 +203,8 @@ def _parse(name: str, folder: Folder, found: Listing) -> _File:
         source = data.get("info")
         own = isinstance(source, Mapping) and str(source.get("description", "")).startswith("COCO 20")
         lost = _sort(annotations, file, own=own)
+        if _in_corners(file):
+            raise ValueError("its boxes are corners (left, top, right, bottom), and not left, top, width, height")
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
     if lost:
@@ -246,6 +251,22 @@ def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) ->
     kept = {} if lost and lost == len(annotations) else file.images  # the numbers of its images mean something else
     file.images = {key: image for key, image in kept.items() if key not in doubtful}
     return lost
+
+
+def _in_corners(file: _File) -> bool:
+    """Return whether the boxes are corners: so read all lie inside their images, otherwise some reach far out."""
+    outside = boxes = 0
+    for key, items in file.shapes.items():
+        width, height = file.images[_key(key)][1] if _key(key) in file.images else (0.0, 0.0)
+        for item in items:
+            if (box := _corners(item)) is None or not width:
+                continue
+            left, top, right, bottom = box[0], box[1], box[2] - box[0], box[3] - box[1]
+            if right <= left or bottom <= top or right > width + 1 or bottom > height + 1:
+                return False
+            boxes += 1
+            outside += box[2] > width + _FAR_OUT or box[3] > height + _FAR_OUT
+    return boxes >= _SEVERAL and outside > 1
 
 
 def _holds_others(crowd: Mapping[str, object], items: list[Mapping[str, object]]) -> bool:

@@ -5,12 +5,15 @@ pixels. Folders train/, val/, test/ above or inside both folders are a split of 
 masks are in SegmentationClass/, and labelmap.txt may give the colour of each class.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
+from inspector.data.formats.layouts.mask_classes import mask_classes
 from inspector.data.formats.names import (
+    GOOD,
     LABELS,
     MASK_ENDINGS,
     MASKS,
@@ -25,8 +28,8 @@ from inspector.data.formats.names import (
     spread,
     words_of,
 )
-from inspector.data.formats.record import BACKGROUND, Claim, Listing, Record, Tick, claim, class_name
-from inspector.data.formats.scan import Folder, read_text, without_suffix
+from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
+from inspector.data.formats.scan import Folder, without_suffix
 from inspector.data.samples import is_mask
 
 TITLE = message("Images and masks")
@@ -35,10 +38,11 @@ _WEIGHT = 0.85
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".webp")
 _ALIKE = 0.8  # share of the names in two folders from which one may hold the masks of the other
 _LOOKED_AT = 12
+_FREE = frozenset({"nodefect_images", "defect_free", "normal_images", "good_images", "mt_free"})
+_CITY_MASK = re.compile(
+    r"_gt(?:fine|coarse)_(?:labelids|labeltrainids|instanceids|instancetrainids|color)\.png$", re.IGNORECASE
+)
 _CHANNEL = "_0000"  # behind the name of an image of nnU-Net, whose mask lacks it
-_LISTS = ("classes.txt", "class_names.txt", "labels.txt")
-_VOC_CLASSES = 40
-_NO_CLASS = frozenset({"background", "bg"})
 
 
 def look(folder: Folder) -> Claim | None:
@@ -67,6 +71,8 @@ def _pairs(folder: Folder) -> tuple[Mapping[str, str], Sequence[str]]:
 
 
 def _found_pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
+    if cities := _cities(folder):
+        return cities
     places = {name.rpartition("/")[0] for name in folder.images}
     drawn, masked = set(filter(is_drawn, places)), {place for place in places if holds(place, MASKS)}
     instances = [name for name in folder.images if name.rpartition("/")[0] in drawn] if drawn else []
@@ -88,6 +94,26 @@ def _found_pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
     if len(pairs) < len(images):
         pairs = _by_key(images, candidates, pairs) | pairs
     return pairs, sorted(masks.union(instances))
+
+
+def _cities(folder: Folder) -> tuple[dict[str, str], list[str]] | None:
+    """Return what `_found_pairs` returns for Cityscapes: PART/CITY/NAME_leftImg8bit.png and PART/CITY/NAME_gtFine_labelIds.png.
+
+    Other files of the folder gtFine are masks that are not used: colours, and numbers of instances. None if there are none.
+    """
+    masks = [name for name in folder.images if _CITY_MASK.search(name)]
+    used = {_CITY_MASK.sub("", name).partition("/")[2]: name for name in masks if name.lower().endswith("labelids.png")}
+    if not used:
+        return None
+    images = {name: re.sub(r"_leftimg8bit\.\w+$", "", name, flags=re.IGNORECASE) for name in folder.images if name not in masks}
+    tails = {name: next((used[tail] for tail in _tails(stem) if tail in used), None) for name, stem in images.items()}
+    return {name: mask for name, mask in tails.items() if mask is not None}, masks
+
+
+def _tails(path: str) -> list[str]:
+    """Return a path without its first folders: "a/b/c" -> "b/c", "c"."""
+    pieces = path.split("/")
+    return ["/".join(pieces[start:]) for start in range(1, len(pieces))]
 
 
 def _twins(folder: Folder, images: Sequence[str]) -> list[str]:
@@ -134,6 +160,11 @@ def _by_key(images: Sequence[str], masks: Sequence[str], pairs: Mapping[str, str
     return {own[0]: keys[key][0] for key, own in found.items() if len(own) == len(keys[key]) == 1}
 
 
+def _shows_good(name: str) -> bool:
+    """Return whether a folder of an image is named after good parts, which need no mask where other images have one."""
+    return any(piece in GOOD or piece in _FREE for piece in name.lower().split("/")[:-1])
+
+
 def _several(folder: Folder, masks: Sequence[str], pairs: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the masks of each image that has a folder for itself, with a mask for each object in it: A/images/a, A/masks/*."""
     known = {*masks, *pairs}
@@ -174,7 +205,7 @@ def _beside(folder: Folder) -> list[str]:
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the pairs of images and masks, without opening the masks."""
-    names, colours = _classes(folder)
+    names, colours = mask_classes(folder)
     found = Listing(TITLE, classes=tuple(names))
     pairs, masks = _pairs(folder)
     several = _several(folder, masks, pairs)
@@ -193,88 +224,16 @@ def read(folder: Folder, tick: Tick) -> Listing:
             more = tuple(folder.files[other] for other in several.get(name, ())[1:])
             record = Record(name, folder.files[name], mask=folder.files[mask], part=part, colours=colours, others=more)
             found.records.append(record)
+        elif name not in known and _shows_good(name):
+            found.records.append(Record(name, folder.files[name], shapes=(), part=part_of_image(name)))
         elif name not in known:
             found.missing.append(name)
     for name in masks:
-        if name not in used and not is_drawn(name.rpartition("/")[0]):
+        drawn = is_drawn(name.rpartition("/")[0]) or (_CITY_MASK.search(name) and "labelids" not in name.lower())
+        if name not in used and not drawn:
             found.skip("{file} has no image.", folder.files[name])
     if lossy:
         found.problems.append(
             message("{count} masks are JPEG files, whose values are not exact; save masks as .png.", count=lossy)
         )
     return found
-
-
-def _classes(folder: Folder) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
-    """Return the names of the values 1, 2, ... and the colour of each; by default those of Pascal VOC. Raises ConfigError."""
-    named = {name.rpartition("/")[2].lower(): name for name in reversed(folder.with_suffix(".txt"))}
-    if "labelmap.txt" in named:  # name:red,green,blue:parts:actions
-        lines = read_text(folder.files[named["labelmap.txt"]]).splitlines()
-        pairs = [(line.split(":")[0], line.split(":")[1]) for line in lines if ":" in line and not line.startswith("#")]
-    elif "label_colors.txt" in named:  # red green blue name
-        lines = read_text(folder.files[named["label_colors.txt"]]).splitlines()
-        words = [line.split() for line in lines]
-        pairs = [(" ".join(each[3:]) or " ".join(each), ",".join(each[:3]) if len(each) > 3 else "") for each in words if each]
-    else:
-        listed = next((names for file in _LISTS if (names := class_list(folder, file))), []) or _roboflow_classes(folder)
-        names = value_names(listed)
-        return names, tuple(voc_colour(value) for value in range(1, _VOC_CLASSES + 1))
-    found: list[str] = []
-    colours: list[tuple[int, int, int]] = []
-    for name, said in pairs:
-        if class_name(name).lower() in (*BACKGROUND, *_NO_CLASS, "__ignore__", ""):
-            continue
-        try:
-            red, green, blue = (int(value) for value in said.split(","))
-        except ValueError:
-            red, green, blue = voc_colour(len(found) + 1)
-        found.append(class_name(name))
-        colours.append((red, green, blue))
-    return found, tuple(colours)
-
-
-def _roboflow_classes(folder: Folder) -> list[str]:
-    """Return the names in a _classes.csv with "Pixel Value, Class", sorted by value, the background first.
-
-    Raises ConfigError.
-    """
-    listed = next((name for name in folder.with_suffix(".csv") if name.rpartition("/")[2] == "_classes.csv"), None)
-    rows = [line.split(",", 1) for line in read_text(folder.files[listed]).splitlines()] if listed is not None else []
-    if not rows or rows[0][0].strip().lower() != "pixel value":
-        return []
-    return [class_name(row[1]) for row in rows[1:] if len(row) == 2]
-
-
-def voc_colour(value: int) -> tuple[int, int, int]:
-    """Return the colour of a value in Pascal VOC's palette.
-
-    The bits of the value fill red, green and blue in turn, from the highest bit down.
-    """
-    red, green, blue = (sum((value >> (3 * bit + part) & 1) << (7 - bit) for bit in range(8)) for part in range(3))
-    return red, green, blue
-
-
-def value_names(names: Sequence[str]) -> list[str]:
-    """Return the names of the mask values 1, 2, ... from a list that may begin with names for the background."""
-    left = list(names)
-    while left and left[0].lower() in (*BACKGROUND, *_NO_CLASS, "__ignore__"):
-        del left[0]
-    return left
-
-
-def class_list(folder: Folder, file: str = "classes.txt") -> list[str]:
-    """Return the lines of classes.txt at the top, else of the only one further down; empty if there is none.
-
-    Raises ConfigError.
-    """
-    listed = file if file in folder.files else None
-    if listed is None:
-        deeper = [name for name in folder.with_suffix(".txt") if name.rpartition("/")[2] == file]
-        texts = {read_text(folder.files[name]) for name in deeper[:8]}
-        listed = deeper[0] if len(texts) == 1 else None
-    if listed is None:
-        return []
-    names = [name for line in read_text(folder.files[listed]).splitlines() if (name := class_name(line))]
-    if len(set(names)) != len(names):
-        raise ConfigError("{file} names a class twice.", remedy="Write every class once.", file=folder.files[listed])
-    return names

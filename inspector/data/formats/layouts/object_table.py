@@ -13,7 +13,7 @@ import numpy as np
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.columns import LABEL, SPLIT, Table, cell, tables
+from inspector.data.formats.columns import LABEL, SPLIT, Table, cell, names_of_codes, tables
 from inspector.data.formats.names import GOOD, PARTS, part_of_image
 from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, image_size
@@ -44,12 +44,13 @@ _NO_KIND = frozenset({"source", "comment", "remark", "annotator", "user", "usern
 _BOTH = ("imageid_classid",)  # "abc.jpg_3", as in Severstal's first table
 _NOTHING = GOOD | {"no finding", "none", "no defect", "no_defect", "background"}  # classes of lines without an object
 _WEIGHT = 1.0
+EXAMPLE = "submission"  # Kaggle's sample_submission.csv, whose labels mean nothing
 Row = Sequence[str]
 
 
 def form_of(table: Table, folder: Folder) -> str:
     """Return how the table gives the positions of objects; "" if it does not."""
-    if table.image is None and not table.has(_BOTH):
+    if (table.image is None and not table.has(_BOTH)) or EXAMPLE in table.name.lower():
         return ""
     if table.titles == tuple(map(str, range(len(table.titles)))):  # no header line
         return "bare" if len(table.columns) == 6 and all(not v or _is_number(v) for v in table.first[0][1:5]) else ""
@@ -161,7 +162,8 @@ def _add(found: Listing, folder: Folder, table: Table, form: str, image: str, ro
 
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
         for row in rows:
-            name = class_name(cell(row, kind))
+            said = cell(row, kind)
+            name = class_name(names_of_codes(folder).get(said, said) if said.startswith("/") else said)
             if (both := table.place(_BOTH)) is not None:
                 name = f"class {cell(row, both).rpartition('_')[2]}"
             elif form != "bare" and kind is not None and table.columns[kind] in _NUMBERED:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.layouts.mask_folders import class_list
+from inspector.data.formats.layouts.mask_classes import class_list
 from inspector.data.formats.names import listed_parts, pair_once, part_of_image, photographs, spread
 from inspector.data.formats.record import Claim, Listing, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, peek, read_xml, without_suffix

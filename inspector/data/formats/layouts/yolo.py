@@ -14,7 +14,7 @@ import yaml
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.data.formats.layouts.coco import bounds
-from inspector.data.formats.layouts.mask_folders import class_list
+from inspector.data.formats.layouts.mask_classes import class_list
 from inspector.data.formats.names import LABELS, holds, pair_once, part_of_folder, part_of_image, spread
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, class_name, inside, labelled_size, usable
 from inspector.data.formats.scan import Folder, peek, read_text
@@ -30,6 +30,8 @@ _NO_LABELS = ("classes.txt", "readme", "train.txt", "val.txt", "test.txt", "requ
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "labels.txt", "class_names.txt")
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _LARGEST = 1 << 20
+_ROUNDED = 1e-3
+_MOST = 1.5  # a fraction of the image beyond which nobody has drawn
 
 
 def look(folder: Folder) -> Claim | None:
@@ -100,6 +102,12 @@ def read(folder: Folder, tick: Tick) -> Listing:
         highest = max([highest, *(index for index, _ in shapes)])
     if not names:
         names = [f"class {index}" for index in range(highest + 1)] if highest < 10_000 else []
+    if names and highest == len(names) and all(index for _, shapes in raw for index, _ in shapes):
+        raise ConfigError(
+            "The class numbers in the label files of {folder} count from 1; those of YOLO count from 0.",
+            remedy="Count the classes in the label files from 0, or name a class for 0.",
+            folder=folder.root,
+        )
     for name, shapes in raw:
         wrong = [index for index, _ in shapes if index >= len(names)]
         if wrong:
@@ -148,13 +156,26 @@ def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
     if values[0] != int(values[0]) or values[0] < 0:
         raise ValueError(f"{words[0]!r} is not a class number")
     width, height = size
+    if max(values[1:], default=0.0) > _MOST or min(values[1:], default=0.0) < 1 - _MOST:
+        raise ValueError("its numbers are no fractions of the image")
     if len(values) == 5:
         x, y, w, h = values[1] * width, values[2] * height, values[3] * width, values[4] * height
         return int(values[0]), Shape("", (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
     if len(values) < 7 or len(values) % 2 == 0:
         raise ValueError(f"{len(values) - 1} numbers")
+    if _key_points(values):
+        raise ValueError("key points, and no .yaml with a kpt_shape")
     points = tuple(value * (height if at % 2 else width) for at, value in enumerate(values[1:]))
     return int(values[0]), Shape("", bounds((points,)), Outline((points,)))
+
+
+def _key_points(values: list[float]) -> bool:
+    """Return whether a line holds a box and then points inside it, each with a flag (0, 1) that tells whether it is visible."""
+    flags, (x, y, width, height) = values[7::3], values[1:5]
+    if (len(values) - 5) % 3 or not flags or not set(flags) <= {0.0, 1.0} or not (width > 0 and height > 0):
+        return False
+    seen = [point for *point, flag in zip(values[5::3], values[6::3], flags, strict=True) if flag]
+    return all(abs(at - x) <= width / 2 + _ROUNDED and abs(down - y) <= height / 2 + _ROUNDED for at, down in seen)
 
 
 def _config_name(folder: Folder) -> str | None:
