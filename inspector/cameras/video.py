@@ -14,6 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
+from inspector.cameras.bitstream.damage import FileDamage, retrieved
+from inspector.cameras.bitstream.h264 import H264
+from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.capture import to_frame
 from inspector.cameras.containers import avi_codec, ends_early
 from inspector.core.addresses import hide_secrets
@@ -26,6 +29,11 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".m
 _TRIES = 4  # a packet that cannot be decoded looks like the end, but frames may follow
 _FORWARD = 64  # most frames that are read instead of jumped over
 _MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
+# The last ones are of MPEG transport streams.
+_FOLLOWERS: Mapping[str, type[H264] | type[H265]] = {
+    **dict.fromkeys(("avc1", "avc3", "h264", "x264", "davc", "\x1b"), H264),
+    **dict.fromkeys(("hev1", "hvc1", "hevc", "h265", "x265", "$"), H265),
+}
 _GREY16 = b"Y1\0\x10"
 # Raw video of 16 bits per pixel without a format name (AVI, MOV): FFmpeg interprets all of it as 5-bit colours.
 _RGB555 = (b"RGB\x0f", b"\x0fBGR")
@@ -35,7 +43,7 @@ class VideoFile:
     """An open video file, read from its beginning. Not thread-safe.
 
     The container's number of frames and its seeking are not trusted. Motion JPEG is decoded strictly, like the pictures of a
-    stream. 16-bit grey keeps its depth.
+    stream; of H.264 and H.265, pictures that are damaged or depend on damaged ones are no frames. 16-bit grey keeps its depth.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,6 +56,7 @@ class VideoFile:
         self.codec = _tag(self._capture.get(cv2.CAP_PROP_FOURCC)).decode("latin-1").strip("\0 ")
         self.next = 0
         """Number of the next frame, where it is known."""
+        self._damage: FileDamage | None = None
         try:
             self._choose_pixels()
         except ConfigError:
@@ -63,15 +72,17 @@ class VideoFile:
         """Return the next frame, RGB or grey; the error if it cannot be read; or None at the end."""
         if not self.skip():
             return None
+        if self._raw:
+            try:
+                return decode_jpeg(retrieved(self._capture))
+            except JpegDamage as error:
+                return self._unreadable(str(error))
         good, pixels = self._capture.retrieve()
         if not good:
             return self._unreadable("it cannot be decoded")
-        if not self._raw:
-            return to_frame(pixels)
-        try:
-            return decode_jpeg(pixels.tobytes())
-        except JpegDamage as error:
-            return self._unreadable(str(error))
+        if self._damage is not None and self._damage.spoils(self.time):
+            return self._unreadable("data of it, or of a picture that it depends on, is missing")
+        return to_frame(pixels)
 
     def skip(self) -> bool:
         """Skip the next frame; return False at the end."""
@@ -81,8 +92,10 @@ class VideoFile:
 
     def mark(self) -> int:
         """Return a checksum of the last frame read or skipped."""
+        if self._raw:
+            return zlib.crc32(retrieved(self._capture))
         good, pixels = self._capture.retrieve()
-        return zlib.crc32(np.ascontiguousarray(pixels if self._raw else pixels[::4]).data) if good else 0
+        return zlib.crc32(np.ascontiguousarray(pixels[::4]).data) if good else 0
 
     def rewind(self) -> None:
         """Go back to the first frame."""
@@ -102,6 +115,8 @@ class VideoFile:
 
     def close(self) -> None:
         self._capture.release()
+        if self._damage is not None:
+            self._damage.close()
 
     def no_frames(self) -> ConfigError:
         """Return the error for a video without any decodable frame."""
@@ -141,6 +156,9 @@ class VideoFile:
         self._keep_depth()
         if self.codec.lower() in _MJPEG:
             self._read_raw()
+        follower = _FOLLOWERS.get(self.codec.lower())
+        if follower is not None:
+            self._damage = FileDamage(self._opened(raw=True), follower)
 
     def _keep_depth(self) -> None:
         if _tag(self._capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) == _GREY16:
@@ -151,10 +169,10 @@ class VideoFile:
         size = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         raw = self._opened(raw=True)
         good = raw.grab()
-        good, data = raw.retrieve() if good else (False, np.zeros(0, np.uint8))
+        data = retrieved(raw) if good else b""
         raw.release()
         try:
-            fits = bool(good) and decode_jpeg(data.tobytes()).shape[1::-1] == size
+            fits = good and decode_jpeg(data).shape[1::-1] == size
         except JpegDamage:
             fits = True  # no size in the header: the following frames decide
         if fits:
