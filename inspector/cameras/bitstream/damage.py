@@ -160,5 +160,5 @@ def _packets(capture: cv2.VideoCapture) -> Iterator[tuple[float, bytes]]:
 
 def retrieved(capture: cv2.VideoCapture) -> bytes:
     """Return the packet that was grabbed last; nothing if it is empty or cannot be read."""
-    packet: NDArray[np.uint8] | None = capture.retrieve()[1]  # None for an empty one, which OpenCV calls good
+    packet: NDArray[np.generic] | None = capture.retrieve()[1]  # None for an empty one, which OpenCV calls good
     return b"" if packet is None else packet.tobytes()
