@@ -1,17 +1,37 @@
 """`python -m inspector` and the `inspector` command."""
 
+import atexit
+import os
 import sys
+import threading
+from contextlib import suppress
 
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
+    codes: list[int] = []
+    atexit.register(_leave_threads, codes)  # the first to be registered is the last to be called
     try:
         from inspector.cli.main import run
 
         code: int | str = run()
     except ImportError as error:
         code = _incomplete(error)
+    codes.append(code if isinstance(code, int) else 1)
     sys.exit(code)
+
+
+def _leave_threads(codes: list[int]) -> None:
+    """End the process at once if a thread was left behind, in an engine, a driver or a disk that hangs.
+
+    While the interpreter is finalised, Python ends a thread that returns from C code. Inside most libraries this aborts the
+    process, or the library's memory is gone already: all work is done, and the command would end as a crash.
+    """
+    if codes and threading.active_count() > 1:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # closed, or a windowed program without them
+                stream.flush()
+        os._exit(codes[0])
 
 
 def _incomplete(error: ImportError) -> str:

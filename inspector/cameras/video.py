@@ -14,6 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, GreyOptions, Pace, parse_options
+from inspector.cameras.bitstream.damage import FileDamage, retrieved
+from inspector.cameras.bitstream.h264 import H264
+from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.capture import to_frame
 from inspector.cameras.containers import avi_codec, ends_early, several_recordings
 from inspector.core.addresses import hide_secrets
@@ -32,6 +35,11 @@ _MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
 _PLANES = (b"I420", b"Y42B", b"Y41B", b"NV12")  # brightness, stored apart from the colours
 _LOOKED_AT = 5  # frames of which it is checked that they are converted
 _EVEN, _UNEVEN, _TOGETHER = 2.0, 8.0, 0.5  # levels, levels, correlation
+# The last ones are of MPEG transport streams.
+_FOLLOWERS: Mapping[str, type[H264] | type[H265]] = {
+    **dict.fromkeys(("avc1", "avc3", "h264", "x264", "davc", "\x1b"), H264),
+    **dict.fromkeys(("hev1", "hvc1", "hevc", "h265", "x265", "$"), H265),
+}
 _GREY16 = b"Y1\0\x10"
 # Raw video of 16 bits per pixel without a format name (AVI, MOV): FFmpeg interprets all of it as 5-bit colours.
 _RGB555 = (b"RGB\x0f", b"\x0fBGR")
@@ -41,7 +49,7 @@ class VideoFile:
     """An open video file, read from its beginning. Not thread-safe.
 
     The container's number of frames and its seeking are not trusted. Motion JPEG is decoded strictly, like the pictures of a
-    stream. 16-bit grey keeps its depth.
+    stream; of H.264 and H.265, pictures that are damaged or depend on damaged ones are no frames. 16-bit grey keeps its depth.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,6 +62,7 @@ class VideoFile:
         self.codec = _tag(self._capture.get(cv2.CAP_PROP_FOURCC)).decode("latin-1").strip("\0 ")
         self.next = 0
         """Number of the next frame, where it is known."""
+        self._damage: FileDamage | None = None
         try:
             self._choose_pixels()
         except ConfigError:
@@ -69,15 +78,17 @@ class VideoFile:
         """Return the next frame, RGB or grey; the error if it cannot be read; or None at the end."""
         if not self.skip():
             return None
+        if self._raw:
+            try:
+                return decode_jpeg(retrieved(self._capture))
+            except JpegDamage as error:
+                return self._unreadable(str(error))
         good, pixels = self._capture.retrieve()
         if not good:
             return self._unreadable("it cannot be decoded")
-        if not self._raw:
-            return to_frame(pixels)
-        try:
-            return decode_jpeg(pixels.tobytes())
-        except JpegDamage as error:
-            return self._unreadable(str(error))
+        if self._damage is not None and self._damage.spoils(self.time):
+            return self._unreadable("data of it, or of a picture that it depends on, is missing")
+        return to_frame(pixels)
 
     def skip(self) -> bool:
         """Skip the next frame; return False at the end."""
@@ -87,8 +98,10 @@ class VideoFile:
 
     def mark(self) -> int:
         """Return a checksum of the last frame read or skipped."""
+        if self._raw:
+            return zlib.crc32(retrieved(self._capture))
         good, pixels = self._capture.retrieve()
-        return zlib.crc32(np.ascontiguousarray(pixels if self._raw else pixels[::4]).data) if good else 0
+        return zlib.crc32(np.ascontiguousarray(pixels[::4]).data) if good else 0
 
     def rewind(self) -> None:
         """Go back to the first frame."""
@@ -108,6 +121,8 @@ class VideoFile:
 
     def close(self) -> None:
         self._capture.release()
+        if self._damage is not None:
+            self._damage.close()
 
     def no_frames(self) -> ConfigError:
         """Return the error for a video without any decodable frame."""
@@ -149,6 +164,9 @@ class VideoFile:
             self._read_raw()
         if not self._raw and pixels in _PLANES:
             self._check_fields()
+        follower = _FOLLOWERS.get(self.codec.lower())
+        if follower is not None:
+            self._damage = FileDamage(self._opened(raw=True), follower)
 
     def _check_fields(self) -> None:
         """Refuse video of fields (interlaced), of which OpenCV 5 converts nothing and returns what was in its memory before.
@@ -181,10 +199,10 @@ class VideoFile:
         size = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         raw = self._opened(raw=True)
         good = raw.grab()
-        good, data = raw.retrieve() if good else (False, np.zeros(0, np.uint8))
+        data = retrieved(raw) if good else b""
         raw.release()
         try:
-            fits = bool(good) and decode_jpeg(data.tobytes()).shape[1::-1] == size
+            fits = good and decode_jpeg(data).shape[1::-1] == size
         except JpegDamage:
             fits = True  # no size in the header: the following frames decide
         if fits:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,9 +100,8 @@ class OpenVinoEngine(Engine):
         with self._sentence():
             request = requests.take()
             request.set_input_tensor(0, self._tensor(batch, shared_memory=True))
-            request.batch = batch  # keeps the batch alive while the request reads it
             request.start_async()
-        return lambda: self._outputs(request, requests, len(batch))
+        return _Running(batch, request, lambda: self._outputs(request, requests, len(batch)))
 
     def close(self) -> None:
         self._lone = self._many = self._model = None
@@ -148,12 +147,27 @@ class _Requests:
         self._idle.append(request)
 
 
+class _Running:
+    """A batch under way. Its memory is released only after the request has ended, even if nobody asks for the outputs."""
+
+    def __init__(self, batch: Prepared, request: "openvino.InferRequest", outputs: Callable[[], Floats]) -> None:
+        self._batch, self._request, self._outputs = batch, request, outputs
+
+    def __call__(self) -> Floats:
+        return self._outputs()
+
+    def __del__(self) -> None:
+        with suppress(RuntimeError):
+            self._request.wait()
+
+
 def _read(path: Path, kind: str) -> "openvino.Model":
     """Read a graph with the reader of its own format.
 
-    Core.read_model would pass a broken file to every other reader too, and these complain on stderr.
+    Core.read_model would pass a broken file to every other reader too, and these complain on stderr. The weights are read, not
+    mapped: a mapped file that is written over changes the network under the line, and one that is cut short ends the process.
     """
     from openvino.frontend import FrontEndManager
 
     reader = FrontEndManager().load_by_framework(kind)
-    return reader.convert(reader.load(str(path)))
+    return reader.convert(reader.load(str(path), enable_mmap=False))

@@ -1,5 +1,7 @@
 """The tables: revisions lead back and forward with what is in them, and counts are always those of the inspections."""
 
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -21,6 +23,30 @@ from inspector.archive.store.verify import verify
 from inspector.core.errors import ConfigError, InspectorError, StorageError
 from tests.archive.migrated import check_back_and_forward, check_first_revision
 from tests.archive.recorded import record_run
+
+CUT_SHORT = """
+import os
+import sys
+from pathlib import Path
+
+from inspector.archive.filters import Filters
+from inspector.archive.store.database import FILE, open_database
+from inspector.archive.store.query import facets, page
+from inspector.bench.archiving.generated import fill
+from inspector.core.errors import StorageError
+
+database = open_database(Path(sys.argv[1]))
+fill(database, 600)
+with database.read() as connection:
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.truncate(Path(sys.argv[1]) / FILE, 8192)
+for ask in (page, facets):
+    try:
+        ask(database, Filters())
+    except StorageError as error:
+        assert "\\n" not in str(error)
+database.close()
+"""
 
 
 @pytest.fixture
@@ -172,3 +198,8 @@ def test_a_damaged_database_is_made_anew_from_the_journals(tmp_path: Path, damag
         assert count(opened.database, Filters()) == 26
         assert count(opened.database, Filters(human_verdict="OK")) == 1
         assert verify(opened.database, folder).sound
+
+
+def test_a_database_that_is_cut_short_while_it_is_open_does_not_end_the_process(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CUT_SHORT, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -160,7 +160,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
         "synchronous=FULL",
         "cache_size=-65536",
         "temp_store=MEMORY",
-        "mmap_size=268435456",
+        "mmap_size=0",  # a mapped file that is cut short, or whose disk or share fails, ends the process and the line with it
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import cv2
+import numpy as np
 import psutil
 
+from inspector.archive.recording.sinks import archive_sinks
+from inspector.bench.frames import Picture, demo_frames
 from inspector.bench.line.pipeline import Progress, silent
 from inspector.bench.sides import Ours
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.recipes.automatic import recipe_for
 from inspector.results.saving import PICTURES, PictureSink, RecordSink, RunFolder
@@ -45,22 +50,23 @@ def bench_soak(
 ) -> Soak:
     """Let the station inspect `parts` frames at full speed through all its stages. Raises ConfigError for fewer than 100.
 
-    `save`: with records and pictures in a temporary folder; the pictures are deleted as it goes on.
+    `save`: frames of the demo line, of 160 x 120 px, one in 32 of a bad part, with a run folder and the archive in a temporary
+    folder; the pictures are deleted as it goes on.
     """
     if parts < _STEPS:
         raise ConfigError("At least {count} parts are needed.", remedy="Give a larger number.", count=_STEPS)
     process, memory = psutil.Process(), list[float]()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="inspector-soak-") as place:
-        folder = RunFolder(Path(place)) if save else None
-        sinks: list[Sink] = [] if folder is None else [RecordSink(folder), PictureSink(folder)]
-        with Ours(recipe_for([bundle], "bench", engine=engine), sinks=sinks) as ours:
+        sinks, pictures = _saving(bundle, Path(place)) if save else ((), None)
+        with Ours(recipe_for([bundle], "bench", engine=engine), pictures, sinks=sinks) as ours:
             for step in range(_STEPS):
                 progress(step, _STEPS)
                 ours.round(parts * (step + 1) // _STEPS - parts * step // _STEPS, keep=False)
                 memory.append(process.memory_info().rss / _MB)
-                for picture in Path(place).glob(f"*/{PICTURES}/*.png"):
-                    picture.unlink(missing_ok=True)
+                for pattern in (f"*/{PICTURES}/*.png", "archive/**/*.jxl"):
+                    for picture in Path(place).glob(pattern):
+                        picture.unlink(missing_ok=True)
             stats = ours.station.stats()
     before, after = median(memory[_WARM : 2 * _WARM]), median(memory[-_WARM:])
     return Soak(
@@ -74,3 +80,13 @@ def bench_soak(
         memory_end_mb=after,
         growth=after / before - 1,
     )
+
+
+def _saving(bundle: Path, place: Path) -> tuple[list[Sink], list[Picture]]:
+    """Return the sinks of a line that saves everything in `place`, and its frames: small, because writing them costs most."""
+    folder = RunFolder(place)
+    made, good = demo_frames(Bundle.open(bundle).card.task, 100, seed=20)
+    small = [np.asarray(cv2.resize(frame, (160, 120), interpolation=cv2.INTER_AREA), np.uint8) for frame in made]
+    bad = [frame for frame, is_good in zip(small, good, strict=True) if not is_good]
+    frames = [frame for frame, is_good in zip(small, good, strict=True) if is_good][:62] + bad[:2]
+    return [*archive_sinks(folder=place / "archive"), RecordSink(folder), PictureSink(folder)], frames

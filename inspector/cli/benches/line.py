@@ -137,7 +137,7 @@ def latency(
 @click.option("--model", default="window-state", show_default=True, metavar="BUNDLE", help="A small one makes the day short.")
 @_ENGINE
 @click.option("--parts", type=click.IntRange(100), default=100_000, show_default=True, help="10 a second of a line's time.")
-@click.option("--save", is_flag=True, help="With records and pictures.")
+@click.option("--save", is_flag=True, help="With a run folder and the archive.")
 @AS_JSON
 def soak(*, model: str, engine: str, parts: int, save: bool, as_json: bool) -> None:
     """Run a line's day in minutes: whether memory grows, and whether parts get lost."""

@@ -1,0 +1,164 @@
+"""The pictures of a video file that cannot be true: damaged ones, and those that depend on them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.cameras.bitstream.h264 import H264
+from inspector.cameras.bitstream.h265 import H265
+from inspector.cameras.bitstream.picture import Picture
+
+_START = re.compile(rb"\x00\x00\x01")
+# What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code, and a third zero at its end.
+_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01]|\x00+\Z)")
+_BLOCK = 16  # bytes
+_TRIES = 64  # a packet that cannot be read looks like the end
+_STEADY = 8  # pictures whose slices begin at the same places, after which fewer slices are a loss
+
+
+class _Follower(Protocol):
+    def take(self, units: list[bytes]) -> Picture: ...
+
+
+class Damage:
+    """Judges packets in decoding order: Annex B byte streams of one access unit each."""
+
+    def __init__(self, codec: type[H264] | type[H265]) -> None:
+        self._codec = codec
+        self._follower: _Follower = codec()
+        self._waiting = False  # for a key picture
+        self._leading = False  # leading pictures are spoilt, too
+        self._begins: tuple[int, ...] = ()
+        self._steady = 0  # pictures in a row whose slices begin there
+
+    def lose(self) -> None:
+        """Note that a packet could not be read."""
+        self._waiting = True
+
+    def spoils(self, packet: bytes) -> bool:
+        """Return whether the picture of this packet is damaged, or depends on one that is."""
+        picture = self._picture(packet)
+        if picture is None or not picture.shows or not picture.follows or not self._complete(picture):
+            self._waiting = True
+            return True
+        if picture.key:
+            self._leading, self._waiting = self._waiting, False
+            return False
+        if not picture.leading and not self._waiting:
+            self._leading = False
+        return self._waiting or (picture.leading and self._leading)
+
+    def expect(self, packets: list[bytes]) -> None:
+        """Learn from the first packets where slices usually begin."""
+        scout = Damage(self._codec)
+        pictures = [scout._picture(packet) for packet in packets]
+        usual = Counter(picture.begins for picture in pictures if picture is not None).most_common(1)
+        if usual and usual[0][1] >= _STEADY:
+            self._begins, self._steady = usual[0]
+
+    def _picture(self, packet: bytes) -> Picture | None:
+        """Return what a packet holds; None if it is damaged."""
+        if _FORBIDDEN.search(packet):
+            return None
+        marks = [mark.end() for mark in _START.finditer(packet)]
+        ends = [mark - 3 for mark in marks[1:]] + [len(packet)]
+        units = [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
+        if any(len(unit) < 2 or unit[0] & 0x80 for unit in units):
+            return None
+        if any(_filled(unit) for unit in units if self._is_slice(unit)):
+            return None
+        try:
+            return self._follower.take(units)
+        except ValueError:
+            return None
+
+    def _is_slice(self, unit: bytes) -> bool:
+        return 1 <= unit[0] & 0x1F <= 5 if self._codec is H264 else unit[0] >> 1 & 0x3F < 32
+
+    def _complete(self, picture: Picture) -> bool:
+        """Return False if slices are missing that all pictures before had."""
+        if picture.begins == self._begins:
+            self._steady += 1
+            return True
+        missing = self._steady >= _STEADY and len(picture.begins) < len(self._begins)
+        if not missing:
+            self._begins, self._steady = picture.begins, 1
+        return not missing
+
+
+def _filled(unit: bytes) -> bool:
+    """Return whether a byte is repeated 48 times.
+
+    No encoder writes this into compressed data, but a file system or a copying program does where it could not read.
+    """
+    blocks = np.frombuffer(unit, np.uint8)[: len(unit) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    same = (blocks == blocks[:, :1]).all(axis=1)
+    return bool((same[1:] & same[:-1] & (blocks[1:, 0] == blocks[:-1, 0])).any())
+
+
+class FileDamage:
+    """The damage of a video file, by the times of its pictures. Reads its packets no further than asked for."""
+
+    def __init__(self, packets: cv2.VideoCapture, codec: type[H264] | type[H265]) -> None:
+        """`packets`: the file, opened to read packets instead of pictures."""
+        self._capture, self._damage = packets, Damage(codec)
+        self._packets: Iterator[tuple[float, bytes]] | None = None
+        self._known: set[float] = set()
+        self._spoilt: set[float] = set()
+        self._lost = False  # a packet could not be read, so that the time of its picture is unknown
+        self._ended = False
+        self._matched = False
+
+    def spoils(self, time: float) -> bool:
+        """Return whether the picture at this time, in ms, is damaged or depends on one that is."""
+        while time not in self._known and not self._ended:
+            self._judge_next()
+        if time not in self._known:
+            return self._lost or self._matched
+        self._matched = True
+        return time in self._spoilt
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _judge_next(self) -> None:
+        if self._packets is None:
+            packets = _packets(self._capture)
+            first = list(islice(packets, 2 * _STEADY))
+            self._damage.expect([packet for _, packet in first if packet])
+            self._packets = chain(first, packets)
+        time, packet = next(self._packets, (0.0, None))
+        if packet is None:
+            self._ended = True
+        elif not packet:
+            self._lost = True
+            self._damage.lose()
+        else:
+            self._known.add(time)
+            if self._damage.spoils(packet):
+                self._spoilt.add(time)
+
+
+def _packets(capture: cv2.VideoCapture) -> Iterator[tuple[float, bytes]]:
+    """Yield the time of each packet and its bytes; no bytes, and no true time, for one that cannot be read."""
+    failures = 0
+    while failures < _TRIES:
+        if not capture.grab():
+            failures += 1
+            continue
+        if failures:
+            yield 0.0, b""
+        failures = 0
+        yield capture.get(cv2.CAP_PROP_POS_MSEC), retrieved(capture)
+
+
+def retrieved(capture: cv2.VideoCapture) -> bytes:
+    """Return the packet that was grabbed last; nothing if it is empty or cannot be read."""
+    packet: NDArray[np.generic] | None = capture.retrieve()[1]  # None for an empty one, which OpenCV calls good
+    return b"" if packet is None else packet.tobytes()

@@ -1,0 +1,94 @@
+"""H.264 (ITU-T H.264): kinds of pictures, and gaps in their numbers."""
+
+from dataclasses import dataclass
+
+from inspector.cameras.bitstream.bits import Bits
+from inspector.cameras.bitstream.picture import Picture
+
+_HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})  # profiles with a chroma format (7.3.2.1.1)
+_HEADER = 24  # bytes of a slice that hold what is read of its header
+
+
+@dataclass(frozen=True, slots=True)
+class _Sps:
+    numbers: int  # MaxFrameNum
+    gaps: bool  # numbers may be left out on purpose
+    planes: bool  # colour planes are coded apart
+
+
+class H264:
+    """Follows the pictures of a stream in decoding order."""
+
+    def __init__(self) -> None:
+        self._sps: dict[int, _Sps] = {}
+        self._sps_of: dict[int, int] = {}  # by picture parameter set
+        self._reference: int | None = None  # number of the last reference picture
+
+    def take(self, units: list[bytes]) -> Picture:
+        """Return what the units of one access unit hold. Raises ValueError if a header cannot be read."""
+        slices: list[tuple[int, bytes]] = []
+        for unit in units:
+            kind = unit[0] & 0x1F
+            if kind == 7:
+                number, sps = _sps(unit)
+                self._sps[number] = sps
+            elif kind == 8:
+                bits = Bits(unit[1:_HEADER])
+                identity = bits.exp()
+                self._sps_of[identity] = bits.exp()
+            elif 1 <= kind <= 5:
+                slices.append((kind, unit))
+        if not slices:
+            return Picture(shows=False)
+        key = all(kind == 5 for kind, _ in slices)
+        begins = [Bits(unit[1:_HEADER]).exp() for kind, unit in slices if kind in (1, 2, 5)]
+        gap = self._gap(slices[0][1], key=key)
+        return Picture(key=key, follows=not gap and 0 in begins, begins=tuple(begins))
+
+    def _gap(self, unit: bytes, *, key: bool) -> bool:
+        """Return whether a reference picture before this one is missing (frame_num, 7.4.3)."""
+        bits = Bits(unit[1:_HEADER])
+        bits.skip_exp(2)
+        sps = self._sps.get(self._sps_of.get(bits.exp(), -1))
+        if sps is None:
+            return False
+        if sps.planes:
+            bits.take(2)
+        number, before = bits.take(sps.numbers.bit_length() - 1), self._reference
+        if unit[0] >> 5 & 3:
+            self._reference = number
+        return not (key or sps.gaps or before is None or number in (before, (before + 1) % sps.numbers))
+
+
+def _sps(unit: bytes) -> tuple[int, _Sps]:
+    """Return the number of a sequence parameter set, and what matters of it (7.3.2.1.1). Raises ValueError."""
+    profile, bits = unit[1], Bits(unit[4:])
+    identity, planes = bits.exp(), False
+    if profile in _HIGH:
+        chroma = bits.exp()
+        planes = chroma == 3 and bits.flag()
+        bits.skip_exp(2)  # bit depths
+        bits.flag()
+        if bits.flag():
+            for index in range(8 if chroma != 3 else 12):
+                if bits.flag():
+                    _skip_scaling(bits, 16 if index < 6 else 64)
+    numbers = 1 << bits.exp() + 4
+    order = bits.exp()
+    if order == 0:
+        bits.exp()
+    elif order == 1:
+        bits.flag()
+        bits.skip_exp(2)
+        bits.skip_exp(bits.exp())
+    bits.exp()  # number of reference frames
+    return identity, _Sps(numbers, bits.flag(), planes)
+
+
+def _skip_scaling(bits: Bits, size: int) -> None:
+    """Skip a scaling list (7.3.2.1.1.1)."""
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + bits.signed()) % 256
+        last = following or last

@@ -1,0 +1,156 @@
+"""H.264 and H.265 with holes: no picture is handed out that was not sent, and none of a whole video is held back."""
+
+import random
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from inspector.cameras import capture  # noqa: F401 - makes FFmpeg quiet before OpenCV starts it
+from inspector.cameras.video import RandomAccess, VideoFile
+from inspector.core.errors import ConfigError
+from inspector.core.types import Pixels
+
+av = pytest.importorskip("av")
+
+COUNT = 36
+STREAMS: Mapping[str, tuple[str, str, str, dict[str, str]]] = {
+    "h264 mp4": ("libx264", "mp4", "mp4", {"g": "12", "bf": "2", "preset": "veryfast"}),
+    "h264 slices mkv": ("libx264", "mkv", "matroska", {"g": "18", "bf": "3", "slices": "4", "preset": "fast"}),
+    "h264 open ts": ("libx264", "ts", "mpegts", {"g": "12", "bf": "3", "x264opts": "open-gop=1", "preset": "fast"}),
+    "h264 cavlc mov": ("libx264", "mov", "mov", {"tune": "zerolatency", "preset": "ultrafast", "qp": "0"}),
+    "h265 open mp4": ("libx265", "mp4", "mp4", {"x265-params": "keyint=12:min-keyint=12:bframes=3:log-level=none"}),
+    "h265 slices mkv": ("libx265", "mkv", "matroska", {"x265-params": "keyint=18:slices=2:log-level=none"}),
+    "h265 headers ts": ("libx265", "ts", "mpegts", {"x265-params": "repeat-headers=1:open-gop=0:log-level=none"}),
+}
+
+
+def _write(path: Path, codec: str, kind: str, options: dict[str, str]) -> None:
+    """Encode a view that moves over a blurred pattern, in which every picture differs from all others."""
+    noise = np.random.default_rng(0).integers(0, 256, (200, 320, 3), np.uint8)
+    scene = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        for number in range(COUNT):
+            pixels = np.ascontiguousarray(scene[number : number + 128, 2 * number : 2 * number + 160])
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def _read(path: Path) -> list[tuple[float, Pixels | None]]:
+    """Return the time of every picture and its pixels, None if it is held back."""
+    video, read = VideoFile(path), list[tuple[float, Pixels | None]]()
+    while (pixels := video.read()) is not None:
+        assert not isinstance(pixels, ConfigError) or "is damaged (data of it, or of a picture that it depends on" in str(
+            pixels
+        )
+        read.append((video.time, None if isinstance(pixels, ConfigError) else pixels))
+    video.close()
+    return read
+
+
+def _rewritten(source: Path, path: Path, kind: str, change: Callable[[int, bytes], bytes | None]) -> Path:
+    """Write the video again with changed packets, or without them."""
+    with av.open(str(source)) as given, av.open(str(path), "w", format=kind) as made:
+        track = given.streams.video[0]
+        copy = made.add_stream_from_template(track)
+        for number, packet in enumerate(one for one in given.demux(track) if one.dts is not None):
+            data = change(number, bytes(packet))
+            if data is not None:
+                new: Any = av.Packet(data)
+                new.pts, new.dts, new.time_base, new.stream = packet.pts, packet.dts, packet.time_base, copy
+                new.is_keyframe = packet.is_keyframe
+                made.mux(new)
+    return path
+
+
+def _without_last_slice(data: bytes) -> bytes:
+    """Return an access unit without its last slice, as a recorder writes it that lost the end."""
+    at, last = 0, 0
+    while at + 4 <= len(data):
+        at, last = at + 4 + int.from_bytes(data[at : at + 4], "big"), at
+    return data[:last] or data
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_of_an_undamaged_video_nothing_is_held_back(tmp_path: Path, name: str) -> None:
+    codec, suffix, kind, options = STREAMS[name]
+    path = tmp_path / f"whole.{suffix}"
+    _write(path, codec, kind, options)
+    read = _read(path)
+    assert len(read) == COUNT
+    assert all(pixels is not None for _, pixels in read)
+
+
+@pytest.mark.parametrize("name", ["h264 mp4", "h264 slices mkv", "h265 open mp4", "h265 slices mkv"])
+def test_a_hole_in_the_data_is_never_concealed(tmp_path: Path, name: str) -> None:
+    codec, suffix, kind, options = STREAMS[name]
+    path, damaged, choose = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}", random.Random(name)
+    _write(path, codec, kind, options)
+    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    held = 0
+    for place in range(25):
+        packet = choose.choice(packets)
+        size = min(choose.choice((64, 128, 512)), len(packet))
+        begin = data.index(packet) + choose.randrange(len(packet) - size + 1)
+        damaged.write_bytes(data[:begin] + (b"\0" if place % 2 else b"\xff") * size + data[begin + size :])
+        read = _read(damaged)
+        held += sum(pixels is None for _, pixels in read)
+        for time, pixels in read:
+            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+    assert held > 25  # with the pictures that depend on them
+
+
+@pytest.mark.parametrize("name", ["h264 mp4", "h264 slices mkv", "h265 open mp4", "h265 slices mkv"])
+def test_what_a_recorder_lost_is_never_concealed(tmp_path: Path, name: str) -> None:
+    codec, suffix, kind, options = STREAMS[name]
+    path, choose = tmp_path / f"whole.{suffix}", random.Random(name)
+    _write(path, codec, kind, options)
+    copy = _rewritten(path, tmp_path / f"copy.{suffix}", kind, lambda number, packet: packet)
+    whole, count = dict(_read(copy)), len(_packets(copy))
+    assert all(pixels is not None for pixels in whole.values())
+    changes: tuple[Callable[[bytes], bytes | None], ...] = (
+        lambda packet: None,
+        lambda packet: packet[: len(packet) // 2],
+        _without_last_slice,
+    )
+    for place in range(12):
+        victim, change = choose.randrange(1, count - 1), changes[place % len(changes)]
+
+        def damage(number: int, packet: bytes, victim: int = victim, change: Any = change) -> bytes | None:
+            return change(packet) if number == victim else packet
+
+        damaged = _rewritten(path, tmp_path / f"damaged.{suffix}", kind, damage)
+        for time, pixels in _read(damaged):
+            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+
+
+def test_by_number_a_damaged_picture_is_no_picture_either(tmp_path: Path) -> None:
+    codec, suffix, kind, options = STREAMS["h264 mp4"]
+    path = tmp_path / f"whole.{suffix}"
+    _write(path, codec, kind, options)
+    packet = _packets(path)[14]
+    path.write_bytes(path.read_bytes().replace(packet[20:], bytes(len(packet) - 20)))
+    access = RandomAccess(path)
+    refused = set()
+    for number in range(len(access.index)):
+        try:
+            access.read(number)
+        except ConfigError:
+            refused.add(number)
+    access.close()
+    # From the damaged picture to the next key picture, of 12 each, less those that the decoder leaves out.
+    assert refused
+    assert refused <= set(range(12, 24))
