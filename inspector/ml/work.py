@@ -20,7 +20,6 @@ from inspector.ml.channel import Channel, Journal
 from inspector.ml.worker import hello
 from inspector.runs.folder import (
     LOCK,
-    NOTHING_LEARNT,
     REPORT,
     RUN,
     RunRecord,
@@ -32,7 +31,7 @@ from inspector.runs.folder import (
     unwritable,
     write_run,
 )
-from inspector.runs.report import read_report
+from inspector.runs.report import NOTHING_LEARNT, read_report
 from inspector.runs.settings import train_settings
 from inspector.workers.jobs import (
     Attempt,

@@ -74,11 +74,6 @@ def own_path(name: str) -> Path:
     return path
 
 
-def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
-    """Return the card of every bundle of the recipe, by the bundle's name in the recipe. Raises ConfigError."""
-    return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
-
-
 def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:
     """Return the recipe with the bundle added and the revision incremented.
 

@@ -9,10 +9,10 @@ from inspector.core.message import ClassName, Message, message
 from inspector.core.storage.paths import models
 from inspector.core.types import Precision, Unit
 from inspector.imaging.preprocessing import fits
-from inspector.recipes.locate import find_bundles
+from inspector.recipes.locate import find_bundle, find_bundles
 from inspector.recipes.quantities import fitting
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
-from inspector.runs.folder import NOTHING_LEARNT
+from inspector.runs.report import NOTHING_LEARNT
 from inspector.tasks.base import DefaultRule, card_threshold, task_of
 
 CAMERA = "camera"  # the only camera of an automatic recipe
@@ -58,6 +58,11 @@ def doubt(card: Card) -> Message | None:
     if not card.training.get(NOTHING_LEARNT):
         return None
     return message("{bundle} learnt nothing in its training: its answers are no better than chance.", bundle=card.name)
+
+
+def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
+    """Return the card of every bundle of the recipe, by the bundle's name in the recipe. Raises ConfigError."""
+    return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
 
 
 def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:

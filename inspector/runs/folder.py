@@ -51,7 +51,6 @@ REPORT = "report.json"
 REPORT_HTML = "report.html"
 REPORT_IMAGES = "report"
 BUNDLE = "bundle"
-NOTHING_LEARNT = "learnt_nothing"  # true in the card's training and in `done` if the bundle is no better than chance
 ALIVE = ".alive"  # its time of modification is the last sign of life of the process that trains
 RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
 

@@ -11,6 +11,8 @@ from inspector.core.errors import ConfigError
 from inspector.core.sentence import Sentence
 from inspector.core.types import TaskName
 
+NOTHING_LEARNT = "learnt_nothing"  # true in the card's training and in `done` if the bundle is no better than chance
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=True)

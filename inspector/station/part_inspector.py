@@ -12,7 +12,6 @@ from inspector.inspection.batch_inference import BatchInference
 from inspector.inspection.parts import FrameCapture, Part, capture_of, conclude
 from inspector.inspection.program import Program, load_program
 from inspector.recipes.recipe import Recipe
-from inspector.tuning.store import decide
 
 
 class PartInspector:
@@ -31,6 +30,8 @@ class PartInspector:
         """
         program = load_program(recipe, base, engine=engine, precision=precision)
         if engine is None and precision is None:
+            from inspector.tuning.store import decide
+
             program = decide(program, test_s=None).apply(program)
         self._inference = BatchInference(program)
         self._inference.open()

@@ -33,7 +33,6 @@ from inspector.engines.base import Engine
 from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.program import Program, Runtime
 from inspector.recipes.recipe import Recipe
-from inspector.training.costs import core_count, gpu_names
 from inspector.tuning import self_test as engines_test
 from inspector.tuning.measure import PROOF, runtimes_of, with_runtimes
 from inspector.tuning.plan import Machine, Plan, Tuning, why
@@ -69,6 +68,8 @@ class Decision:
 
 def this_processor() -> Machine:
     """Return the machine that a choice made here is valid for. Loads no engine."""
+    from inspector.training.costs import core_count, gpu_names
+
     software = {"inspector": __version__}
     for package in dict.fromkeys(package for engine in ENGINES.values() for package in engine.software):
         try:

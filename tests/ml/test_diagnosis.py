@@ -17,8 +17,8 @@ from inspector.ml.train import trainer
 from inspector.ml.train.checkpoint import Best
 from inspector.ml.train.diagnosis import is_better, learnt, look_after, nothing_learnt
 from inspector.ml.train.quality import Examined
-from inspector.runs.folder import NOTHING_LEARNT, REPORT
-from inspector.runs.report import read_report
+from inspector.runs.folder import REPORT
+from inspector.runs.report import NOTHING_LEARNT, read_report
 from inspector.tasks.base import task_of
 from inspector.tasks.metrics import ClassificationMetrics
 from tests.ml.making import FOLDERS, Told, tiny

@@ -14,7 +14,7 @@ from inspector.core.registry import NETWORKS, TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import survey
 from inspector.ml.train import trainer
-from inspector.runs.folder import NOTHING_LEARNT
+from inspector.runs.report import NOTHING_LEARNT
 from inspector.runs.settings import train_settings
 from inspector.training.alternatives import learning, networks_for
 from inspector.training.costs import Hardware

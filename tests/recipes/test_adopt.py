@@ -14,12 +14,12 @@ from inspector.core.types import Unit
 from inspector.imaging.preprocessing import InputSpec
 from inspector.inspection.run_request import resolve_recipe
 from inspector.recipes import adopt
-from inspector.recipes.automatic import completed, default_rules
+from inspector.recipes.automatic import cards_of, completed, default_rules
 from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule, load_recipe
 from inspector.recipes.revisions import list_revisions
-from inspector.runs.folder import NOTHING_LEARNT
+from inspector.runs.report import NOTHING_LEARNT
 from inspector.tasks.base import DEFAULT_THRESHOLD
 
 
@@ -39,7 +39,7 @@ def wished(bundle: str, camera: str, replaces: str = "") -> adopt.Wish:
 
 def applied(path: Path, bundle: str, wish: adopt.Wish, to: Path | None = None) -> adopt.Written:
     file = adopt.open_recipe_file(path)
-    return adopt.apply(file, models() / bundle, adopt.cards_of(file.recipe, file.base), wish, to or path)
+    return adopt.apply(file, models() / bundle, cards_of(file.recipe, file.base), wish, to or path)
 
 
 def test_a_bundle_takes_the_place_of_another_with_its_rules(recipe: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_bundle_that_learnt_nothing_is_used_only_if_that_is_confirmed(recipe: 
     card = copy.card.model_copy(update={"training": {**copy.card.training, NOTHING_LEARNT: True}})
     write_card(copy.folder, card)
     file, wish = adopt.open_recipe_file(recipe), wished("window-state", "visible", "window-state")
-    cards = adopt.cards_of(file.recipe, file.base)
+    cards = cards_of(file.recipe, file.base)
     with pytest.raises(ConfigError, match="learnt nothing in its training: its answers are no better than chance"):
         adopt.apply(file, copy.folder, cards, wish, recipe)
     assert recipe.read_bytes() == before
@@ -137,7 +137,7 @@ def test_a_recipe_that_somebody_changed_meanwhile_is_left_alone(recipe: Path) ->
     file = adopt.open_recipe_file(recipe)
     changed = recipe.read_text().replace("Demo line", "Another line")
     recipe.write_text(changed)
-    cards = adopt.cards_of(file.recipe, file.base)
+    cards = cards_of(file.recipe, file.base)
     with pytest.raises(ConfigError, match="changed by somebody else"):
         adopt.apply(file, models() / "window-state", cards, wished("window-state", "visible"), recipe)
     assert recipe.read_text() == changed
@@ -158,7 +158,7 @@ def test_a_shipped_recipe_is_copied_and_finds_its_bundles_there() -> None:
     written = applied(demo_recipe(), "window-state", wished("window-state", "visible"), path)
     assert written.path == path
     assert path.is_relative_to(user_data())
-    assert set(adopt.cards_of(load_recipe(path), path.parent)) == {step.bundle for step in load_recipe(path).inspect}
+    assert set(cards_of(load_recipe(path), path.parent)) == {step.bundle for step in load_recipe(path).inspect}
     assert demo_recipe().read_bytes() == before
     adopt.undo(written)
     assert not path.exists()
@@ -181,7 +181,7 @@ def test_a_damaged_bundle_is_not_used(recipe: Path, tmp_path: Path) -> None:
     file = adopt.open_recipe_file(recipe)
     before = recipe.read_bytes()
     with pytest.raises(ConfigError, match="SHA-256"):
-        adopt.apply(file, damaged, adopt.cards_of(file.recipe, file.base), wished("window-state", "visible"), recipe)
+        adopt.apply(file, damaged, cards_of(file.recipe, file.base), wished("window-state", "visible"), recipe)
     assert recipe.read_bytes() == before
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_bundle_is_not_used(recipe: Path, tmp_path: Path) -> None:
 def test_a_detector_of_temperatures_goes_to_the_thermal_camera_and_to_no_other(recipe: Path, said: Unit | None) -> None:
     """Also one whose card is older than the field that says so."""
     file = adopt.open_recipe_file(recipe)
-    cards = adopt.cards_of(file.recipe, file.base)
+    cards = cards_of(file.recipe, file.base)
     spec = InputSpec(width=64, height=64, channels=1, kind="float", levels=(280.0, 400.0), unit=said)
     card = cards["plate-defects"].model_copy(update={"name": "hot-bolts", "input": spec, "mean": (127.5,), "std": (127.5,)})
     step = InspectModel(bundle="hot-bolts", camera="thermal")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from inspector.recipes.adopt import Wish, apply, cards_of, open_recipe_file, undo
+from inspector.recipes.adopt import Wish, apply, open_recipe_file, undo
+from inspector.recipes.automatic import cards_of
 from inspector.recipes.document import recipe_text
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
 

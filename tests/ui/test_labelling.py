@@ -139,6 +139,31 @@ def test_pictures_are_dragged_onto_a_class(qtbot: QtBot, dialog: TrainingDialog,
     assert not event.isAccepted()
 
 
+def test_esc_goes_one_step_back_and_keeps_the_labels(qtbot: QtBot, dialog: TrainingDialog, photographs: Path) -> None:
+    closed: list[bool] = []
+    dialog.rejected.connect(lambda: closed.append(True))
+    view = opened(qtbot, dialog, photographs)
+    select(qtbot, view.grid, 0, 2)
+    qtbot.keyClick(view.grid, Qt.Key.Key_1)
+    select(qtbot, view.grid, 3, 5)
+    qtbot.keyClick(view.grid, Qt.Key.Key_2)
+    select(qtbot, view.grid, 7, 8)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert view.isVisible()
+    assert view.grid.chosen() == ()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: dialog.data.survey is not None, timeout=20_000)
+    assert read_hand_labels(photographs).counts() == {"good": 3, "defect": 3, "": 6}
+    dialog.show_step("advanced")
+    dialog.draft.set(epochs=7)
+    for step in ("network", "data"):
+        qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+        assert dialog.step == step
+    assert (closed, dialog.draft.value("epochs")) == ([], 7)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert closed == [True]
+
+
 def test_labels_stay_when_the_dialog_is_left_and_class_folders_are_a_beginning(
     qtbot: QtBot, dialog: TrainingDialog, photographs: Path, tmp_path: Path
 ) -> None:

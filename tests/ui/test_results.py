@@ -16,8 +16,8 @@ from inspector.core.sentence import Sentence
 from inspector.core.storage.paths import models, user_data
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
-from inspector.runs.folder import NOTHING_LEARNT, REPORT, create_run
-from inspector.runs.report import Epoch, Interval, read_report
+from inspector.runs.folder import REPORT, create_run
+from inspector.runs.report import NOTHING_LEARNT, Epoch, Interval, read_report
 from inspector.runs.settings import train_settings
 from inspector.runs.trust import FIGURES, Advice, Trust, dump_trust, trust_folder
 from inspector.training.state import run_info

@@ -10,6 +10,7 @@ from inspector.core.registry import TABS
 from inspector.core.types import Inspection, Prediction, Scores, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.ui.shell import theme
+from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.detection import DetectionTab
 from inspector.ui.tabs.histogram import Histogram
 from inspector.ui.tabs.segmentation import SegmentationTab
@@ -382,8 +383,26 @@ def test_panels_can_be_shown_apart_from_their_pictures(qtbot: QtBot, inspection:
     tabs.set_inspection(inspection, recipe)
     for name, tab in tabs.tabs.items():
         show(tabs, name)
-        assert tabs.panels.currentWidget() is tab.side_scroll
+        assert tab.side_scroll.isVisible()
+        assert tabs.panels.currentWidget().isAncestorOf(tab.side_scroll)
         assert tab.canvas.width() >= 560
     tab = segmentation(tabs)
     assert tab.legend.rowCount() == 2
     assert tab.threshold.isVisible()
+
+
+def test_a_tab_is_made_when_it_is_shown_as_the_others_were_told(qtbot: QtBot, inspection: Inspection, recipe: Recipe) -> None:
+    tabs = AnalysisTabs()
+    qtbot.addWidget(tabs, before_close_func=AnalysisTabs.close_workers)
+    tabs.set_unit("K")
+    tabs.set_plain(True)
+    tabs.set_inspection(inspection, recipe)
+    assert tabs.findChildren(AnalysisTab) == []
+    tabs.choose("detection")
+    tabs.show()
+    assert [type(tab) for tab in tabs.findChildren(AnalysisTab)] == [TABS["detection"].load()]
+    show(tabs, "thermal")
+    thermal = tabs.findChildren(AnalysisTab)[-1]
+    assert thermal is tabs.tabs["thermal"]
+    assert thermal.inspection is inspection
+    assert thermal.unit.current() == "K"  # type: ignore[attr-defined] - of the thermal tab

@@ -26,7 +26,8 @@ from inspector.core.registry import NETWORKS, TASKS, find
 from inspector.core.types import TaskName
 from inspector.data.annotations import LAYOUTS, training_data
 from inspector.data.good_classes import guess_good_classes
-from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
+from inspector.runs.folder import create_run, read_run, resumable, run_path
+from inspector.runs.report import NOTHING_LEARNT
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
 from inspector.training.state import settle_run, still_going

@@ -42,7 +42,8 @@ from inspector.ml.train.machine.distributed import company
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder
-from inspector.runs.folder import NOTHING_LEARNT, REPORT_HTML, read_curves
+from inspector.runs.folder import REPORT_HTML, read_curves
+from inspector.runs.report import NOTHING_LEARNT
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import Progress, Report

@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 from inspector.cameras.base import reading_of, stamp
-from inspector.cameras.demo.line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
 from inspector.core.types import Annotation, Frame, Pixels, Unit
@@ -78,6 +77,8 @@ class DemoParts:
     """Parts of the demo line, seen by the recipe's cameras."""
 
     def __init__(self, recipe: Recipe, *, count: int = DEMO_PARTS) -> None:
+        from inspector.cameras.demo.line import DemoLine
+
         self._cameras = {name: camera.source.endswith(":thermal") for name, camera in recipe.cameras.items()}
         seeds = (camera.options.get("seed", 0) for camera in recipe.cameras.values())
         self._line = DemoLine(int(next(seeds, 0)))

@@ -7,9 +7,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import InspectorError
 from inspector.core.storage.paths import is_shipped
-from inspector.recipes import adopt
 from inspector.recipes.automatic import recipe_with_limit
-from inspector.recipes.document import save_recipe
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui.review.effect import Change, Effect, Judged
 from inspector.ui.shell.strings import verdict_word
@@ -18,8 +16,11 @@ from inspector.ui.tabs.tabs import AnalysisTabs
 
 def write_limit(parts: Path, celsius: float) -> Path:
     """Write a recipe that judges the temperatures of this folder or video by a limit. Raises InspectorError."""
+    from inspector.recipes.adopt import own_path
+    from inspector.recipes.document import save_recipe
+
     source = f"{'folder' if parts.is_dir() else 'video'}:{parts}"
-    path = adopt.own_path(parts.stem)
+    path = own_path(parts.stem)
     save_recipe(recipe_with_limit(source, celsius, name=parts.stem), path)
     return path
 
@@ -67,8 +68,10 @@ class ThresholdTrial(QObject):
     def _write(self, step: InspectModel, threshold: float) -> None:
         if self._file is None:
             return
+        from inspector.recipes.adopt import write_threshold  # not before the page shows its first picture
+
         try:
-            adopt.write_threshold(self._file, step, threshold)
+            write_threshold(self._file, step, threshold)
         except InspectorError as error:
             self.failed.emit(error)
         else:

@@ -12,7 +12,7 @@ from string import Template
 from types import MappingProxyType
 from typing import Final, Literal
 
-from PySide6.QtCore import QByteArray, QEvent, QRectF, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QWidget
@@ -164,14 +164,45 @@ def choose(choice: Choice) -> Theme:
 
 
 def apply(app: QApplication, choice: Choice) -> None:
-    """Apply a theme to the whole program. Every widget then gets an event for which `is_theme_change` is true."""
+    """Apply a theme to the whole program.
+
+    Every visible widget then gets an event for which `is_theme_change` is true, a hidden one as soon as it is shown.
+    """
     theme = choose(choice)
     _state["current"] = theme
     if not app.styleSheet():
         app.setStyle("Fusion")  # the only style that looks the same on every desktop; set once, because it styles all anew
-    app.setFont(font("body"))
+        app.setFont(font("body"))
+        app.setPalette(_palette(theme))
+        app.setStyleSheet(style_sheet(theme))
+        return
     app.setPalette(_palette(theme))
+    app.style().unpolish(app)  # else Qt styles every widget anew with the next line, and most are on hidden pages
     app.setStyleSheet(style_sheet(theme))
+    restyling = app.findChild(_Restyling) or _Restyling(app)
+    for window in app.topLevelWidgets():
+        restyling.restyle(window)
+
+
+class _Restyling(QObject):
+    """Styles visible widgets at once and each hidden one when it is shown, after a change of the style sheet."""
+
+    def restyle(self, widget: QWidget) -> None:
+        """Style this widget and its children; the hidden ones wait for their Show event."""
+        if widget.isHidden():
+            widget.installEventFilter(self)
+            return
+        widget.style().polish(widget)
+        QApplication.sendEvent(widget, QEvent(QEvent.Type.StyleChange))
+        for child in widget.children():
+            if isinstance(child, QWidget) and not child.isWindow():
+                self.restyle(child)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget):
+            watched.removeEventFilter(self)
+            self.restyle(watched)
+        return False
 
 
 def is_theme_change(event: QEvent) -> bool:

@@ -104,10 +104,11 @@ class AnalysisTab(Themed, QWidget):
         row.addLayout(self.beside)
         return side
 
-    def applies(self, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
+    @classmethod
+    def applies(cls, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
         """Return whether there is anything to see here of a part whose bundles give these kinds of answer."""
         del inspection
-        return bool(answers) if self.answer is None else self.answer in answers
+        return bool(answers) if cls.answer is None else cls.answer in answers
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
         """Show this inspection, judged by this recipe; None empties the tab."""

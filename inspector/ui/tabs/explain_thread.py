@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import InspectorError
 from inspector.core.types import Frame, Region
-from inspector.engines.explainer import Explainer, HeatMap
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.widgets.work_thread import WorkThread
-from inspector.workers.messages import ExplainMethod
+
+if TYPE_CHECKING:  # what starts a worker is imported with the first question
+    from inspector.engines.explainer import HeatMap
+    from inspector.workers.messages import ExplainMethod
 
 IDLE_S: Final = 90.0  # time without a request after which the worker process ends, to free its memory
 
@@ -28,7 +30,7 @@ class Question:
     layer: str | None = None
     class_index: int | None = None
     box: Rect | None = None
-    method: ExplainMethod | None = None
+    method: "ExplainMethod | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ class Answer:
     """A heat map, and the layers that can be chosen."""
 
     question: Question
-    heat: HeatMap
+    heat: "HeatMap"
     layers: tuple[str, ...]
 
 
@@ -52,14 +54,16 @@ class Explains(Protocol):
         layer: str | None = None,
         class_index: int | None = None,
         box: Rect | None = None,
-        method: ExplainMethod | None = None,
-    ) -> HeatMap: ...
+        method: "ExplainMethod | None" = None,
+    ) -> "HeatMap": ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
 
 
 def open_explainer(folder: Path) -> Explains:
     """Verify the bundle and prepare to explain it. Raises ConfigError."""
+    from inspector.engines.explainer import Explainer
+
     return Explainer(Bundle.open(folder))
 
 

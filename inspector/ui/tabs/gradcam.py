@@ -1,6 +1,6 @@
 """The Grad-CAM tab: which pixels contributed to the network's prediction."""
 
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
@@ -30,10 +30,12 @@ from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question
 from inspector.ui.tabs.heat_views import HeatBar, HeatViews, clipped, in_a_row
 from inspector.ui.tabs.instrument.saving import SaveButton, joined, png_of
 from inspector.ui.widgets.inputs import ComboBox
-from inspector.workers.messages import ExplainMethod
+
+if TYPE_CHECKING:
+    from inspector.workers.messages import ExplainMethod
 
 MOST_CLIPPED = 25  # percent of the pixels of a map that are cut off at either end
-METHODS: tuple[tuple[str, ExplainMethod | None], ...] = (
+METHODS: "tuple[tuple[str, ExplainMethod | None], ...]" = (
     ("", None),
     ("Grad-CAM", "gradcam"),
     ("Grad-CAM++", "gradcam++"),

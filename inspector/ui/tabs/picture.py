@@ -41,7 +41,8 @@ class PictureTab(AnalysisTab):
         self.canvas.hovered.connect(lambda _x, _y: self.cursor_value.setText(self.canvas.readout() or "–"))
         self.retranslate()
 
-    def applies(self, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
+    @classmethod
+    def applies(cls, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
         frames = inspection.frames.values() if inspection is not None else ()
         return not answers and not any(frame.unit == "kelvin" for frame in frames)
 

@@ -1,18 +1,19 @@
 """The analysis tabs, synchronised on the same inspection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, Signal
-from PySide6.QtWidgets import QStackedWidget, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TABS
 from inspector.core.types import Answer, Inspection
 from inspector.imaging.colormaps import TemperatureUnit
 from inspector.imaging.image import Reading
-from inspector.recipes.adopt import cards_of
+from inspector.recipes.automatic import cards_of
 from inspector.recipes.recipe import Recipe
 from inspector.results.heat import PartHeat
 from inspector.tasks.base import task_of
@@ -24,6 +25,7 @@ from inspector.ui.tabs.instrument.scale_sheet import ScaleSheet
 from inspector.ui.tabs.picture import PictureTab
 from inspector.ui.tabs.thermal import ThermalTab
 from inspector.ui.tabs.threshold import ThresholdTab
+from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
 
@@ -31,7 +33,8 @@ PICTURE: Final = "picture"  # the tab of frames that no bundle looks at
 
 
 class AnalysisTabs(Themed, TabWidget):
-    """Every tab of the registry; offered are those that the bundles of the recipe have answers for.
+    """Every tab of the registry; offered are those that the bundles of the recipe have answers for. Each is made when it is
+    shown first.
 
     Zoom, pan and selection are shared; only the visible tab works. `hold_wanted` carries an inspection that must stay on the
     screen while the line goes on; `offered_changed` the names of the tabs that are offered. `tried_out` and `write_wanted`: as
@@ -49,28 +52,57 @@ class AnalysisTabs(Themed, TabWidget):
         self.panels = QStackedWidget(self)
         self.panels.hide()
         self.link = link or ViewLink(self)
-        self.tabs: dict[str, AnalysisTab] = {}
-        for name, entry in TABS.items():
-            tab: AnalysisTab = entry.load()(link=self.link)
-            self.tabs[name] = tab
-            self.addTab(tab, name)
-            if apart:
-                self.panels.addWidget(tab.panel_apart())
-            if isinstance(tab, PictureTab | ThermalTab):
-                tab.scale_wanted.connect(self._open_degrees)
-            if isinstance(tab, GradCamTab):
-                tab.hold_wanted.connect(self.hold_wanted)
-            if isinstance(tab, ThresholdTab):
-                tab.tried_out.connect(self.tried_out)
-                tab.write_wanted.connect(self.write_wanted)
+        self._apart = apart
+        self._kinds: dict[str, type[AnalysisTab]] = {name: entry.load() for name, entry in TABS.items()}
+        self._made: dict[str, AnalysisTab] = {}
+        self._told: dict[str, Callable[[AnalysisTab], None]] = {}  # the newest of each kind, for the tabs that are made later
+        self.tabs: Mapping[str, AnalysisTab] = _Tabs(self._kinds, self._tab)
+        for name in self._kinds:
+            self.addTab(_place(), name)
+            self.panels.addWidget(_place())
         self._declared = DeclaredSources()
         self._stored: tuple[Inspection | None, Recipe | None, Path | None, Sequence[PartHeat]] = (None, None, None, ())
         self.degrees: ScaleSheet | None = None  # made when it is first wanted
         self._judged_by: tuple[tuple[str, ...], Path | None] | None = None  # bundles and their folder
         self._answers: frozenset[type[Answer]] | None = None  # of these bundles; None: they cannot be read
-        self.currentChanged.connect(self.panels.setCurrentIndex)
+        self.currentChanged.connect(self._on_current)
         self.setTabVisible(list(self.tabs).index(PICTURE), False)
         self.retranslate()
+
+    def _tab(self, name: str) -> AnalysisTab:
+        """Return a tab; make it at the first time, as the others are."""
+        if name in self._made:
+            return self._made[name]
+        tab = self._made[name] = self._kinds[name](link=self.link)
+        at = list(self._kinds).index(name)
+        if self._apart:
+            _fill(self.panels.widget(at), tab.panel_apart())
+        if isinstance(tab, PictureTab | ThermalTab):
+            tab.scale_wanted.connect(self._open_degrees)
+        if isinstance(tab, GradCamTab):
+            tab.hold_wanted.connect(self.hold_wanted)
+        if isinstance(tab, ThresholdTab):
+            tab.tried_out.connect(self.tried_out)
+            tab.write_wanted.connect(self.write_wanted)
+        for tell in self._told.values():
+            tell(tab)
+        _fill(self.widget(at), tab)
+        return tab
+
+    def _tell(self, what: str, tell: Callable[[AnalysisTab], None]) -> None:
+        """Tell every tab, and those that are made later."""
+        self._told[what] = tell
+        for tab in self._made.values():
+            tell(tab)
+
+    def _on_current(self, index: int) -> None:
+        self.panels.setCurrentIndex(index)
+        if self.isVisible():
+            self.current()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.current()
 
     def set_inspection(
         self,
@@ -85,17 +117,20 @@ class AnalysisTabs(Themed, TabWidget):
         `base`: the recipe's folder, in which its bundles are searched for. `heat`: heat maps that were kept with the part.
         """
         self._stored = inspection, recipe, base, heat
-        inspection = self._declared.in_degrees(inspection)
+        shown = self._declared.in_degrees(inspection)
         self._know(recipe, base)
-        if inspection is not None:
-            self._offer(inspection)
-        for tab in self.tabs.values():
+        if shown is not None:
+            self._offer(shown)
+
+        def tell(tab: AnalysisTab) -> None:
             tab.base = base
             if isinstance(tab, ThermalTab):
-                tab.degrees.setVisible(inspection is not self._stored[0])
+                tab.degrees.setVisible(shown is not inspection)
             if isinstance(tab, GradCamTab):
                 tab.kept = tuple(heat)
-            tab.set_inspection(inspection, recipe)
+            tab.set_inspection(shown, recipe)
+
+        self._tell("inspection", tell)
 
     def _open_degrees(self) -> None:
         """Open the sheet that says what the grey values of this source are in degrees, for as long as the window is open."""
@@ -132,9 +167,7 @@ class AnalysisTabs(Themed, TabWidget):
 
     def set_writable(self, writable: bool) -> None:
         """Set whether a threshold can be written to the recipe."""
-        for tab in self.tabs.values():
-            if isinstance(tab, ThresholdTab):
-                tab.set_writable(writable)
+        self._tell("writable", lambda tab: tab.set_writable(writable) if isinstance(tab, ThresholdTab) else None)
 
     def offer_for(self, recipe: Recipe, base: Path | None) -> None:
         """Offer the tabs for this recipe, before the first part."""
@@ -153,7 +186,7 @@ class AnalysisTabs(Themed, TabWidget):
             return  # nothing is known
         answers = (self._answers or frozenset()) | {type(one.answer) for one in predictions}
         before = self.offered
-        wanted = [name for name, tab in self.tabs.items() if tab.applies(answers, inspection)] or [PICTURE]
+        wanted = [name for name, kind in self._kinds.items() if kind.applies(answers, inspection)] or [PICTURE]
         for at, name in enumerate(self.tabs):
             self.setTabVisible(at, name in wanted)
         if self.offered != before:
@@ -163,36 +196,64 @@ class AnalysisTabs(Themed, TabWidget):
         """Set whether the inspection stays (review, or a held part of a running line); if it
         does, Grad-CAM explains by itself.
         """
-        for tab in self.tabs.values():
-            tab.set_frozen(frozen)
+        self._tell("frozen", lambda tab: tab.set_frozen(frozen))
 
     def set_plain(self, plain: bool) -> None:
         """Hide the overlays to save processor time."""
-        for tab in self.tabs.values():
-            tab.canvas.set_plain(plain)
+        self._tell("plain", lambda tab: tab.canvas.set_plain(plain))
 
     def set_resting(self, resting: bool) -> None:
         """Set whether the line needs the processor; while it does, nothing is explained."""
-        for tab in self.tabs.values():
-            tab.set_resting(resting)
+        self._tell("resting", lambda tab: tab.set_resting(resting))
 
     def set_unit(self, unit: TemperatureUnit) -> None:
         """Set the temperature unit of every tab."""
-        for tab in self.tabs.values():
-            tab.set_unit(unit)
+        self._tell("unit", lambda tab: tab.set_unit(unit))
 
     def close_workers(self) -> None:
         """End the background threads and wait for them."""
-        for tab in self.tabs.values():
+        for tab in self._made.values():
             tab.close_workers()
 
     def current(self) -> AnalysisTab:
-        return self.tabs[list(self.tabs)[self.currentIndex()]]
+        return self._tab(list(self._kinds)[self.currentIndex()])
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Analysis"))
         for index, name in enumerate(self.tabs):
             self.setTabText(index, QCoreApplication.translate("tabs", TABS[name].label))
+
+
+class _Tabs(Mapping[str, AnalysisTab]):
+    """The tabs by name; one that is asked for is made."""
+
+    def __init__(self, names: Iterable[str], tab: Callable[[str], AnalysisTab]) -> None:
+        self._names, self._tab = tuple(names), tab
+
+    def __getitem__(self, name: str) -> AnalysisTab:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._tab(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _place() -> QWidget:
+    """Return the empty place of a widget that is made later."""
+    place = QWidget()
+    plain(QVBoxLayout(place))
+    return place
+
+
+def _fill(place: QWidget | None, widget: QWidget) -> None:
+    layout = place.layout() if place is not None else None
+    if layout is not None:
+        layout.addWidget(widget)
+        widget.show()  # at once, not with the next event
 
 
 def _answers_of(recipe: Recipe | None, base: Path | None) -> frozenset[type[Answer]] | None:

@@ -190,7 +190,8 @@ class ThermalTab(AnalysisTab):
         self.table.picked.connect(self._on_picked)
         self.link.selection_changed.connect(self._on_selection)
 
-    def applies(self, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
+    @classmethod
+    def applies(cls, answers: AbstractSet[type[Answer]], inspection: Inspection | None) -> bool:
         """Return whether temperatures are predicted or a frame holds them."""
         frames = inspection.frames.values() if inspection is not None else ()
         return Temperatures in answers or any(frame.unit == "kelvin" for frame in frames)

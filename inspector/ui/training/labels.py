@@ -6,6 +6,7 @@ from PySide6.QtCore import QCoreApplication
 
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
+from inspector.ui.shell.strings import class_name
 
 DEMO_FOLDER: Final = "demo-data"  # of the user's data: pictures of the demo line to train on
 
@@ -40,3 +41,8 @@ def depth_word(depth: str) -> str:
         "float colour": QCoreApplication.translate("training", "float colour"),
     }
     return words.get(depth, depth)
+
+
+def label_word(label: str) -> str:
+    """Return the label of a class in a confusion matrix; "(none)": nothing was labelled, or nothing was found."""
+    return QCoreApplication.translate("results", "(none)") if label == "(none)" else class_name(label)

@@ -389,7 +389,7 @@ class TrainPage(Themed, QWidget):
         elif self.view is not None and self.view.samples.large.isVisible():
             self.view.samples.large.uncover(False)
         elif self.dialog is not None:
-            self.dialog.cancel.click()
+            self.dialog.leave()
         elif self.panel is not None:
             self.close_panel()
         else:

@@ -138,6 +138,18 @@ class DataPage(Themed, QWidget):
             self.stack.setCurrentWidget(self.labelling)
             self.survey_changed.emit(None)
 
+    def leave(self) -> bool:
+        """Leave the labelling, with the labels given so far; return False where nothing is being labelled."""
+        if self.stack.currentWidget() is not self.labelling:
+            return False
+        if self.labelling.leave():
+            return True
+        if self.labelling.done_button.isEnabled():
+            self.labelling.finish()
+        else:
+            self.stack.setCurrentWidget(self.empty)
+        return True
+
     def _on_labelled(self) -> None:
         self._draft.set(layout="")
         self._again()

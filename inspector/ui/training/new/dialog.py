@@ -222,9 +222,16 @@ class TrainingDialog(Themed, QWidget):
         self.data.surveyor.give_up()
         self.rejected.emit()
 
+    def leave(self) -> None:
+        """Go one step back: from labels being given, from a later step; close the dialog at its first step only."""
+        if self.step != "data":
+            self._go(-1)
+        elif not self.data.leave():
+            self._reject()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
-            self._reject()
+            self.leave()
         else:
             super().keyPressEvent(event)
 

@@ -10,7 +10,7 @@ from inspector.core.spreadsheet import table_text
 from inspector.runs.report import Confusion
 from inspector.ui.shell import theme
 from inspector.ui.tabs.controls import CopyButton
-from inspector.ui.training.results.labels import label_word
+from inspector.ui.training.labels import label_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 from inspector.ui.widgets.tips import plain_tip

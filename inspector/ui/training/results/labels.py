@@ -12,7 +12,7 @@ from inspector.core.sentence import Sentence
 from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import Interval, TrainReport
 from inspector.runs.settings import TrainSettings, shown_settings
-from inspector.ui.shell.strings import class_name, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.labels import task_word
 from inspector.ui.widgets.setting_fields import in_words, number_text
 
@@ -92,11 +92,6 @@ def part_word(part: str) -> str:
 def said(sentence: Sentence) -> str:
     """Return a sentence of a report in the window's language."""
     return translate(sentence.message)
-
-
-def label_word(label: str) -> str:
-    """Return the label of a class in a confusion matrix; "(none)": nothing was labelled, or nothing was found."""
-    return QCoreApplication.translate("results", "(none)") if label == "(none)" else class_name(label)
 
 
 def setting_word(name: str) -> str:

@@ -22,7 +22,7 @@ from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.storage.paths import is_shipped
 from inspector.recipes import adopt
-from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules, doubt
+from inspector.recipes.automatic import CAMERA, as_rule, cards_of, completed, default_rules, doubt
 from inspector.recipes.locate import known_recipes
 from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
@@ -198,7 +198,7 @@ class RecipePanel(Themed, QWidget):
         try:
             if path is not None:
                 file = adopt.open_recipe_file(path)
-                self._cards = adopt.cards_of(file.recipe, file.base)
+                self._cards = cards_of(file.recipe, file.base)
                 self._file = file
                 if self.recipe.findData(path) < 0:
                     self.recipe.insertItem(0, file.recipe.name, path)

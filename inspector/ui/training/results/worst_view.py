@@ -21,7 +21,7 @@ from inspector.runs.report import Worst
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
-from inspector.ui.training.results.labels import label_word
+from inspector.ui.training.labels import label_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 

@@ -175,6 +175,13 @@ class LabelView(Themed, QWidget):
         if self._finishing:  # on their way to the disk, or could not be written before
             self._write()
 
+    def leave(self) -> bool:
+        """Drop the selection and a name that is being typed; return False if there was neither."""
+        begun = bool(self.grid.chosen() or self.name.text())
+        self.grid.clearSelection()
+        self.name.clear()
+        return begun
+
     def end(self) -> None:
         """End the thread; labels that wait are written."""
         self.thread_.end()
