@@ -68,7 +68,7 @@ def replace_cuda(site: Path, *, system: re.Pattern[str]) -> list[str]:
     for name, version in _missing(files, frozenset(versions)):
         per_library[versions.get(version, absent[0])][version].add(name)
     for library, names in per_library.items():
-        _write(folder / library, names)
+        write_stand_in(folder / library, names, answer=_NO_DEVICE)
     return absent
 
 
@@ -94,11 +94,12 @@ def _missing(files: list[Path], absent: frozenset[str]) -> set[tuple[str, str]]:
     }
 
 
-def _write(file: Path, names: Mapping[str, set[str]]) -> None:
+def write_stand_in(file: Path, names: Mapping[str, set[str]], *, answer: int) -> None:
+    """Write a library at `file` whose functions, by the version of their symbols ("" for none), return `answer`."""
     source = BUILD / "stand-in.c"
     wanted = sorted({name for found in names.values() for name in found})
-    lines = [f"int answer_no_device(void) {{ return {_NO_DEVICE}; }}"]
-    lines += [f'int {name}(void) __attribute__((alias("answer_no_device")));' for name in wanted]
+    lines = [f"static long answer(void) {{ return {answer}; }}"]
+    lines += [f'long {name}(void) __attribute__((alias("answer")));' for name in wanted]
     source.write_text("\n".join(lines) + "\n", "ascii")
     versions = BUILD / "stand-in.map"
     nodes = [f"{version} {{ global: {'; '.join(sorted(found))}; }};" for version, found in names.items() if version and found]

@@ -57,6 +57,8 @@ DROPPED = [
     (r"^openvino/libs/(lib)?(openvino_c\b|tbbmalloc_proxy|tbbbind)", "nothing links to it"),
     (r"^onnxruntime/capi/(libonnxruntime\.so|onnxruntime\.dll)", "the same code is in the Python module"),
     (r"^onnxruntime/(transformers|tools|quantization|datasets|backend)/", "tools for models"),
+    (r"^numpy/_core/_(simd|[a-z_]+_tests)\.", "for numpy's own tests"),
+    (r"^fontTools/(diff|merge|mtiLib|qu2cu|ufoLib|voltLib)/", "for making fonts"),
     (r"^numpy/(distutils|doc|f2py|_pyinstaller)/", "for developers"),
     (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
     (r"^pyqtgraph/(examples|opengl|jupyter|canvas|flowchart)/", "not used"),
