@@ -213,9 +213,9 @@ def test_a_build_that_ends_early_leaves_no_half_file(monkeypatch: pytest.MonkeyP
             return [folder / "whole.deb"]
 
         with pytest.raises(KeyboardInterrupt):
-            build.publish(lambda folder: make(folder, killed=True))
+            build.publish(lambda folder: make(folder, killed=True), "linux")
         assert not any((tmp_path / "dist").iterdir())
-        assert build.publish(lambda folder: make(folder, killed=False)) == [tmp_path / "dist" / "whole.deb"]
+        assert build.publish(lambda folder: make(folder, killed=False), "linux") == [tmp_path / "dist" / "whole.deb"]
         listed = (tmp_path / "dist" / "SHA256SUMS").read_text().split()[1::2]
         assert listed == ["half.run", "whole.deb"]
 

@@ -192,7 +192,7 @@ def pack(root: Path, release: Release) -> Path:
     The filter for machine code makes libraries a sixth smaller; dpkg and tar ask xz, which knows from the file what to undo.
     """
     archive = BUILD / "data.tar.xz"
-    level = ["-0"] if stage.FAST else ["--x86", "--lzma2=preset=6,dict=64MiB"]
+    level = ["-0"] if stage.FAST else ["--x86", "--lzma2=preset=6,dict=64MiB,nice=273"]
     run([*_tar(release), f"--use-compress-program=xz -T2 {' '.join(level)}", "-cf", archive, "-C", root, "."])
     return archive
 

@@ -84,8 +84,14 @@ def constraints() -> Path:
     """Write the exact versions of pyproject.toml as a file for uv and return it."""
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["constraint-dependencies"]
     file = BUILD / "constraints.txt"
-    file.write_text("\n".join(pins) + "\n", "utf-8")
+    _write_once(file, "\n".join(pins) + "\n")
     return file
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Write a file unless it is there already: another lane of the build may be reading it."""
+    if not file.is_file() or file.read_text("utf-8") != text:
+        file.write_text(text, "utf-8")
 
 
 def wheel(release: Release) -> Path:
@@ -130,7 +136,7 @@ def install(site: Path, wheel_file: Path, *, platform: str, extras: Sequence[str
     """Install the wheel with its packages into `site`, for this or another system (`platform` as uv names it)."""
     shutil.rmtree(site, ignore_errors=True)
     overrides = BUILD / "overrides.txt"
-    overrides.write_text("\n".join(f"{package}; sys_platform == 'never'" for package in _UNWANTED) + "\n", "utf-8")
+    _write_once(overrides, "\n".join(f"{package}; sys_platform == 'never'" for package in _UNWANTED) + "\n")
     name = f"{wheel_file}[{','.join(extras)}]" if extras else str(wheel_file)
     command = ["uv", "pip", "install", "--quiet", "--no-config", "--target", site, "--python-version", "3.11", "--no-compile"]
     options = ["--python-platform", platform, "--only-binary", ":all:", "--link-mode", "copy"]

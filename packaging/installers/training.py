@@ -24,7 +24,7 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
     shutil.rmtree(pack, ignore_errors=True)
     site = pack / "training"
     site.mkdir(parents=True)
-    whole = BUILD / "whole"
+    whole = BUILD / f"{system}-whole"
     platform = linux_stage.PLATFORM if system == "linux" else stage.WINDOWS
     say("installing the packages of the training pack")
     stage.install(whole, wheel, platform=platform, extras=stage.EXTRAS)
