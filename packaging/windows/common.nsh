@@ -62,14 +62,15 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
     ${EndIf}
 !macroend
 
-!macro Unpack PROGRAM ; the packed files into the current folder, which is $INSTDIR\.new
+!macro Unpack PROGRAM ; the packed files into $INSTDIR\.new, which must not be the current folder of any process when it is removed
+    SetOutPath "$INSTDIR\.new"
     SetCompress off
     File "/oname=packed.tar.xz" "${PAYLOAD}"
     SetCompress auto
-    nsExec::ExecToLog `"${PROGRAM}" -c "import tarfile; tarfile.open('packed.tar.xz').extractall()"`
+    SetOutPath "$INSTDIR"
+    nsExec::ExecToLog `"${PROGRAM}" -c "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$INSTDIR\.new\packed.tar.xz" "$INSTDIR\.new"`
     Pop $0
     Delete "$INSTDIR\.new\packed.tar.xz"
-    SetOutPath "$INSTDIR"
     ${If} $0 != 0
         RMDir /r "$INSTDIR\.new"
         !insertmacro Refuse "$(NoUnpack)" 2
