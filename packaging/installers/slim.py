@@ -105,11 +105,5 @@ def replace_unused(site: Path) -> None:
     folder = site / "opencv_python_headless.libs"
     opencv, ffmpeg = [site / "cv2" / "cv2.abi3.so"], [*folder.glob("libavformat-*"), *folder.glob("libavutil-*")]
     for name, users in (("avif", opencv), ("ssl", ffmpeg), ("crypto", ffmpeg)):
-        library = next(folder.glob(f"lib{name}-*"))
-        versions = {symbol.name: symbol.version for symbol in cpu_torch.symbols(library) if symbol.defined}
-        asked = {symbol.name for path in users for symbol in cpu_torch.symbols(path) if not symbol.defined}
-        wanted: dict[str, set[str]] = {}
-        for symbol in sorted(asked & versions.keys()):
-            wanted.setdefault(versions[symbol], set()).add(symbol)
-        cpu_torch.write_stand_in(library, wanted, answer=0)
+        cpu_torch.replace(next(folder.glob(f"lib{name}-*")), users, answer=0)
     next(folder.glob("libaom-*")).unlink()
