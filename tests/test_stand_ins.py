@@ -104,3 +104,16 @@ def test_what_opencv_asks_of_lapack_is_answered_by_the_openblas_of_numpy(tmp_pat
     )  # fmt: skip
     assert info.value == 0
     np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+def test_what_openblas_asks_of_the_library_of_fortran(tmp_path: Path) -> None:
+    library = ctypes.CDLL(str(_library(tmp_path / "libgfortran.so", (PACKAGING / "linux" / "gfortran.c").read_text())))
+    for size, expected in ((3, b"ABC"), (4, b"ABCD"), (7, b"ABCDE  "), (1, b"A")):
+        text = ctypes.create_string_buffer(b"#" * (size + 1))
+        library._gfortran_concat_string(ctypes.c_size_t(size), text, ctypes.c_size_t(3), b"ABC", ctypes.c_size_t(2), b"DE")
+        assert text.raw == expected + b"#\0"
+    for name, real in (("_gfortran_pow_r4_i8", ctypes.c_float), ("_gfortran_pow_r8_i8", ctypes.c_double)):
+        power = getattr(library, name)
+        power.restype, power.argtypes = real, (real, ctypes.c_int64)
+        for base, exponent in ((2.0, 10), (2.0, -3), (-3.0, 3), (5.0, 0), (2.0, -126)):
+            assert power(base, exponent) == pytest.approx(base**exponent, rel=1e-6)

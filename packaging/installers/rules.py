@@ -59,7 +59,7 @@ DROPPED = [
     (r"^onnxruntime/(transformers|tools|quantization|datasets|backend)/", "tools for models"),
     (r"^numpy/_core/_(simd|[a-z_]+_tests)\.", "for numpy's own tests"),
     (r"^fontTools/(diff|merge|mtiLib|qu2cu|ufoLib|voltLib)/", "for making fonts"),
-    (r"^numpy/(distutils|doc|f2py|_pyinstaller)/", "for developers"),
+    (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers; quantising imports f2py"),
     (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
     (r"^pyqtgraph/(examples|opengl|jupyter|canvas|flowchart)/", "not used"),
     (r"^cv2/(data/haar|utils/|gapi/|mat_wrapper/LICENSE)", "not used"),

@@ -1,5 +1,6 @@
 """Makes the program's folder smaller without taking anything from it that the program uses."""
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -83,7 +84,10 @@ def trim_icu(folder: Path) -> None:
 
 
 def share_openblas(site: Path) -> None:
-    """Let OpenCV use the OpenBLAS of numpy in place of one of its own, of 39 MB, for 30 processors."""
+    """Let OpenCV use the OpenBLAS of numpy in place of one of its own, of 39 MB, for 30 processors.
+
+    What numpy's asks of the library of Fortran is four functions, which come from `packaging/linux/gfortran.c`.
+    """
     module, folder = site / "cv2" / "cv2.abi3.so", site / "opencv_python_headless.libs"
     openblas = next((site / "numpy.libs").glob("libscipy_openblas64_*"))
     between = folder / "liblapack-of-numpy.so"
@@ -92,7 +96,13 @@ def share_openblas(site: Path) -> None:
     run(["gcc", *options, "-o", between, PACKAGING / "linux" / "lapack.c", *where, "-Wl,--no-undefined"])
     own = next(folder.glob("libopenblas*"))
     run(["patchelf", "--replace-needed", own.name, between.name, module])
-    for old in (own, *folder.glob("libgfortran-*"), *folder.glob("libquadmath-*")):
+    fortran = next(openblas.parent.glob("libgfortran-*"))
+    map_file = BUILD / "gfortran.map"
+    map_file.write_text("GFORTRAN_8 { global: _gfortran_*; local: *; };\n", "ascii")
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-s", f"-Wl,-soname,{fortran.name}", "-Wl,--build-id=none"]
+    run(["gcc", *options, f"-Wl,--version-script={map_file}", "-o", fortran, PACKAGING / "linux" / "gfortran.c"])
+    unused = (folder.glob("libgfortran-*"), folder.glob("libquadmath-*"), openblas.parent.glob("libquadmath-*"))
+    for old in (own, *itertools.chain(*unused)):
         old.unlink()
 
 
