@@ -128,9 +128,24 @@ use_program() { # use_program PROGRAM NAME: the first day with it, without a net
     need "a picture gets a verdict" grep -qE '"verdict": "(OK|NG|REVIEW)"' "$OUT/$name-predict.jsonl"
     as_user "$program" run --limit 20 --out "$HOME_PATH/runs" --json >"$OUT/$name-run.jsonl"
     need "the demo line judges parts" grep -qE '"verdict": "NG"' "$OUT/$name-run.jsonl"
+    use_archive "$program" "$name"
     # Four seconds of the clock do not matter here: the picture is taken when 5 parts have been judged.
     as_user xvfb-run -a -s '-screen 0 1920x1080x24' "$program" gui --start --screenshot "$HOME_PATH/$name.png" --parts 5
     cp "$DEBIAN$HOME_PATH/$name.png" "$OUT/"
+}
+
+# What the line recorded is found, proved and reported; an earlier version's tables are led to the newest; codes are read.
+use_archive() {
+    local program="$1" name="$2" code='import zxingcpp, numpy
+made = zxingcpp.create_barcode("(21)S0001", zxingcpp.BarcodeFormat.DataMatrix, gs1=True)
+print(zxingcpp.read_barcodes(numpy.array(zxingcpp.write_barcode_to_image(made, scale=5)))[0].text)'
+    as_user "$program" archive take-back 0001
+    as_user "$program" archive query --limit 100 --json >"$OUT/$name-archive.jsonl"
+    need "the archive has every part" [ "$(grep -c '"part_id"' "$OUT/$name-archive.jsonl")" -ge 20 ]
+    need "its records are whole" grep -q ': sound$' <(as_user "$program" archive verify)
+    as_user "$program" archive report --simulated --out "$HOME_PATH/report.pdf"
+    need "the report is a PDF with the program's fonts" grep -aq NotoSansCJK "$DEBIAN$HOME_PATH/report.pdf"
+    need "a code is read" [ "$(as_user "$program" -c "$code")" = "(21)S0001" ]
 }
 
 not_without_pack() {
@@ -281,6 +296,10 @@ training_pack() {
     inside online root dpkg -i "/media/inspector-training_${VERSION}_amd64.deb" >"$OUT/training.log" 2>&1
     as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --epochs 2 --out "$HOME_PATH/trained" || [ $? = 3 ]
     as_user inspector predict --model "$HOME_PATH/trained" /media/photograph.png >/dev/null
+    as_user inspector export --model "$HOME_PATH/trained" --precision int8 --max-drop 1 --out "$HOME_PATH/int8"
+    need "the variant is in the bundle" grep -q int8 "$DEBIAN$HOME_PATH/int8/card.json"
+    as_user inspector explain --model "$HOME_PATH/trained" --out "$HOME_PATH/heat.png" /media/photograph.png
+    cp "$DEBIAN$HOME_PATH/heat.png" "$OUT/"
     inside online root dpkg --purge inspector-training >/dev/null 2>&1
 }
 

@@ -62,7 +62,7 @@ def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "
     (program / "inspector").chmod(0o755)
     release = linux.Release(version, "0123abcd", 1_700_000_000)
     linux.desktop(root, release)
-    data = linux.pack(root, release)
+    data = linux.stage.pack(root, folder / "data.tar.xz", release)
     file: Path = linux.run_file(root, data, release, folder, name="inspector", body="install-program.sh", glibc=glibc)
     return file
 
@@ -193,7 +193,7 @@ def test_the_setup_programs_are_made_without_a_warning(
     (tmp_path / "build" / "launcher").mkdir()
     PIL.Image.new("RGBA", (32, 32)).save(tmp_path / "build" / "launcher" / "inspector.ico")
     program = tmp_path / "program"
-    program.mkdir()
+    (program / "site").mkdir(parents=True)
     (program / "inspector.exe").write_bytes(b"a program")
     file = windows.setup(program, windows.Release("1.0", "0123abcd", 1_700_000_000), tmp_path, script=script)
     assert file.read_bytes()[:2] == b"MZ"
@@ -213,9 +213,9 @@ def test_a_build_that_ends_early_leaves_no_half_file(monkeypatch: pytest.MonkeyP
             return [folder / "whole.deb"]
 
         with pytest.raises(KeyboardInterrupt):
-            build.publish(lambda folder: make(folder, killed=True))
+            build.publish(lambda folder: make(folder, killed=True), "linux")
         assert not any((tmp_path / "dist").iterdir())
-        assert build.publish(lambda folder: make(folder, killed=False)) == [tmp_path / "dist" / "whole.deb"]
+        assert build.publish(lambda folder: make(folder, killed=False), "linux") == [tmp_path / "dist" / "whole.deb"]
         listed = (tmp_path / "dist" / "SHA256SUMS").read_text().split()[1::2]
         assert listed == ["half.run", "whole.deb"]
 

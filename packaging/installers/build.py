@@ -3,8 +3,10 @@
 import argparse
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,8 @@ import windows
 from stage import BUILD, BuildError, Release, say
 
 DIST = BUILD / "dist"
-_MAKING = BUILD / "making"  # files lie here until they are whole
+_MAKING = BUILD / "making"  # files lie here until they are whole, in a folder for each system
+_PUBLISHING = threading.Lock()
 KINDS = {"linux": ("deb", "rpm", "run", "training"), "windows": ("setup", "training")}
 
 
@@ -36,9 +39,18 @@ def main() -> int:
     made: list[Path] = []
     try:
         wheel = stage.wheel(release)
-        for system in ("linux", "windows") if arguments.target == "all" else (arguments.target,):
-            kinds = set(arguments.only or KINDS[system])
-            made += publish(partial(_build, system, wheel, release, kinds, arguments.python_zip))
+        systems = ("linux", "windows") if arguments.target == "all" else (arguments.target,)
+        folders = {system: _folder(system, wheel, release, arguments.python_zip) for system in systems}
+        # Compressing takes most of the time, and that for Windows only one processor: both systems go side by side.
+        with ThreadPoolExecutor(len(systems)) as lanes:
+            running = [
+                lanes.submit(
+                    publish, partial(_files, system, folder, wheel, release, set(arguments.only or KINDS[system])), system
+                )
+                for system, folder in folders.items()
+            ]
+        for lane in running:
+            made += lane.result()
     except BuildError as error:
         say(str(error))
         return 1
@@ -48,43 +60,50 @@ def main() -> int:
     return 0
 
 
-def _build(system: str, wheel: Path, release: Release, kinds: set[str], python_zip: Path | None, target: Path) -> list[Path]:
-    """Build for one system and return the files, all of them in `target`."""
+def _folder(system: str, wheel: Path, release: Release, python_zip: Path | None) -> Path:
+    """Make the program's folder for one system and return it."""
     folder = BUILD / f"{system}-folder"
-    made: list[Path] = []
     if system == "linux":
         linux_stage.build(folder, wheel, release)
-        say(f"the folder holds {stage.megabytes(folder):.0f} MB")
-        made += linux.packages(folder, release, target, kinds)
-        if "training" in kinds:
-            pack = training.build(system, folder, wheel, release, [folder / "inspector"])
-            say(f"the training pack holds {stage.megabytes(pack):.0f} MB")
-            made += linux.training_packages(pack, release, target, linux_stage.glibc(folder))
     else:
         windows.build(folder, wheel, release, python_zip)
-        say(f"the folder holds {stage.megabytes(folder):.0f} MB")
-        if "setup" in kinds:
-            made.append(windows.setup(folder, release, target))
-        if "training" in kinds:
-            pack = training.build(system, folder, wheel, release, windows.bytecode_python())
-            say(f"the training pack holds {stage.megabytes(pack):.0f} MB")
+    say(f"the folder for {system} holds {stage.megabytes(folder):.0f} MB")
+    return folder
+
+
+def _files(system: str, folder: Path, wheel: Path, release: Release, kinds: set[str], target: Path) -> list[Path]:
+    """Write the files for one system, made of its folder, into `target` and return them."""
+    made: list[Path] = []
+    if system == "linux":
+        made += linux.packages(folder, release, target, kinds)
+    elif "setup" in kinds:
+        made.append(windows.setup(folder, release, target))
+    if "training" in kinds:
+        python = [folder / "inspector"] if system == "linux" else windows.bytecode_python()
+        pack = training.build(system, folder, wheel, release, python)
+        say(f"the training pack for {system} holds {stage.megabytes(pack):.0f} MB")
+        if system == "linux":
+            made += linux.training_packages(pack, release, target, linux_stage.glibc(folder))
+        else:
             made.append(windows.setup(pack, release, target, script="training.nsi", name="inspector-training"))
     shutil.copy(folder / inventory.SBOM, target / f"sbom-{system}.cdx.json")
     return made
 
 
-def publish(make: Callable[[Path], list[Path]]) -> list[Path]:
-    """Put the files that `make` writes into a folder into build/dist, when all are whole; return those that it returns.
+def publish(make: Callable[[Path], list[Path]], name: str) -> list[Path]:
+    """Put the files that `make` writes into a folder of this name into build/dist, when all are whole; return what it returns.
 
     A build that is killed or fails thus leaves nothing there that the next SHA256SUMS would vouch for.
     """
-    shutil.rmtree(_MAKING, ignore_errors=True)
-    _MAKING.mkdir(parents=True)
+    folder = _MAKING / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     DIST.mkdir(parents=True, exist_ok=True)
-    made = make(_MAKING)
-    for file in _MAKING.iterdir():
-        file.replace(DIST / file.name)
-    checksums()
+    made = make(folder)
+    with _PUBLISHING:
+        for file in folder.iterdir():
+            file.replace(DIST / file.name)
+        checksums()
     return [DIST / file.name for file in made]
 
 

@@ -186,21 +186,6 @@ def _gzip(path: Path, data: bytes) -> None:
     path.write_bytes(gzip.compress(data, 9, mtime=0))
 
 
-def pack(root: Path, release: Release) -> Path:
-    """Write everything under `root` to a compressed archive: what a .deb holds, and a .run file unpacks.
-
-    The filter for machine code makes libraries a sixth smaller; dpkg and tar ask xz, which knows from the file what to undo.
-    """
-    archive = BUILD / "data.tar.xz"
-    level = ["-0"] if stage.FAST else ["--x86", "--lzma2=preset=6,dict=64MiB"]
-    run([*_tar(release), f"--use-compress-program=xz -T2 {' '.join(level)}", "-cf", archive, "-C", root, "."])
-    return archive
-
-
-def _tar(release: Release) -> list[str]:
-    return ["tar", "--sort=name", f"--mtime=@{release.epoch}", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
-
-
 def deb(
     root: Path, data: Path, release: Release, target: Path, *, package: str, depends: list[str], about: str, scripts: bool
 ) -> Path:
@@ -231,7 +216,7 @@ def deb(
     for path in [control, *control.iterdir()]:
         path.chmod(0o755 if path.is_dir() or path.name in _TEMPLATES else 0o644)
     inner = BUILD / "control.tar.xz"
-    run([*_tar(release), "-cJf", inner, "-C", control, "."])
+    run([*stage.tar(release), "-cJf", inner, "-C", control, "."])
     shutil.rmtree(control)
     file = target / f"{package}_{release.debian}_amd64.deb"
     with file.open("wb") as archive:  # the format is that of ar: deb(5)
@@ -319,7 +304,7 @@ def packages(folder: Path, release: Release, target: Path, kinds: set[str]) -> l
     root = tree(folder, release)
     if kinds & {"deb", "run"}:
         say("compressing the files for the .deb and the .run file")
-        data = pack(root, release)
+        data = stage.pack(root, BUILD / "data.tar.xz", release)
         if "deb" in kinds:
             depends = [f"libc6 (>= {glibc})", *sorted({_DEBIAN[name] for name in libraries if name in _DEBIAN})]
             made.append(deb(root, data, release, target, package="inspector", depends=depends, about=ABOUT, scripts=True))
@@ -346,7 +331,7 @@ def training_packages(pack_folder: Path, release: Release, target: Path, glibc: 
  What Inspector needs to train networks, to explain their answers and to
  export them: torch for the processor, and its companions."""
     say("writing the training pack")
-    data, name = pack(root, release), "inspector-training"
+    data, name = stage.pack(root, BUILD / "data.tar.xz", release), "inspector-training"
     depends = [f"inspector (= {release.debian})"]
     made = [deb(root, data, release, target, package=name, depends=depends, about=about, scripts=False)]
     made.append(run_file(root, data, release, target, name=name, body="install-training.sh", glibc=glibc))

@@ -51,8 +51,8 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     say(f"left out {rules.trim(site, rules.DROPPED)} files")
     slim.replace_opengl(site)
     versions = add_python(folder)
-    mathematics, of_debian = debian(slim.LAPACK, folder / "licenses")
-    slim.replace_lapack(site, mathematics)
+    slim.share_openblas(site)
+    slim.replace_unused(site)
     slim.trim_icu(site / "PySide6" / "Qt" / "lib")
     slim.strip(site)
     launcher(folder)
@@ -63,7 +63,6 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     missing = sorted(unresolved(folder))
     if missing:
         raise BuildError("libraries that neither the folder nor the system has: " + ", ".join(missing))
-    versions |= of_debian
     inventory.write_sbom(folder, release, versions)
     stage.finish(folder, release, system="linux")
     return versions

@@ -57,7 +57,9 @@ DROPPED = [
     (r"^openvino/libs/(lib)?(openvino_c\b|tbbmalloc_proxy|tbbbind)", "nothing links to it"),
     (r"^onnxruntime/capi/(libonnxruntime\.so|onnxruntime\.dll)", "the same code is in the Python module"),
     (r"^onnxruntime/(transformers|tools|quantization|datasets|backend)/", "tools for models"),
-    (r"^numpy/(distutils|doc|f2py|_pyinstaller)/", "for developers"),
+    (r"^numpy/_core/_(simd|[a-z_]+_tests)\.", "for numpy's own tests"),
+    (r"^fontTools/(diff|merge|mtiLib|qu2cu|ufoLib|voltLib)/", "for making fonts"),
+    (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers; quantising imports f2py"),
     (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
     (r"^pyqtgraph/(examples|opengl|jupyter|canvas|flowchart)/", "not used"),
     (r"^cv2/(data/haar|utils/|gapi/|mat_wrapper/LICENSE)", "not used"),
@@ -72,6 +74,7 @@ TRAINING_DROPPED = [
     *DROPPED,
     (r"^torch/(include|share|bin/(?!torch_shm_manager))", "for compiling extensions of torch"),
     (r"^torch/lib/(libtorch_cuda_linalg|libcaffe2_nvrtc|libgfortran)\.so", "code for NVIDIA cards, or nothing links to it"),
+    (r"^torch/testing/_internal/py312_", "in the language of a later Python"),
     (r"^(pip|wheel)(/|-)", "installs packages"),
     (r"^distutils-precedence\.pth$", "Python reads no .pth files here"),
 ]

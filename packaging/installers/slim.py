@@ -1,10 +1,12 @@
 """Makes the program's folder smaller without taking anything from it that the program uses."""
 
+import itertools
 import re
 import shutil
 from pathlib import Path
 
-from stage import BUILD, BuildError, run
+import cpu_torch
+from stage import BUILD, PACKAGING, BuildError, run
 
 # Modules of these packages stay readable: our own for whoever looks into a traceback, cv2's because it reads its own sources,
 # and Qt's, so that they can be replaced.
@@ -15,7 +17,6 @@ _ICU_DROPPED = re.compile(
     r"^(brkitr|translit|rbnf|unit|lang|region|curr)/|"
     r"^((coll|zone)/)?(?!(root|en|en_US|en_US_POSIX|ja|ja_JP)\.)[a-z]{2,3}(_\w*)?\.res$"
 )
-LAPACK = ("liblapack3", "libblas3", "libgfortran5", "libquadmath0")  # of Debian
 
 
 def replace_opengl(site: Path) -> None:
@@ -82,18 +83,37 @@ def trim_icu(folder: Path) -> None:
     run(["gcc", *options, "-o", library, work / "data.s"])
 
 
-def replace_lapack(site: Path, debian: Path) -> None:
-    """Let OpenCV use the LAPACK of Debian, unpacked in `debian`, in place of an OpenBLAS of 39 MB for 30 processors.
+def share_openblas(site: Path) -> None:
+    """Let OpenCV use the OpenBLAS of numpy in place of one of its own, of 39 MB, for 30 processors.
 
-    OpenCV asks it for singular values and the solutions of equations, of matrices so small that its speed does not matter.
+    What numpy's asks of the library of Fortran is four functions, which come from `packaging/linux/gfortran.c`.
     """
     module, folder = site / "cv2" / "cv2.abi3.so", site / "opencv_python_headless.libs"
-    openblas = next(folder.glob("libopenblas*"))
-    for name in ("liblapack.so", "libblas.so", "libgfortran.so", "libquadmath.so"):
-        path = next((debian / "usr" / "lib").rglob(f"{name}.*.*"))
-        target = folder / f"{name}.{path.name.removeprefix(name).split('.')[1]}"
-        shutil.copy(path, target)
-        run(["patchelf", "--force-rpath", "--set-rpath", "$ORIGIN", target])
-    run(["patchelf", "--replace-needed", openblas.name, "liblapack.so.3", module])
-    for old in (openblas, *folder.glob("libgfortran-*"), *folder.glob("libquadmath-*")):
+    openblas = next((site / "numpy.libs").glob("libscipy_openblas64_*"))
+    between = folder / "liblapack-of-numpy.so"
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-s", f"-Wl,-soname,{between.name}", "-Wl,--build-id=none"]
+    where = [f"-L{openblas.parent}", f"-l:{openblas.name}", "-Wl,-rpath,$ORIGIN/../numpy.libs", "-Wl,--disable-new-dtags"]
+    run(["gcc", *options, "-o", between, PACKAGING / "linux" / "lapack.c", *where, "-Wl,--no-undefined"])
+    own = next(folder.glob("libopenblas*"))
+    run(["patchelf", "--replace-needed", own.name, between.name, module])
+    fortran = next(openblas.parent.glob("libgfortran-*"))
+    map_file = BUILD / "gfortran.map"
+    map_file.write_text("GFORTRAN_8 { global: _gfortran_*; local: *; };\n", "ascii")
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-s", f"-Wl,-soname,{fortran.name}", "-Wl,--build-id=none"]
+    run(["gcc", *options, f"-Wl,--version-script={map_file}", "-o", fortran, PACKAGING / "linux" / "gfortran.c"])
+    unused = (folder.glob("libgfortran-*"), folder.glob("libquadmath-*"), openblas.parent.glob("libquadmath-*"))
+    for old in (own, *itertools.chain(*unused)):
         old.unlink()
+
+
+def replace_unused(site: Path) -> None:
+    """Put stand-ins where OpenCV brings libraries that this program never asks: AVIF's, and OpenSSL 1.1 for FFmpeg.
+
+    AVIF files are refused by name before OpenCV sees them, and cameras with TLS are read through Python's own. Functions of the
+    stand-ins answer 0: no decoder, no connection.
+    """
+    folder = site / "opencv_python_headless.libs"
+    opencv, ffmpeg = [site / "cv2" / "cv2.abi3.so"], [*folder.glob("libavformat-*"), *folder.glob("libavutil-*")]
+    for name, users in (("avif", opencv), ("ssl", ffmpeg), ("crypto", ffmpeg)):
+        cpu_torch.replace(next(folder.glob(f"lib{name}-*")), users, answer=0)
+    next(folder.glob("libaom-*")).unlink()

@@ -84,8 +84,14 @@ def constraints() -> Path:
     """Write the exact versions of pyproject.toml as a file for uv and return it."""
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["constraint-dependencies"]
     file = BUILD / "constraints.txt"
-    file.write_text("\n".join(pins) + "\n", "utf-8")
+    _write_once(file, "\n".join(pins) + "\n")
     return file
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Write a file unless it is there already: another lane of the build may be reading it."""
+    if not file.is_file() or file.read_text("utf-8") != text:
+        file.write_text(text, "utf-8")
 
 
 def wheel(release: Release) -> Path:
@@ -130,7 +136,7 @@ def install(site: Path, wheel_file: Path, *, platform: str, extras: Sequence[str
     """Install the wheel with its packages into `site`, for this or another system (`platform` as uv names it)."""
     shutil.rmtree(site, ignore_errors=True)
     overrides = BUILD / "overrides.txt"
-    overrides.write_text("\n".join(f"{package}; sys_platform == 'never'" for package in _UNWANTED) + "\n", "utf-8")
+    _write_once(overrides, "\n".join(f"{package}; sys_platform == 'never'" for package in _UNWANTED) + "\n")
     name = f"{wheel_file}[{','.join(extras)}]" if extras else str(wheel_file)
     command = ["uv", "pip", "install", "--quiet", "--no-config", "--target", site, "--python-version", "3.11", "--no-compile"]
     options = ["--python-platform", platform, "--only-binary", ":all:", "--link-mode", "copy"]
@@ -181,6 +187,22 @@ def _is_program(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(4) in (b"\x7fELF",) or path.name.endswith(".sh")
+
+
+def tar(release: Release) -> list[str]:
+    """Return the command that writes files to an archive in one order, with one time and one owner."""
+    return ["tar", "--sort=name", f"--mtime=@{release.epoch}", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
+
+
+def pack(root: Path, archive: Path, release: Release, name: str = ".") -> Path:
+    """Write what is under `root`, or one folder of it, to a compressed archive, and return that.
+
+    A .deb holds it, a .run file and a setup program unpack it. The filter for machine code makes libraries a sixth smaller;
+    dpkg, tar and Python ask xz, which knows from the file what to undo.
+    """
+    level = ["-0"] if FAST else ["--x86", "--lzma2=preset=6,dict=64MiB"]
+    run([*tar(release), f"--use-compress-program=xz -T2 {' '.join(level)}", "-cf", archive, "-C", root, name])
+    return archive
 
 
 def sha256(path: Path) -> str:

@@ -24,7 +24,7 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
     shutil.rmtree(pack, ignore_errors=True)
     site = pack / "training"
     site.mkdir(parents=True)
-    whole = BUILD / "whole"
+    whole = BUILD / f"{system}-whole"
     platform = linux_stage.PLATFORM if system == "linux" else stage.WINDOWS
     say("installing the packages of the training pack")
     stage.install(whole, wheel, platform=platform, extras=stage.EXTRAS)
@@ -39,6 +39,8 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
         names = cpu_torch.replace_cuda(site, system=linux_stage.OF_THE_SYSTEM)
         say(f"made stand-ins for {', '.join(names)}")
         slim.strip(site)
+        dropped = sum(cpu_torch.drop_gpu_code(path) for path in linux_stage.libraries(site))
+        say(f"left out {dropped / 1e6:.0f} MB of code for NVIDIA cards")
     stage.compile_modules(python, [site])
     inventory.write_sbom(pack, release, {}, part="training")
     (pack / inventory.SBOM).rename(pack / "training-sbom.cdx.json")

@@ -4,8 +4,7 @@ Target amd64-unicode
 !ifdef FAST
     SetCompressor zlib
 !else
-    SetCompressor /SOLID lzma
-    SetCompressorDictSize 64
+    SetCompressor lzma
 !endif
 ManifestDPIAware true
 CRCCheck force
@@ -63,6 +62,32 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
     ${EndIf}
 !macroend
 
+!macro Unpack PROGRAM ; the packed files into $INSTDIR\.new, which must not be the current folder of any process when it is removed
+    SetOutPath "$INSTDIR\.new"
+    SetCompress off
+    File "/oname=packed.tar.xz" "${PAYLOAD}"
+    SetCompress auto
+    SetOutPath "$INSTDIR"
+    nsExec::ExecToLog `"${PROGRAM}" -c "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$INSTDIR\.new\packed.tar.xz" "$INSTDIR\.new"`
+    Pop $0
+    Delete "$INSTDIR\.new\packed.tar.xz"
+    ${If} $0 != 0
+        RMDir /r "$INSTDIR\.new"
+        !insertmacro Refuse "$(NoUnpack)" 2
+    ${EndIf}
+!macroend
+
+!macro RenameSoon FROM TO ; a virus scanner looks at a new program for a moment; error flag as by Rename
+    ${For} $1 1 20
+        ClearErrors
+        Rename "${FROM}" "${TO}"
+        ${IfNot} ${Errors}
+            ${ExitFor}
+        ${EndIf}
+        Sleep 250
+    ${Next}
+!macroend
+
 !macro SelfTest ARGUMENTS ; $0 is 0 afterwards if it passed, or if /NOTEST asks for none
     ${GetParameters} $0
     ClearErrors
@@ -77,4 +102,6 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !macro SharedTexts ; after the languages
     LangString NoSpace ${LANG_ENGLISH} "There is too little space on this drive: ${MEGABYTES} MB are needed. Nothing was installed."
     LangString NoSpace ${LANG_JAPANESE} "ドライブの空き容量が足りません（${MEGABYTES} MB必要）。何もインストールされていません。"
+    LangString NoUnpack ${LANG_ENGLISH} "The files could not be unpacked: the drive is full, or a virus scanner holds them. Nothing was installed."
+    LangString NoUnpack ${LANG_JAPANESE} "ファイルを展開できません。ドライブの空き容量が足りないか、ウイルス対策ソフトがファイルを使用中です。何もインストールされていません。"
 !macroend

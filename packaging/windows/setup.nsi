@@ -93,8 +93,8 @@ Section "Inspector" Station
     RMDir /r "$INSTDIR\.new"
     RMDir /r "$INSTDIR\.old"
     SetOutPath "$INSTDIR\.new"
-    File /r "${FOLDER}\*"
-    SetOutPath "$INSTDIR"
+    File /r /x site "${FOLDER}\*"
+    !insertmacro Unpack "$INSTDIR\.new\inspector.exe"
     ${If} ${FileExists} "$INSTDIR\${VERSION}\*"
         ClearErrors
         Rename "$INSTDIR\${VERSION}" "$INSTDIR\.old"
@@ -104,8 +104,7 @@ Section "Inspector" Station
         ${EndIf}
         !insertmacro MoveTraining "$INSTDIR\.old" "$INSTDIR\.new" ; the same version again: its training pack stays
     ${EndIf}
-    ClearErrors
-    Rename "$INSTDIR\.new" "$INSTDIR\${VERSION}"
+    !insertmacro RenameSoon "$INSTDIR\.new" "$INSTDIR\${VERSION}"
     ${If} ${Errors}
         !insertmacro TakeBack "$INSTDIR\.new"
         !insertmacro Refuse "$(Running)" 2

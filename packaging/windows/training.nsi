@@ -35,13 +35,11 @@ Section "Training"
     !insertmacro RefuseFullDrive
     RMDir /r "$INSTDIR\.new"
     SetOutPath "$INSTDIR\.new"
-    File /r "${FOLDER}\*"
-    SetOutPath "$INSTDIR"
+    !insertmacro Unpack "$INSTDIR\${VERSION}\inspector.exe"
     RMDir /r "$INSTDIR\${VERSION}\training"
     RMDir /r "$INSTDIR\${VERSION}\training-licenses"
     Delete "$INSTDIR\${VERSION}\training-sbom.cdx.json"
-    ClearErrors
-    Rename "$INSTDIR\.new\training" "$INSTDIR\${VERSION}\training"
+    !insertmacro RenameSoon "$INSTDIR\.new\training" "$INSTDIR\${VERSION}\training"
     ${If} ${Errors}
         RMDir /r "$INSTDIR\.new"
         !insertmacro Refuse "$(Running)" 2
