@@ -83,7 +83,7 @@ def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(server: Any,
     record_run(folder, "L1", "P{}")
     (segment,) = folder.glob("journals/*/*.journal")
     data = bytearray(segment.read_bytes())
-    data[data.index(b'"kind": "result"') + 3] ^= 1  # of P0, which is NG: its images were kept
+    data[data.index(b'"kind":"result"') + 3] ^= 1  # of P0, which is NG: its images were kept
     segment.write_bytes(data)
     with opened_archive(folder, url=server.get_uri()) as served:
         assert count(served.database, Filters()) == COUNT - 1
