@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -207,12 +208,17 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "width": frame.width,
         "height": frame.height,
         "channels": 1 if frame.pixels.ndim == 2 else 3,
-        "dtype": str(frame.pixels.dtype),
+        "dtype": _name_of(frame.pixels.dtype),
         "bits": frame.bits,
         "unit": frame.unit,
         "brightness": _brightness(frame),
         "source": frame.source,
     }
+
+
+@lru_cache(100)
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return str(dtype)
 
 
 def _brightness(frame: Frame) -> float | None:

@@ -11,7 +11,8 @@ class Filters:
 
     `bundle`: fingerprint of a bundle, or its beginning. `rule`: quantity and class of the rule that decided. `score`: the value
     nearest to its limit. `corrected`: whether a person has said something of it. `simulated`: None for both.
-    `text`: how a part's id or a lot begins. `keys`: only these inspections, () for any.
+    `part_begins`, `lot_begins`: how a part's id or a lot begins; `text`: how either does. `keys`: only these inspections, ()
+    for any.
     """
 
     since: datetime | None = None
@@ -37,6 +38,8 @@ class Filters:
     brightness_below: float | None = None
     brightness_above: float | None = None
     text: str = ""
+    part_begins: str = ""
+    lot_begins: str = ""
     corrected: bool | None = None
     simulated: bool | None = None
     keys: tuple[int, ...] = ()

@@ -254,6 +254,7 @@ WORK: Mapping[str, Entry] = MappingProxyType(
         "variants": Entry("inspector.ml.work:variants", "Exporting", extra="train"),
         "graph": Entry("inspector.ml.work:graph", "Exporting", extra="train"),
         "tune": Entry("inspector.tuning.job:work", "Auto-tune", extra="train"),
+        "feed": Entry("inspector.archive.recording.feeder_work:work", "Archive"),
     }
 )
 

@@ -8,7 +8,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
+
+from pydantic_core import to_json
 
 _DIRECTIONS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # controls that change the display order of the rest of a line
 _BYTES = re.compile("[\udc80-\udcff]+")  # how `os.fsdecode` keeps undecodable bytes
@@ -31,12 +34,14 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # made once: i
 
 def json_line(value: object) -> bytes:
     """Return one line of UTF-8 JSON with its newline, for any texts and numbers. NaN and infinity become null."""
+    with suppress(ValueError):  # for what is not plain; a fifth of the time for what is
+        data = to_json(value, inf_nan_mode="null")
+        if data.isascii() and b"\x7f" not in data:  # as most are: every other control code of ASCII is escaped in JSON
+            return data + b"\n"
     try:
         text = _ENCODER.encode(value)
     except ValueError:
         text = _ENCODER.encode(_finite(value))
-    if text.isascii() and "\x7f" not in text:  # as most are: every other control code of ASCII is escaped in JSON
-        return text.encode() + b"\n"
     text = _BYTES.sub(lambda match: _decoded(match).replace("\\", "\\\\"), text)
     return _UNSAFE.sub(_in_json, text).encode() + b"\n"
 

@@ -211,6 +211,9 @@ class Channel:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    def wait(self, seconds: float) -> None:
+        self._cancel.wait(seconds)
+
     def stopped(self) -> None:
         self._stop.clear()
 

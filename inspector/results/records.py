@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, assert_never
 
@@ -74,6 +75,7 @@ def _times(p50: float, p99: float) -> dict[str, float | None]:
     return {"p50_ms": _number(p50, 3), "p99_ms": _number(p99, 3)}
 
 
+@lru_cache(1000)
 def bundle_name(name: str) -> str:
     """Return a bundle's display name: the last part of its folder."""
     return PurePath(name).name or name

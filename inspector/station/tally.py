@@ -104,11 +104,28 @@ class TallyFile:
         self._write(sync=time.monotonic() - self._synced >= SYNC_S)
 
     def reset(self, lot: str = "") -> None:
-        """Begin anew, with this lot. Raises OSError if it cannot be written; it is then written with the next part."""
+        """Begin anew, with this lot. Raises OSError if it cannot be written; it is then written with the next part.
+
+        A disk that hangs is not waited for, because whoever resets has other things to do, such as stopping the line.
+        """
         with self._changed:
             self.tally = self._anew = Tally(lot=lot_name(lot))
             self._unwritten.clear()
-        self._write(sync=True, closing=True)
+        failed: list[OSError] = []
+
+        def write() -> None:
+            try:
+                self._write(sync=True, closing=True)
+            except OSError as error:
+                failed.append(error)
+
+        writer = threading.Thread(target=write, name="counters-reset", daemon=True)
+        writer.start()
+        writer.join(2 * _WAIT_S)
+        if writer.is_alive():
+            failed.append(TimeoutError(f"the disk of {self._path} hangs"))
+        if failed:
+            raise failed[0]
 
     def close(self) -> None:
         """Write the counts so that they survive a power cut, and close the file. Raises OSError."""

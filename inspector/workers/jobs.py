@@ -128,9 +128,23 @@ class TuneJob(Job):
     export: bool = True
 
 
+class FeedJob(Job):
+    """Feed a database from the journals under `archive` until told to end, and let retention delete now and then.
+
+    `url`: of a database server, "" for the database in that folder. `first_keep_s`: seconds until retention runs first;
+    `keep_s`: between two runs.
+    """
+
+    kind: Literal["feed"] = "feed"
+    archive: Path
+    url: str = ""
+    first_keep_s: PositiveFloat
+    keep_s: PositiveFloat
+
+
 _JOB: TypeAdapter[Job] = TypeAdapter(
     Annotated[
-        TrainJob | RankJob | InferJob | ExplainJob | VariantJob | VariantsJob | GraphJob | TuneJob,
+        TrainJob | RankJob | InferJob | ExplainJob | VariantJob | VariantsJob | GraphJob | TuneJob | FeedJob,
         Field(discriminator="kind"),
     ]
 )

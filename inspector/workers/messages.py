@@ -1,8 +1,8 @@
 """Typed messages between a worker process and its parent: one JSON object per line, with the same models at both ends.
 
 The worker sends `Hello`, then `Progress`, `EpochDone`, `Log`, `Artifact`, `Paused` and `Resumed`, or `Ready` and an answer to
-each request, and finally exactly one `Done` or `Failed`. The parent sends the job (`workers.jobs`), then `Command`s, or
-requests to a serving worker. The end of the parent's stream means that it died, unless it sent "detach" before.
+each request, or `Condition`s, and finally exactly one `Done` or `Failed`. The parent sends the job (`workers.jobs`), then
+`Command`s, or requests to a serving worker. The end of the parent's stream means that it died, unless it sent "detach" before.
 
 Numbers are finite. A number that may be measured as NaN or infinite (a loss that diverged) travels as null and arrives as None.
 """
@@ -155,6 +155,14 @@ class Refused(Packet):
     remedy: Sentence | None = None
 
 
+class Condition(Packet):
+    """What keeps work that lasts from being done at the moment; `problem` None: nothing."""
+
+    type: Literal["condition"] = "condition"
+    problem: Sentence | None = None
+    remedy: Sentence | None = None
+
+
 class Done(Packet):
     """The last message of work that succeeded or was cancelled.
 
@@ -214,6 +222,7 @@ WorkerMessage = (
     | Inferred
     | Explained
     | Refused
+    | Condition
     | Done
     | Failed
 )
@@ -302,3 +311,17 @@ class Report(Protocol):
     def pause_point(self) -> float:
         """Block while the work is paused, and return the seconds spent waiting. Raises Cancelled if the work is cancelled."""
         ...
+
+
+class Lasting(Protocol):
+    """The interface of work that lasts until it is told to end."""
+
+    def send(self, message: WorkerMessage) -> None:
+        """Send one message."""
+
+    def cancelled(self) -> bool:
+        """Return whether to end."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until it is told to end."""

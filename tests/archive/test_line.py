@@ -1,12 +1,18 @@
 """A line with its archive: what is recorded, when, and what the line is told where it cannot be."""
 
 import os
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from sqlalchemy import text
 
@@ -14,11 +20,11 @@ from inspector.archive.archive import opened_archive
 from inspector.archive.contents import RunContext
 from inspector.archive.filters import Filters
 from inspector.archive.images import decode, encode, read_kept
-from inspector.archive.recording.feeding import FeederThread
+from inspector.archive.recording.feeder_work import Feeding
 from inspector.archive.recording.sinks import ArchiveSink, JournalSink, archive_sinks
-from inspector.archive.store.database import Database, open_database
+from inspector.archive.store.database import FILE, Database, open_database
 from inspector.archive.store.feeder import Feeder
-from inspector.archive.store.query import count, events, every, facet, gaps, page, result_of, runs
+from inspector.archive.store.query import count, events, every, facet, gaps, page, part_counts, result_of, runs
 from inspector.archive.store.verify import verify
 from inspector.bench.archiving.kill import made_inspection
 from inspector.core.errors import StorageError
@@ -30,6 +36,8 @@ from inspector.station.counters import Counters
 from inspector.station.ledgers import Ledgers
 from inspector.station.outputs import Outputs
 from inspector.station.station import Station
+from inspector.workers.jobs import FeedJob
+from tests.children import workers
 from tests.disks import disk_of
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, Script, opener, recipe_of, steady
 
@@ -309,26 +317,92 @@ def test_images_around_a_bad_part_are_kept_as_the_recipe_in_force_says(tmp_path:
 
 
 @pytest.mark.allow_logs("The archive cannot be fed")
-def test_a_defect_in_feeding_is_said_to_the_operator_and_logged_once(
+def test_a_defect_in_feeding_is_said_and_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tries: list[int] = []
-
-    def feed(_feeder: Feeder) -> int:
-        tries.append(len(tries))
+    def feed(_feeder: Feeder, _enough: object) -> int:
         raise ValueError("a record that nobody thought of")
 
     monkeypatch.setattr(Feeder, "feed", feed)
-    monkeypatch.setattr("inspector.archive.recording.feeding._AGAIN_S", 0.01)
-    thread = FeederThread(tmp_path)
-    until = time.monotonic() + 10
-    while len(tries) < 3 and time.monotonic() < until:
-        time.sleep(0.01)
-    problem = thread.problem
-    thread.stop(10)
-    assert problem is not None
-    assert "This program has a defect: ValueError: a record" in str(problem)
+    feeding = Feeding(FeedJob(archive=tmp_path, first_keep_s=60, keep_s=60))
+    problems = [feeding.go_on() for _ in range(3)]
+    feeding.close()
+    assert all("This program has a defect: ValueError: a record" in str(problem) for problem in problems)
     assert [record.levelname for record in caplog.records if "cannot be fed" in record.getMessage()] == ["ERROR"]
+
+
+def test_another_process_feeds_after_one_is_killed_and_says_what_is_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.archive.recording.feeding.START_S", 0.0)
+    monkeypatch.setattr("inspector.archive.recording.feeding.FIRST_KEEP_S", 0.01)
+    monkeypatch.setattr("inspector.archive.recording.feeding.LOW_PRIORITY", False)  # on a busy computer it may wait for long
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "retention.json").write_text('{"ng_image_days": -1}')
+    sinks = archive_sinks(folder=folder)
+    records = sinks[0]
+    assert isinstance(records, JournalSink)
+    outputs = Outputs(sinks, Counters(), lambda *_: None, Ledgers())
+    outputs.open(StationStatus())
+    feeder = records.feeder
+    assert feeder is not None
+    outputs.put([made_inspection(number, part=f"P{number}") for number in range(20)], wait=True)
+    _wait_for(lambda: feeder.pid is not None)
+    first = feeder.pid
+    assert first is not None
+    psutil.Process(first).kill()
+    _wait_for(lambda: feeder.problem is not None)
+    second = feeder.pid
+    assert "The policy" in str(feeder.problem)  # and not that the first was killed, which is not worth a word
+    assert len(_fed(folder)) == 20
+    outputs.put([made_inspection(20, part="P20")], wait=True)
+    outputs.close(StationStatus)
+    assert second not in (None, first, os.getpid())
+    assert not workers()
+    assert len(_fed(folder)) == 21
+    with opened_archive(folder) as opened:
+        assert sorted(part_counts(opened.database).values()) == [1] * 21
+        assert verify(opened.database, folder).sound
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def _fed(folder: Path) -> set[str]:
+    """Return the parts that are in the database, as a reader beside the feeder sees them."""
+    if not (folder / FILE).exists():
+        return set()
+    with closing(sqlite3.connect(folder / FILE, timeout=30)) as connection:
+        try:
+            return {part for (part,) in connection.execute("SELECT part_id FROM result")}
+        except sqlite3.OperationalError:  # before the tables are made
+            return set()
+
+
+def test_a_feeder_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    code = f"""if True:
+        import time
+        from pathlib import Path
+        from inspector.archive.recording import feeding
+        feeding.START_S = 0.0
+        feeder = feeding.FeederProcess(Path({str(tmp_path)!r}))
+        while feeder.pid is None:
+            time.sleep(0.01)
+        print(feeder.pid, flush=True)
+        time.sleep(300)
+    """
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    feeder = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    feeder.wait(60)
 
 
 def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
@@ -347,25 +421,27 @@ def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, b
 
 
 def test_while_the_line_runs_retention_deletes_and_says_when_it_cannot(
-    behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    behaviour: Behaviour, bundle: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("inspector.archive.recording.feeding.FIRST_KEEP_S", 0.3)
-    monkeypatch.setattr("inspector.archive.recording.feeding.KEEP_S", 0.3)
     folder, recorder = tmp_path / "archive", Recorder()
     folder.mkdir()
     (folder / "retention.json").write_text('{"ng_image_days": -1}')
+    feeding = Feeding(FeedJob(archive=folder, first_keep_s=0.001, keep_s=0.001))
     camera = FakeCamera("top", steady(0, value=200, pause=0.02), live=False)
     recipe = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
     sinks = [*archive_sinks(folder=folder), recorder]
     station = Station(recipe, sinks=sinks, listeners=[recorder], cameras=opener({"top": camera}))
     station.start()
     try:
-        recorder.wait_for(lambda it: "archive" in it.status.faults, 20)
-        assert "The policy" in recorder.status.faults["archive"].problem.text
+        recorder.wait_for(lambda it: len(it.inspections) > 3, 20)
+        assert "The policy" in str(feeding.go_on())
         (folder / "retention.json").write_text('{"image_bytes": 1}')
-        recorder.wait_for(lambda it: "archive" not in it.status.faults, 20)
+        assert feeding.go_on() is None
+        seen = len(recorder.inspections)
+        recorder.wait_for(lambda it: len(it.inspections) > seen, 20)
     finally:
         station.stop()
+        feeding.close()
     with opened_archive(folder) as opened:
         assert {event["what"] for event in events(opened.database)} == {"images_deleted", "retention"}
         assert verify(opened.database, folder, images=True).sound

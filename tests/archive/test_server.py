@@ -81,7 +81,7 @@ def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(url: str, tm
     record_run(folder, "L1", "P{}")
     (segment,) = folder.glob("journals/*/*.journal")
     data = bytearray(segment.read_bytes())
-    data[data.index(b'"kind": "result"') + 3] ^= 1  # of P0, which is NG: its images were kept
+    data[data.index(b'"kind":"result"') + 3] ^= 1  # of P0, which is NG: its images were kept
     segment.write_bytes(data)
     with opened_archive(folder, url=url) as served:
         assert count(served.database, Filters()) == COUNT - 1

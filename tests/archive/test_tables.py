@@ -64,7 +64,7 @@ def test_the_tables_are_led_back_and_forward_with_what_is_in_them(archive: Path)
         check_first_revision(opened.database)
     with opened_archive(archive) as opened, opened.database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(StorageError, match="has the schema 0999, this program knows 0003"), opened_archive(archive):
+    with pytest.raises(StorageError, match="has the schema 0999, this program knows 0004"), opened_archive(archive):
         pass
 
 
@@ -97,6 +97,12 @@ def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: 
             Filters(margin_below=0.5, score_above=0.3, verdict="OK"),
             Filters(quantity="score"),
             Filters(bundle="no such"),
+            Filters(text="=P1"),
+            Filters(text="L"),
+            Filters(text="Q3", verdict="OK", since=middle),
+            Filters(text="=", lot_begins="L"),
+            Filters(lot_begins="L1", part_begins="=P2"),
+            Filters(text="l"),
         ):
             rows = list(every(opened.database, chosen))
             known = facets(opened.database, chosen)

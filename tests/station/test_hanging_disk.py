@@ -22,7 +22,7 @@ from inspector.station import station as station_module
 from inspector.station.ledgers import ledger_file
 from inspector.station.part_ids import BLOCK, PartIds
 from inspector.station.station import Station
-from inspector.station.tally import Tallies, TallySink
+from inspector.station.tally import Tallies, TallyFile, TallySink
 from tests.disks import disk_that_hangs
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, faults_of, opener, recipe_of, steady
 
@@ -144,6 +144,20 @@ def test_triggers_get_ids_and_are_counted_while_the_disk_of_the_counters_hangs(
     for thread in ("sink-counters", "part-ids"):
         _wait_until_gone(thread)
     assert PartIds(disk.folder / "station").issue() not in names
+
+
+def test_counters_are_reset_while_their_disk_hangs(disk: FreezableDisk) -> None:
+    file = TallyFile(disk.folder / "shift")
+    file.add(Verdict.OK)
+    disk.freeze()
+    try:
+        with pytest.raises(TimeoutError, match="hangs"):  # and not that whoever resets waits for the disk
+            file.reset("L2")
+        assert (file.tally.parts, file.tally.lot) == (0, "L2")
+    finally:
+        disk.thaw()
+    _wait_until_gone("counters-reset")
+    assert TallyFile(disk.folder / "shift").tally.lot == "L2"
 
 
 class _Waiting(Sink):

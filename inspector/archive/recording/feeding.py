@@ -1,100 +1,111 @@
-"""The thread that feeds the database and lets retention delete while the line runs.
+"""The process that feeds the database while the line runs, started, watched and ended from here.
 
-The database's library is imported on it, away from the start of the line.
+A process of its own, because Python's interpreter lock is the line's and the window's. It needs nothing but the journals: what
+it has not fed when it ends, however it ends, is fed by whoever feeds next.
 """
 
 import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from inspector.core.errors import InspectorError, as_problem
-from inspector.results.record_file import refused
+from inspector.core.errors import InspectorError, StorageError
+from inspector.workers.jobs import FeedJob
+from inspector.workers.messages import Condition, WorkerMessage
+from inspector.workers.outcome import End, Outcome
+from inspector.workers.process import WorkerProcess
 
-if TYPE_CHECKING:
-    from inspector.archive.store.database import Database
-    from inspector.archive.store.feeder import Feeder
-
-PAUSE_S: Final = 0.25
-_AGAIN_S: Final = 2.0  # after the database refused
 FIRST_KEEP_S: Final = 60.0  # from the start until retention runs first,
 KEEP_S: Final = 3600.0  # and between two runs
+START_S: Final = 2.0  # from the start of the line, which needs the processor for its engines, to that of the process
+LOW_PRIORITY: Final = True  # the line comes first
+_AGAIN_S: Final = 2.0  # from the end of a process to the start of the next
+_GRACE_S: Final = 0.25  # for one that was cancelled, and for one that was terminated: nothing is lost by killing it
 
 log = logging.getLogger(__name__)
 
 
-class FeederThread:
-    """Feeds a database from the journals under `archive`, and tries again for as long as the database is away.
+class FeederProcess:
+    """Has a database fed from the journals under `archive`, until it is stopped.
 
-    `problem`: why the database cannot be fed, or nothing can be deleted, at the moment; None if all is well.
+    A process that ends by itself or is killed is followed by another. At the end this process feeds the rest: a line that has
+    stopped needs no time, and a process of low priority might get none. `problem`: why the database cannot be fed, or nothing
+    can be deleted, at the moment; None if all is well.
     """
 
     def __init__(self, archive: Path, url: str = "") -> None:
         """`url`: of a database server; "": the database in the archive's folder."""
-        self._feeding: InspectorError | None = None
-        self._keeping: InspectorError | None = None
-        self._keep_at = time.monotonic() + FIRST_KEEP_S
-        self._archive = archive
-        self._url = url
+        self._job = FeedJob(
+            archive=archive.absolute(), url=url, first_keep_s=FIRST_KEEP_S, keep_s=KEEP_S, low_priority=LOW_PRIORITY
+        )
+        self._problem: InspectorError | None = None
+        self._was_well = True  # whether the newest process could feed: one that is killed once is not worth a word
+        self._worker: WorkerProcess | None = None
         self._stop = threading.Event()
-        self._database: Database | None = None
-        self._feeder: Feeder | None = None
+        self._changed = threading.Event()  # a process has ended, or is to be ended
+        self._until = 0.0  # monotonic seconds
         self._thread = threading.Thread(target=self._run, name="archive-feeder", daemon=True)
         self._thread.start()
 
     @property
     def problem(self) -> InspectorError | None:
-        return self._feeding or self._keeping
+        return self._problem
+
+    @property
+    def pid(self) -> int | None:
+        """The process that feeds now; None if there is none."""
+        worker = self._worker
+        return None if worker is None else worker.pid
 
     def stop(self, patience: float) -> None:
-        """Feed what is left, for at most `patience` seconds; the rest is fed at the next start."""
+        """End the process and feed what is left, for at most `patience` seconds; the rest is fed at the next start."""
+        self._until = time.monotonic() + patience
         self._stop.set()
+        self._changed.set()
         self._thread.join(patience)
 
     def _run(self) -> None:
-        while True:
-            last = self._stop.is_set()
+        self._stop.wait(START_S)
+        while not self._stop.is_set():
+            self._changed.clear()
             try:
-                self._feed()
-                self._feeding = None
-                if not last:
-                    self._keep()
+                worker = self._worker = WorkerProcess(self._job, listener=self._hear, ended=self._ended, grace=_GRACE_S)
             except InspectorError as error:
-                self._feeding = error
-                log.debug("the archive is not fed: %s", error)
-            except Exception as error:  # thread boundary: the journal keeps everything until it is mended
-                if self._feeding is None:  # once, not at every try
-                    log.exception("The archive cannot be fed")
-                self._feeding, self._feeder = as_problem(error), None
-            if last:
-                break
-            self._stop.wait(PAUSE_S if self._feeding is None else _AGAIN_S)
-        if self._database is not None:
-            self._database.close()
+                self._problem = error
+                self._stop.wait(_AGAIN_S)
+                continue
+            if not self._stop.is_set():
+                self._changed.wait()
+            worker.close()
+            self._worker = None
+            self._stop.wait(_AGAIN_S)
+        self._feed_the_rest()
 
-    def _feed(self) -> None:
-        from inspector.archive.store.database import open_database
-        from inspector.archive.store.feeder import Feeder
+    def _feed_the_rest(self) -> None:
+        from inspector.archive.recording.feeder_work import Feeding  # with the database's library
 
-        if self._database is None:
-            self._database = open_database(self._url or self._archive)
-        if self._feeder is None:
-            self._feeder = Feeder(self._archive, self._database)
-        self._feeder.feed()
+        feeding = Feeding(self._job)
+        feeding.go_on(lambda: time.monotonic() > self._until, keep=False)
+        feeding.close()
 
-    def _keep(self) -> None:
-        """Let retention delete, when it is time; what keeps it from that is a problem until the next time."""
-        if time.monotonic() < self._keep_at or self._database is None or self._feeder is None:
-            return
-        from inspector.archive.archive import Archive
-        from inspector.archive.store.retention import load_policy, run_retention
+    def _hear(self, message: WorkerMessage) -> None:
+        if isinstance(message, Condition):
+            self._problem = _error(message)
+            self._was_well = self._problem is None
 
-        self._keep_at = time.monotonic() + KEEP_S
-        try:
-            run_retention(Archive(self._archive, self._database, self._feeder), load_policy(self._archive))
-            self._keeping = None
-        except InspectorError as error:
-            self._keeping = error
-        except OSError as error:
-            self._keeping = refused(self._archive, error)
+    def _ended(self, outcome: Outcome) -> None:
+        if outcome.end is not End.SUCCEEDED and not self._stop.is_set():
+            log.debug("the feeder has ended: %s\n%s", outcome.problem, outcome.details)
+            self._problem = None if self._was_well else outcome.error()
+            self._was_well = False
+        self._changed.set()
+
+
+def _error(told: Condition) -> InspectorError | None:
+    """Return what keeps the database from being fed as an error of this process."""
+    if told.problem is None:
+        return None
+    problem, remedy = told.problem.message, None if told.remedy is None else told.remedy.message
+    values = {**({} if remedy is None else remedy.values), **problem.values}
+    return StorageError(problem.template, remedy="" if remedy is None else remedy.template, **values)

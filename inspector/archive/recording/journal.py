@@ -110,7 +110,9 @@ class Journal:
         self._open: dict[int, bytes] = {}  # notices of the parts under way, by their number in the run
         self._run: Mapping[str, Any] = {}
         self._closing = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)  # there is something to write; only the writer waits for it
+        self._settled = threading.Condition(self._lock)  # a commit has ended, well or not
         self._thread = threading.Thread(target=self._write_all, name="journal-writer", daemon=True)
         self._thread.start()
 
@@ -127,7 +129,7 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Number of records that are not on disk yet."""
-        with self._changed:
+        with self._lock:
             return sum(1 for item in self._queue if item.sequence != NOTICE)
 
     @property
@@ -150,7 +152,7 @@ class Journal:
         Returns their sequence numbers.
         """
         payloads = [json_line(content) for content, _ in contents]
-        with self._changed:
+        with self._lock:
             first = self._next
             self._next += len(contents)
             for sequence, ((content, settles), payload) in enumerate(zip(contents, payloads, strict=True), first):
@@ -159,33 +161,33 @@ class Journal:
                 elif content.get("kind") == "run_ended":
                     self._run = {}
                 self._put(_Pending(sequence, payload, settles))
-            self._changed.notify_all()
+            self._arrived.notify()
         return list(range(first, first + len(contents)))
 
     def opened(self, part: int, content: Mapping[str, Any]) -> None:
         """Note that a part is under way. `part`: its number in this run."""
         payload = json_line({**content, "opened": part})
-        with self._changed:
+        with self._lock:
             self._open[part] = payload
             self._put(_Pending(NOTICE, payload))
-            self._changed.notify_all()
+            self._arrived.notify()
 
     def forgotten(self, part: int) -> None:
         """Note that a part will get no answer, because newer ones took its place."""
-        with self._changed:
+        with self._lock:
             if self._open.pop(part, None) is not None:
                 self._put(_Pending(NOTICE, json_line({"forgotten": part})))
-                self._changed.notify_all()
+                self._arrived.notify()
 
     def wait(self, sequence: int, until: float) -> bool:
         """Wait until a record is on disk, at most until `until` (monotonic seconds); return whether it is.
 
         A disk that refuses is not waited for, nor a record that is lost.
         """
-        with self._changed:
+        with self._lock:
             if sequence in self._lost:
                 return False
-            self._changed.wait_for(
+            self._settled.wait_for(
                 lambda: self._durable >= sequence or self._problem is not None, max(0.0, until - time.monotonic())
             )
             return self._durable >= sequence
@@ -195,9 +197,9 @@ class Journal:
 
         A disk that hangs for longer than `patience` seconds is left behind; the lock is then kept until the process ends.
         """
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify_all()
+            self._arrived.notify()
         self._thread.join(patience)
         left = self.waiting
         if not self._thread.is_alive():
@@ -225,8 +227,8 @@ class Journal:
 
     def _write_all(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._queue) or self._closing)
+            with self._lock:
+                self._arrived.wait_for(lambda: bool(self._queue) or self._closing)
                 batch = [self._queue[index] for index in range(min(_TOGETHER, len(self._queue)))]
                 self._since = time.monotonic()
             if not batch:
@@ -244,7 +246,7 @@ class Journal:
                 self._reserve.keep_back()
 
     def _committed(self, batch: list[_Pending]) -> None:
-        with self._changed:
+        with self._lock:
             for item in batch:
                 self._queue.popleft()
                 self._waiting -= len(item.payload)
@@ -252,7 +254,7 @@ class Journal:
                     self._open.pop(item.settles, None)
             self._durable = max(self._durable, *(item.sequence for item in batch))
             self._since, self._problem = 0.0, None
-            self._changed.notify_all()
+            self._settled.notify_all()
 
     def _failed(self, error: OSError) -> bool:
         """Keep the batch, and never trust this segment again: what the disk has of it is not known after an error.
@@ -268,10 +270,10 @@ class Journal:
             self._segment = None
         if tight or error.errno is None:
             log.debug("the journal %s takes no records", self.folder, exc_info=error)
-        with self._changed:
+        with self._lock:
             self._since = 0.0
             self._problem = refused(self.folder, error)
-            self._changed.notify_all()
+            self._settled.notify_all()
         return not tight
 
     def _commit(self, batch: list[_Pending]) -> None:
@@ -301,7 +303,7 @@ class Journal:
         if segment is not None:
             self._segment = None
             segment.close()
-        with self._changed:
+        with self._lock:
             first = next((item.sequence for item in batch if item.sequence != NOTICE), self._durable + 1)
             started = self._run if self._run and self._run["sequence"] < first else {}
             notices = list(self._open.values()) if started else []

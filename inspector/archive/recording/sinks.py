@@ -21,7 +21,7 @@ from inspector.archive.contents import (
 )
 from inspector.archive.images import write_image
 from inspector.archive.keys import StationKey
-from inspector.archive.recording.feeding import FeederThread
+from inspector.archive.recording.feeding import FeederProcess
 from inspector.archive.recording.interrupted import finish_interrupted
 from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
 from inspector.core.errors import StorageError
@@ -32,7 +32,7 @@ from inspector.recipes.recipe import ArchiveModel, Recipe
 from inspector.results.sink import NotRecorded, Sink
 
 PATIENCE_S: Final = 2.0  # longest wait for the disk with a part that has no deadline
-FEED_S: Final = 10.0  # longest time for feeding the database at the end; the rest waits in the journal
+FEED_S: Final = 3.0  # longest time for feeding the database at the end; the rest waits in the journal
 GRACE_S: Final = 0.05  # for a part that is answered at its deadline: the disk takes a millisecond
 FREE_SHARE: Final = 0.02  # of the disk that images leave free
 _REMEMBERED = 4096  # parts whose images may still come
@@ -87,7 +87,7 @@ class JournalSink(Sink):
         """`archive`: its folder. `url`: of a database server, "" for the database in that folder. `durable`: see Journal."""
         self.archive = archive
         self.journal: Journal | None = None
-        self.feeder: FeederThread | None = None
+        self.feeder: FeederProcess | None = None
         self._url = url
         self._durable = durable
         self._users = 0  # sinks that still write to the journal
@@ -116,7 +116,7 @@ class JournalSink(Sink):
             raise
         self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
         self._journal_id = journal.id
-        self.feeder = FeederThread(self.archive, self._url)
+        self.feeder = FeederProcess(self.archive, self._url)
 
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:

@@ -1,7 +1,7 @@
 """Feeding the database from journals, each record exactly once, whatever ends in between."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -44,15 +44,18 @@ class Feeder:
         self._readers: dict[str, JournalReader] = {}
         self._lock = threading.Lock()
 
-    def feed(self) -> int:
-        """Feed what is new in every journal; return the number of records. Raises StorageError, and may be called again."""
-        with self._lock:
-            return sum(self._feed_journal(folder) for folder in journal_folders(self._archive))
+    def feed(self, enough: Callable[[], bool] = lambda: False) -> int:
+        """Feed what is new in every journal; return the number of records. Raises StorageError, and may be called again.
 
-    def _feed_journal(self, folder: Path) -> int:
+        `enough` is asked after every transaction whether to leave the rest for the next call.
+        """
+        with self._lock:
+            return sum(self._feed_journal(folder, enough) for folder in journal_folders(self._archive))
+
+    def _feed_journal(self, folder: Path, enough: Callable[[], bool]) -> int:
         """Feed what is new in one journal; return the number of records. Raises StorageError."""
         total = 0
-        while True:
+        while not enough():
             try:
                 count = self._feed_batch(folder)
             except BaseException:
@@ -60,7 +63,8 @@ class Feeder:
                 raise
             total += count
             if count < BATCH:
-                return total
+                break
+        return total
 
     def _feed_batch(self, folder: Path) -> int:
         reader = self._readers.get(folder.name)

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, L
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _KEY: Final = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER is the number of the row itself
+_NAME: Final = Text().with_variant(Text(collation="C"), "postgresql")  # ordered by bytes: those with one beginning lie together
 _JOURNAL: Final = re.compile("[0-9A-Za-z]{1,64}")
 _SEQUENCE: Final = re.compile("[0-9]{1,12}")
 _JOURNAL_BITS = 40  # of a key: records of one journal
@@ -124,7 +125,7 @@ class ResultRow(Base):
     creation_time: Mapped[int] = mapped_column(BigInteger)
     utc_offset: Mapped[int] = mapped_column(SmallInteger)
     monotonic: Mapped[float | None] = mapped_column(Float(53))
-    part_id: Mapped[str] = mapped_column(Text)
+    part_id: Mapped[str] = mapped_column(_NAME)
     serial_number: Mapped[str] = mapped_column(Text, server_default="")  # this and the material: of the code on the part
     material: Mapped[str] = mapped_column(Text, server_default="")
     product_id: Mapped[str] = mapped_column(Text)  # name of the recipe
@@ -136,7 +137,7 @@ class ResultRow(Base):
     line: Mapped[str] = mapped_column(Text)
     shift: Mapped[str] = mapped_column(Text)
     operator: Mapped[str] = mapped_column(Text)
-    lot: Mapped[str] = mapped_column(Text)
+    lot: Mapped[str] = mapped_column(_NAME)
     result_evaluation: Mapped[int] = mapped_column(SmallInteger)
     verdict: Mapped[str] = mapped_column(String(16))
     told: Mapped[str | None] = mapped_column(String(16))
@@ -162,7 +163,7 @@ class CategoryRow(Base):
     station: Mapped[str] = mapped_column(Text)
     shift: Mapped[str] = mapped_column(Text)
     operator: Mapped[str] = mapped_column(Text)
-    lot: Mapped[str] = mapped_column(Text)
+    lot: Mapped[str] = mapped_column(_NAME)
     rule: Mapped[str] = mapped_column(Text)
     class_name: Mapped[str] = mapped_column(Text)
     is_simulated: Mapped[bool] = mapped_column(Boolean)
@@ -315,7 +316,7 @@ class HoldRow(Base):
     """A lot of which nothing is deleted."""
 
     __tablename__ = "hold"
-    lot: Mapped[str] = mapped_column(Text, primary_key=True)
+    lot: Mapped[str] = mapped_column(_NAME, primary_key=True)
     who: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     creation_time: Mapped[int] = mapped_column(BigInteger)
@@ -324,12 +325,11 @@ class HoldRow(Base):
 # Pages are in the order of time: one index for each filter, with the time behind it.
 for _name in ("product_id", "internal_configuration_id", "lot", "shift", "operator", "rule", "class_name", "verdict"):
     Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time)
-for _name in ("part_id", "serial_number"):
-    Index(f"ix_result_{_name}", getattr(ResultRow, _name))
+Index("ix_result_serial_number", ResultRow.serial_number)
 # Ranges are counted, and their newest are found, in their index alone.
 _COUNTED = ResultRow.category_id, ResultRow.verdict, ResultRow.human_verdict
 Index("ix_result_creation_time", ResultRow.creation_time, *_COUNTED)
-for _name in ("margin", "score", "brightness"):
+for _name in ("part_id", "margin", "score", "brightness"):
     Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time, *_COUNTED)
 _CORRECTED = ResultRow.human_verdict.is_not(None)
 Index("ix_result_corrected", ResultRow.creation_time, sqlite_where=_CORRECTED, postgresql_where=_CORRECTED)

@@ -30,7 +30,7 @@ from inspector.archive.store.models import (
     sequence_of,
 )
 from inspector.archive.store.names import identity_of
-from inspector.archive.store.selection import conditions, configurations, has_range, is_narrow, matching
+from inspector.archive.store.selection import conditions, configurations, either, has_range, is_narrow, matching
 from inspector.archive.store.tally import count_by
 from inspector.core.errors import ConfigError
 
@@ -64,8 +64,12 @@ def page(database: Database, filters: Filters, *, order: Order = "newest", limit
     with database.read() as connection:
         # Each in an index of its own, in the order of time; together they would have to be sorted.
         known = configurations(connection, filters.bundle) if filters.bundle else [None]
-        found = [_next(connection, filters, one, order=order, limit=limit, after=after) for one in known]
-    rows = found[0] if len(found) == 1 else sorted(chain(*found), key=itemgetter(name, "id"), reverse=down)[:limit]
+        sides = [(side, one) for side in either(filters) for one in known]
+        found = [_next(connection, side, one, order=order, limit=limit, after=after) for side, one in sides]
+    each = {row["id"]: row for row in chain(*found)}
+    rows = list(each.values())
+    if len(found) > 1:
+        rows = sorted(rows, key=itemgetter(name, "id"), reverse=down)[:limit]
     last = rows[-1] if len(rows) == limit else None
     return Page(rows, None if last is None else (last[name], last["id"]))
 

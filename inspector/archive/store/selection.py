@@ -1,9 +1,10 @@
 """Filters as conditions of a query on `result`."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import ConfigurationRow, JudgementRow, ResultRow
@@ -25,7 +26,10 @@ EQUAL = {
     "station": "station",
 }
 _RANGES = ("margin", "score", "brightness")
+_LIMITS = tuple(f"{name}_{side}" for name in _RANGES for side in ("below", "above"))
+_SEARCHED = (*_LIMITS, "part_begins", "lot_begins")
 _NARROW = 20_000  # inspections in a range that are found sooner in the range's index than by looking through the newest
+_NARROW_NAMES = 200_000  # likewise with one beginning of their names: they are of one time, and perhaps long ago
 
 
 def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[bool]]:
@@ -45,9 +49,10 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
         column = column if search else column + 0
         found += [] if below is None else [column < below]
         found += [] if above is None else [column > above]
+    for column, beginning in ((row.part_id, filters.part_begins), (row.lot, filters.lot_begins)):
+        found += [begins(column if search else column + "", beginning)] if beginning else []
     if filters.text:
-        begins = identity_of(filters.text)
-        found.append(or_(*(func.substr(column, 1, len(begins)) == begins for column in (row.part_id, row.lot))))
+        found.append(or_(*(begins(column, filters.text) for column in (row.part_id, row.lot))))
     if filters.keys:
         found.append(row.id.in_(filters.keys))
     if filters.corrected is not None:
@@ -60,16 +65,35 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
     return found
 
 
+def begins(column: Any, beginning: str) -> ColumnElement[bool]:  # noqa: ANN401 - a column ordered by bytes
+    """Return the condition of a text that begins so, as the range of these texts, which an index gives."""
+    beginning = identity_of(beginning)
+    last = beginning.rstrip("\U0010ffff")
+    if not last:
+        return and_(column >= beginning)
+    after = ord(last[-1]) + 1
+    end = last[:-1] + chr(0xE000 if 0xD800 <= after <= 0xDFFF else after)  # surrogates are no letters
+    return and_(column >= beginning, column < end)
+
+
 def has_range(filters: Filters) -> bool:
-    """Return whether values between limits are meant."""
-    return any(getattr(filters, f"{name}_{side}") is not None for name in _RANGES for side in ("below", "above"))
+    """Return whether values between limits, or names with a beginning, are meant."""
+    return any(getattr(filters, name) not in (None, "") for name in _SEARCHED)
 
 
 def is_narrow(connection: Connection, filters: Filters) -> bool:
     """Return whether few inspections are between the limits that are meant."""
-    limits = {f"{name}_{side}": getattr(filters, f"{name}_{side}") for name in _RANGES for side in ("below", "above")}
-    some = select(ResultRow.id).where(*conditions(Filters(**limits))).limit(_NARROW + 1).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _NARROW
+    limits = {name: getattr(filters, name) for name in _SEARCHED}
+    most = _NARROW if any(limits[name] is not None for name in _LIMITS) else _NARROW_NAMES
+    some = select(ResultRow.id).where(*conditions(Filters(**limits))).limit(most + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= most
+
+
+def either(filters: Filters) -> list[Filters]:
+    """Return the filters of which each can be searched in an index of its own; an inspection may be meant by several."""
+    if not filters.text or filters.part_begins or filters.lot_begins:
+        return [filters]
+    return [replace(filters, text="", part_begins=filters.text), replace(filters, text="", lot_begins=filters.text)]
 
 
 def matching(query: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple[Any, ...]]:

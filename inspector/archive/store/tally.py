@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import Base, CategoryRow, ResultRow, TallyRow
 from inspector.archive.store.names import identity_of
-from inspector.archive.store.selection import EQUAL, conditions, microseconds_of, with_bundle
+from inspector.archive.store.selection import EQUAL, begins, conditions, either, microseconds_of, with_bundle
 
 HOUR_US: Final = 3_600_000_000
 _FEW: Final = 500  # categories that are looked up one by one
@@ -31,7 +31,7 @@ CATEGORY: Final = (
     "is_simulated",
 )
 # Filters that the tally answers without looking at inspections.
-_TALLIED: Final = {"since", "until", "bundle", "corrected", "simulated"} | {
+_TALLIED: Final = {"since", "until", "bundle", "corrected", "simulated", "lot_begins"} | {
     name for name, column in EQUAL.items() if column in (*CATEGORY, "verdict", "human_verdict")
 }
 _HUMAN: Final = func.coalesce(ResultRow.human_verdict, "")
@@ -137,6 +137,8 @@ def counted_one_by_one(filters: Filters, names: Collection[str]) -> Select[*tupl
 
 def _tallies(connection: Connection, filters: Filters) -> Counter[tuple[int, str, str]]:
     """Return the number of inspections by category and verdicts; those of other categories than are meant may be among them."""
+    if len(sides := either(filters)) > 1:
+        return _of_either(connection, *sides)
     chosen = {field.name for field in fields(Filters) if getattr(filters, field.name) not in (None, "", ())}
     since = None if filters.since is None else microseconds_of(filters.since)
     until = None if filters.until is None else microseconds_of(filters.until)
@@ -161,6 +163,16 @@ def _tallies(connection: Connection, filters: Filters) -> Counter[tuple[int, str
     return found
 
 
+def _of_either(connection: Connection, part: Filters, lot: Filters) -> Counter[tuple[int, str, str]]:
+    """Count what one of two filters means: lots by their tallies, parts in their index, and those of both once."""
+    lots = set(connection.execute(select(CategoryRow.id).where(begins(CategoryRow.lot, lot.lot_begins))).scalars())
+    found = _counted(connection, *conditions(part))
+    if lots:
+        found.update({place: number for place, number in _tallies(connection, lot).items() if place[0] in lots})
+        found.subtract(_counted(connection, *conditions(replace(part, lot_begins=lot.lot_begins))))
+    return found
+
+
 def _counted(connection: Connection, *meant: ColumnElement[bool]) -> Counter[tuple[int, str, str]]:
     """Count inspections one by one."""
     columns = ResultRow.category_id, ResultRow.verdict, _HUMAN
@@ -177,6 +189,8 @@ def _category_conditions(filters: Filters) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [getattr(row, column) == value for column, value in wanted.items() if value]
     if filters.bundle:
         found.append(row.internal_configuration_id.in_(with_bundle(filters.bundle)))
+    if filters.lot_begins:
+        found.append(begins(row.lot, filters.lot_begins))
     if filters.simulated is not None:
         found.append(row.is_simulated.is_(filters.simulated))
     return found

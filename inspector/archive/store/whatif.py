@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, func, literal, select
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import Database
@@ -62,6 +62,9 @@ _JUDGEMENT: Final = np.dtype(
         ("verdict", np.int8),
     ]
 )
+# As they are read: of a row with few columns few objects are made, which take most of the time.
+_PACKED_RESULT: Final = np.dtype([("key", np.int64), ("code", np.int64)])
+_PACKED_JUDGEMENT: Final = np.dtype([("key", np.int64), ("value", np.float64), ("code", np.int64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +100,43 @@ def result_columns() -> tuple[Any, ...]:
 def load_columns(database: Database, filters: Filters) -> Columns:
     """Read the judgements of a selection. Raises StorageError."""
     judgement = JudgementRow
-    chosen = matching(select(*result_columns()), filters)
-    columns = (
-        judgement.result_id,
-        judgement.rule,
-        func.coalesce(judgement.compared, literal(math.inf)),
-        judgement.above,
-        judgement.quantity == "class",
-        judgement.wrong,
-        _severity(judgement.verdict),
-    )
+    severities = (_severity(ResultRow.verdict) + 1) * 8 + _severity(ResultRow.human_verdict) + 1
+    chosen = matching(select(ResultRow.id, severities), filters)
+    flags = (judgement.above, 32), (judgement.quantity == "class", 16), (judgement.wrong, 8)
+    marks = sum(cast(flag, Integer) * place for flag, place in flags) + _severity(judgement.verdict) + 1
+    packed = cast(judgement.rule, Integer) * 64 + marks
+    value = func.coalesce(judgement.compared, literal(math.inf))
     with database.read() as connection:
-        results = _table(connection, chosen, _RESULT)
         # Sorted here: in the order of the rows all of each row would be read, not an index.
-        results = results[np.argsort(results["key"], kind="stable")]
+        found = _table(connection, chosen, _PACKED_RESULT)
+        results = _results(found[np.argsort(found["key"], kind="stable")])
         if not len(results):
             return Columns(results, np.zeros(0, _JUDGEMENT), np.zeros(0, np.int64))
         first, last = int(results["key"][0]), int(results["key"][-1])
-        query = select(*columns).where(judgement.result_id.between(first, last)).order_by(judgement.result_id)
-        judged = _table(connection, query, _JUDGEMENT)
+        query = select(judgement.result_id, value, packed).where(judgement.result_id.between(first, last))
+        judged = _judgements(_table(connection, query.order_by(judgement.result_id), _PACKED_JUDGEMENT))
     place = np.searchsorted(results["key"], judged["key"])
     known = results["key"][np.minimum(place, len(results) - 1)] == judged["key"]
-    return Columns(results, judged[known], place[known])
+    return Columns(results, judged, place) if known.all() else Columns(results, judged[known], place[known])
+
+
+def _results(packed: NDArray[np.void]) -> NDArray[np.void]:
+    rows = np.empty(len(packed), _RESULT)
+    rows["key"] = packed["key"]
+    rows["machine"] = (packed["code"] >> 3) - 1
+    rows["human"] = (packed["code"] & 7) - 1
+    return rows
+
+
+def _judgements(packed: NDArray[np.void]) -> NDArray[np.void]:
+    rows, code = np.empty(len(packed), _JUDGEMENT), packed["code"]
+    for name in ("key", "value"):
+        rows[name] = packed[name]
+    rows["rule"] = code >> 6
+    for name, place in (("above", 32), ("is_class", 16), ("wrong", 8)):
+        rows[name] = code & place != 0
+    rows["verdict"] = (code & 7) - 1
+    return rows
 
 
 def _severity(column: Any) -> ColumnElement[int]:  # noqa: ANN401 - a column that may be NULL

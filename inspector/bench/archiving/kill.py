@@ -1,5 +1,6 @@
-"""Kill a station at random instants, and ask the archive for every part that the line was told of."""
+"""Kill a station, or its feeder, at random instants, and ask the archive for every part that the line was told of."""
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import psutil
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import ABORTED
@@ -29,18 +31,21 @@ from inspector.station.outputs import Outputs
 
 _AHEAD: Final = 4  # parts that are opened before the first of them is judged
 _LONGEST_S: Final = 0.15  # from the first part that was told to the kill
+_FEEDER_EVERY: Final = 10  # of the stations, whose feeder is killed first
+_LONGEST_FEEDER_S: Final = 6.0  # from the start of that feeder to its end
 _PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Kills:
-    """Outcome of `kills` kills.
+    """Outcome of `kills` kills of a station, and of `feeders` more of the process that feeds its database.
 
     `told`: parts that the line was told of. `missing`: of these, those that the archive does not have. `doubled`: parts that it
     has more than once. `interrupted`: parts that were under way at a kill. `broken`: problems that the proof finds.
     """
 
     kills: int
+    feeders: int
     told: int
     missing: int
     doubled: int
@@ -58,6 +63,7 @@ def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
     told: list[str] = []
+    feeders = 0
     for number in range(kills):
         progress(number, kills)
         file = folder / f"told-{number}"
@@ -65,6 +71,8 @@ def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[
         victim = context.Process(target=_victim, args=(folder, number, file), daemon=True)
         victim.start()
         _wait_for_some(file)
+        if number % _FEEDER_EVERY == 0:
+            feeders += _kill_feeder(victim.pid, chance)
         time.sleep(chance.random() * _LONGEST_S)
         victim.kill()
         victim.join()
@@ -78,6 +86,7 @@ def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[
     interrupted = {part: number for (part, state), number in counts.items() if state == ABORTED}
     return Kills(
         kills=kills,
+        feeders=feeders,
         told=len(told),
         missing=sum(part not in inspected for part in told),
         doubled=sum(number > 1 for number in (inspected | interrupted).values())
@@ -86,6 +95,22 @@ def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[
         broken=len(proof.problems),
         seconds=time.monotonic() - began,
     )
+
+
+def _kill_feeder(station: int | None, chance: random.Random) -> int:
+    """Kill the feeder of a station that lives on, at an instant from its start to long after it feeds; return how many."""
+    until = time.monotonic() + _PATIENCE_S
+    while not (children := psutil.Process(station).children()):
+        if time.monotonic() > until:
+            return 0
+        time.sleep(0.01)
+    time.sleep(chance.random() * _LONGEST_FEEDER_S)
+    killed = 0
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+            killed += 1
+    return killed
 
 
 class _Line(Sink):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from inspector.archive.store.models import SchemaVersion
 
-KNOWN: Final = ("0001", "0002", "0003")  # each is the module with its name
+KNOWN: Final = ("0001", "0002", "0003", "0004")  # each is the module with its name
 NEWEST: Final = KNOWN[-1]
 
 
