@@ -6,7 +6,6 @@ thread therefore imports them after the window has been painted (`load`). Until 
 
 import importlib
 import logging
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +31,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 UNSEEN_MS: Final = 500  # an invisible window is not painted, so its pages load after this time
-PATIENCE_MS: Final = 2000  # least time during which a page that is showing a file has the processor for itself
+PATIENCE_MS: Final = 2000  # time during which a page that is showing a file has the processor for itself
 
 
 class Loader(WorkThread[str]):
@@ -81,7 +80,6 @@ class Pages(QStackedWidget):
         self._loading = ""  # the page for which it is being imported
         self._waiting = ""  # the page that does not show yet what it was opened for
         self._begun = self._closed = False
-        self._began = 0.0
         self._loader = Loader(self)
         self._loader.loaded.connect(self._on_loaded)
 
@@ -118,7 +116,7 @@ class Pages(QStackedWidget):
 
     def _begin(self) -> None:
         if not self._begun:
-            self._begun, self._began = True, time.monotonic()
+            self._begun = True
             self._go_on()
 
     def _go_on(self) -> None:
@@ -150,8 +148,7 @@ class Pages(QStackedWidget):
         if name == self._name:
             self.settle()
         self.loaded.emit(name)
-        patience = max(PATIENCE_MS, round(1000 * (time.monotonic() - self._began)))  # a busy computer needs more
-        QTimer.singleShot(patience if self._waiting else 0, self, self._go_on)
+        QTimer.singleShot(PATIENCE_MS if self._waiting else 0, self, self._go_on)
 
     def close_workers(self) -> None:
         """End the thread; wait for its import in progress."""
