@@ -68,11 +68,6 @@ class HeatSink(Sink):
         return self._waiting.drops + self._failures + (len(self._waiting) if self._gave_up else 0)
 
     @property
-    def waiting(self) -> bool:
-        """Whether a part is still to be explained."""
-        return not self._waiting.idle
-
-    @property
     def problem(self) -> InspectorError | None:
         """Why the last part was not explained, or its maps not kept; None if they were."""
         return self._problem
@@ -133,7 +128,6 @@ class HeatSink(Sink):
                     log.exception("A heat map failed")
                     self._problem = StorageError("This program has a defect: {detail}.", detail=repr(error))
                 self._failures += self.made == before
-                self._waiting.settle(1)
         finally:
             with self._lock:
                 explainers = list(self._explainers.values())

@@ -199,36 +199,4 @@ def _numbers(row: "Row") -> tuple[str, str, str, str]:
     return str(row.batch), str(row.threads or "its own"), f"{row.ms:.2f}", f"{row.fps:.1f}"
 
 
-@click.command()
-@click.option("--network", type=click.Choice(_NETWORKS), default="simple_cnn", show_default=True, help="At its full size.")
-@click.option("--size", type=click.IntRange(32, 1024), default=224, show_default=True, help="Input in pixels.")
-@_ENGINE
-@click.option("--parts", type=click.IntRange(3), default=200, show_default=True, help="NG parts that are explained.")
-@click.option(
-    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Line alone and beside explaining in turn."
-)
-@click.option("--seconds", type=click.FloatRange(1), default=8.0, show_default=True, help="Of each measurement.")
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Of a single map.")
-@AS_JSON
-def explain(
-    *, network: str, size: int, engine: str, parts: int, rounds: int, seconds: float, threads: int, as_json: bool
-) -> None:
-    """Measure a heat map beside pytorch-grad-cam, and what it costs a line at full speed to have its NG parts explained."""
-    from inspector.bench.line.explaining import bench_explaining
-
-    options = {"size": size, "parts": parts, "rounds": rounds, "threads": threads}
-    with progress(f"{network}: explaining") as tell:
-        found = bench_explaining(network, engine=engine, seconds=seconds, progress=tell, **options)
-    if as_json:
-        click.echo(json.dumps(rounded(asdict(found), 6)))
-        return
-    if found.grad_cam_ms is None or found.cam_ratio is None:
-        click.echo(f"one map             {found.cam_ms:7.1f} ms; pytorch-grad-cam is not installed, so nothing is compared")
-    else:
-        click.echo(f"one map             {found.cam_ms:7.1f} ms, {found.cam_ratio:.2f} of pytorch-grad-cam's")
-    click.echo(f"line alone          {found.before_fps:7.1f} parts/s")
-    click.echo(f"beside explaining   {found.during_fps:7.1f} parts/s: {100 * found.lost_share:.1f} % lost")
-    click.echo(f"explained           {found.explained_fps:7.2f} parts/s beside the line, {found.rest_fps:.2f} while it rests")
-
-
-COMMANDS = (pipeline, latency, soak, engines, explain)
+COMMANDS = (pipeline, latency, soak, engines)
