@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Event
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, GreyOptions, Pace, parse_options
@@ -227,7 +228,7 @@ class VideoFile:
         )
 
 
-def _alike(grey: Pixels, bright: Pixels) -> bool:
+def _alike(grey: NDArray[Any], bright: NDArray[Any]) -> bool:
     """Return whether two pictures show the same: they rise and fall together, or both are even."""
     one, other = (np.asarray(picture, np.float32).ravel() for picture in (grey, bright))
     spread = sorted((float(one.std()), float(other.std())))

@@ -5,6 +5,7 @@ They stand in classes.txt, in the lists of Pascal VOC (labelmap.txt), CamVid (la
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from inspector.core.errors import ConfigError
 from inspector.data.formats.columns import cell, tables
@@ -105,20 +106,21 @@ def _named(data: object) -> dict[str, int | Colour]:
         data = inner if isinstance(inner, Mapping) else data
     if not isinstance(data, Mapping) or not data:
         return {}
-    if all(str(key).isdecimal() and isinstance(value, str) for key, value in data.items()):
-        data = {value: int(key) for key, value in data.items()}
-    if all(isinstance(value, list) and len(value) == 3 for value in data.values()):
-        parts = [each for value in data.values() for each in value]
+    said: Mapping[Any, Any] = data
+    if all(str(key).isdecimal() and isinstance(value, str) for key, value in said.items()):
+        said = {value: int(key) for key, value in said.items()}
+    if all(isinstance(value, list) and len(value) == 3 for value in said.values()):
+        parts = [each for value in said.values() for each in value]
         if not all(isinstance(part, int) and 0 <= part < 256 for part in parts):
             return {}
-        if all(len(set(value)) == 1 for value in data.values()):  # grey: the values themselves
-            return {class_name(name): value[0] for name, value in data.items()}
-        return {class_name(name): (value[0], value[1], value[2]) for name, value in data.items()}
-    values = list(data.values())
+        if all(len(set(value)) == 1 for value in said.values()):  # grey: the values themselves
+            return {class_name(name): value[0] for name, value in said.items()}
+        return {class_name(name): (value[0], value[1], value[2]) for name, value in said.items()}
+    values = list(said.values())
     if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         return {}
     counted = sorted(values) in (list(range(len(values))), list(range(1, len(values) + 1)))
-    return {class_name(name): value for name, value in data.items()} if counted and len(values) > 1 else {}
+    return {class_name(name): value for name, value in said.items()} if counted and len(values) > 1 else {}
 
 
 def _roboflow_classes(folder: Folder) -> list[str]:
