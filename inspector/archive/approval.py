@@ -20,6 +20,7 @@ from inspector.core.storage.paths import is_shipped
 from inspector.core.untrusted import parse_json
 from inspector.inspection.program import load_program
 from inspector.recipes import adopt
+from inspector.recipes.automatic import cards_of
 from inspector.recipes.locate import find_bundle
 
 _MOST_EVENTS = 100_000  # of the audit trail that are searched for a comparison
@@ -91,7 +92,7 @@ def proposed(path: Path, bundle: Path, *, instead_of: str = "", camera: str = ""
     `instead_of`, `camera`: where the recipe has several. Raises ConfigError.
     """
     file, opened = adopt.open_recipe_file(path), Bundle.open(bundle)
-    cards = adopt.cards_of(file.recipe, file.base)
+    cards = cards_of(file.recipe, file.base)
     steps = [
         step
         for step in file.recipe.inspect

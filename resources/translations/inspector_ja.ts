@@ -122,6 +122,80 @@
     </message>
 </context>
 <context>
+    <name>ApprovalPanel</name>
+    <message>
+        <source>Judges the kept images of all that is listed with the new bundle. Parts kept for testing, from which no training learns, are counted by themselves.</source>
+        <translation>一覧にある部品の残っている画像を新しいバンドルで判定します。学習に使われないテスト用の部品は別に数えます。</translation>
+    </message>
+    <message>
+        <source>There is no trained bundle yet.</source>
+        <translation>学習済みのバンドルがまだありません。</translation>
+    </message>
+    <message>
+        <source>There is no recipe of your own yet.</source>
+        <translation>自分のレシピがまだありません。</translation>
+    </message>
+    <message>
+        <source>{count} judged again, {flips} flip.</source>
+        <translation>{count} 個を再判定し、{flips} 個の判定が変わります。</translation>
+    </message>
+    <message>
+        <source>Kept for testing: {figures}</source>
+        <translation>テスト用に取り分けた部品: {figures}</translation>
+    </message>
+    <message>
+        <source>All parts: {figures}</source>
+        <translation>すべての部品: {figures}</translation>
+    </message>
+    <message>
+        <source>{without} parts have no image any more, {failed} could not be judged.</source>
+        <translation>{without} 個の部品は画像が残っておらず、{failed} 個は判定できませんでした。</translation>
+    </message>
+    <message>
+        <source>New bundle</source>
+        <translation>新しいバンドル</translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Compare</source>
+        <translation>比較</translation>
+    </message>
+    <message>
+        <source>Approve</source>
+        <translation>承認</translation>
+    </message>
+    <message>
+        <source>One step back</source>
+        <translation>1 つ前に戻す</translation>
+    </message>
+    <message>
+        <source>Report</source>
+        <translation>レポート</translation>
+    </message>
+    <message>
+        <source>Close the comparison</source>
+        <translation>比較を閉じる</translation>
+    </message>
+    <message>
+        <source>Put it into the recipe as its next revision, under your name</source>
+        <translation>あなたの名前で、次の改訂としてレシピに入れます</translation>
+    </message>
+    <message>
+        <source>Write the recipe as it was with the bundle before</source>
+        <translation>前のバンドルのときのレシピに戻します</translation>
+    </message>
+</context>
+<context>
+    <name>Approving</name>
+    <message>
+        <source>{recipe} has revision {revision} now, with {bundles}. It is in the audit trail under the name {who}.</source>
+        <translation>{recipe} は改訂 {revision}（{bundles}）になりました。{who} の名前で監査記録に残ります。</translation>
+    </message>
+</context>
+<context>
     <name>ArchivePage</name>
     <message>
         <source>Searching…</source>
@@ -162,6 +236,10 @@
     <message>
         <source>Refresh</source>
         <translation>更新</translation>
+    </message>
+    <message>
+        <source>Side by side</source>
+        <translation>並べて表示</translation>
     </message>
     <message>
         <source>What if</source>
@@ -294,6 +372,10 @@
     <message>
         <source>Set</source>
         <translation>設定</translation>
+    </message>
+    <message>
+        <source>Grey values in degrees…</source>
+        <translation>濃淡値を温度に換算…</translation>
     </message>
     <message>
         <source>Add a camera</source>
@@ -1388,6 +1470,10 @@
         <translation>この領域には、このクラスの根拠となる箇所がありません。</translation>
     </message>
     <message>
+        <source>Kept when the part was inspected. Explain makes another one.</source>
+        <translation>検査時に保存されたマップです。「根拠を表示」を押すと新しく作成します。</translation>
+    </message>
+    <message>
         <source>No heat maps now: the line needs the processor.</source>
         <translation>ラインがプロセッサを必要としているため、ヒートマップは表示しません。</translation>
     </message>
@@ -1487,10 +1573,6 @@
         <translation>データセットを保存</translation>
     </message>
     <message>
-        <source>None of these parts is corrected and has a picture.</source>
-        <translation>訂正済みで画像のある部品がありません。</translation>
-    </message>
-    <message>
         <source>{what} …</source>
         <translation>{what} …</translation>
     </message>
@@ -1499,12 +1581,16 @@
         <translation>{path} に書き込みました</translation>
     </message>
     <message>
+        <source>Written to {path}: {count} images</source>
+        <translation>{path} に書き出しました: 画像 {count} 枚</translation>
+    </message>
+    <message>
         <source>Written to {path}: {classes}</source>
         <translation>{path} に書き込みました: {classes}</translation>
     </message>
     <message>
-        <source>Written to {path}: {images} images; {left_out} NG parts have no box to start from.</source>
-        <translation>{path} に書き込みました: 画像 {images} 枚。元になる枠のない NG の部品 {left_out} 個は含みません。</translation>
+        <source>{count} NG images were left out: nothing was found in them that a label could start from.</source>
+        <translation>NG 画像 {count} 枚は除きました。ラベルの元になる検出がありませんでした。</translation>
     </message>
     <message>
         <source>Hand on</source>
@@ -1543,8 +1629,16 @@
         <translation>訂正した部品を Pascal VOC に</translation>
     </message>
     <message>
+        <source>Corrected parts as masks</source>
+        <translation>訂正済みの部品をマスクとして</translation>
+    </message>
+    <message>
         <source>Train on the corrected parts</source>
         <translation>訂正した部品で学習</translation>
+    </message>
+    <message>
+        <source>Compare a new bundle and approve it</source>
+        <translation>新しいバンドルを比較して承認</translation>
     </message>
 </context>
 <context>
@@ -1695,6 +1789,10 @@
     <message>
         <source>Comparison</source>
         <translation>比較</translation>
+    </message>
+    <message>
+        <source>Along the line</source>
+        <translation>線に沿った温度</translation>
     </message>
     <message>
         <source>Highest over time</source>
@@ -1878,6 +1976,25 @@
     <message>
         <source>The line is running</source>
         <translation>ラインは検査中です</translation>
+    </message>
+</context>
+<context>
+    <name>LineProfile</name>
+    <message>
+        <source>Move over the plot to find a value in the picture.</source>
+        <translation>グラフ上を動かすと、その値の位置が画像に示されます。</translation>
+    </message>
+    <message>
+        <source>Pixel {at}: {value}</source>
+        <translation>画素 {at}: {value}</translation>
+    </message>
+    <message>
+        <source>Pixel of line {number}</source>
+        <translation>線 {number} の画素</translation>
+    </message>
+    <message>
+        <source>Temperatures along the line</source>
+        <translation>線に沿った温度</translation>
     </message>
 </context>
 <context>
@@ -2249,6 +2366,28 @@
     </message>
 </context>
 <context>
+    <name>PairView</name>
+    <message>
+        <source>Side by side</source>
+        <translation>並べて表示</translation>
+    </message>
+    <message>
+        <source>Gallery</source>
+        <translation>ギャラリー</translation>
+    </message>
+    <message>
+        <source>Back to the gallery</source>
+        <translation>ギャラリーに戻る</translation>
+    </message>
+</context>
+<context>
+    <name>PartSide</name>
+    <message>
+        <source>Truly: {verdict}</source>
+        <translation>正解: {verdict}</translation>
+    </message>
+</context>
+<context>
     <name>PartsModel</name>
     <message>
         <source>Name</source>
@@ -2280,6 +2419,10 @@
     <message>
         <source>Under the cursor</source>
         <translation>カーソル位置</translation>
+    </message>
+    <message>
+        <source>Grey values in degrees…</source>
+        <translation>濃淡値を温度に換算…</translation>
     </message>
     <message>
         <source>Size</source>
@@ -2946,6 +3089,10 @@
         <translation>誤り（{count}）</translation>
     </message>
     <message>
+        <source>Where it looks</source>
+        <translation>注目箇所</translation>
+    </message>
+    <message>
         <source>Settings</source>
         <translation>設定</translation>
     </message>
@@ -3321,6 +3468,10 @@
         <translation>数値を保存</translation>
     </message>
     <message>
+        <source>Save the numbers along the line</source>
+        <translation>線に沿った数値を保存</translation>
+    </message>
+    <message>
         <source>Save the numbers over time</source>
         <translation>数値の推移を保存</translation>
     </message>
@@ -3331,6 +3482,121 @@
     <message>
         <source>Save</source>
         <translation>保存</translation>
+    </message>
+</context>
+<context>
+    <name>ScaleSheet</name>
+    <message>
+        <source>Camera or program</source>
+        <translation>カメラまたはソフト</translation>
+    </message>
+    <message>
+        <source>Point, °C</source>
+        <translation>点、°C</translation>
+    </message>
+    <message>
+        <source>Frame, °C</source>
+        <translation>フレーム、°C</translation>
+    </message>
+    <message>
+        <source>Off by</source>
+        <translation>差</translation>
+    </message>
+    <message>
+        <source>Choose what wrote the values, or give unit, factor and offset as its manual says. Hikvision and HIKMICRO: the camera sends factor and offset with each picture (jpegPicWithAppendData).</source>
+        <translation>値を書いたカメラやソフトを選ぶか、取扱説明書にある単位、倍率、オフセットを入力します。Hikvision と HIKMICRO は、倍率とオフセットを画像ごとに送ります (jpegPicWithAppendData)。</translation>
+    </message>
+    <message>
+        <source>Source: {text}</source>
+        <translation>出典: {text}</translation>
+    </message>
+    <message>
+        <source>Found by users of these cameras, not published by their makers: check it at a known point.</source>
+        <translation>メーカーの公表値ではなく、利用者が調べた値です。温度が分かっている点で確かめてください。</translation>
+    </message>
+    <message>
+        <source>This source gives no grey values of 16 bits, so it needs no scale.</source>
+        <translation>この入力元は 16 ビットの濃淡値ではないため、換算は不要です。</translation>
+    </message>
+    <message>
+        <source>Press a point whose temperature you know.</source>
+        <translation>温度が分かっている点を押してください。</translation>
+    </message>
+    <message>
+        <source>So the values would be {low:.0f} to {high:.0f} °C, which are no temperatures of a scene.</source>
+        <translation>この換算では {low:.0f} ～ {high:.0f} °C になり、被写体の温度としてあり得ません。</translation>
+    </message>
+    <message>
+        <source>{formula}: the point is {point:.1f} °C, the frame {low:.1f} to {high:.1f} °C.</source>
+        <translation>{formula}: 点は {point:.1f} °C、フレームは {low:.1f} ～ {high:.1f} °C です。</translation>
+    </message>
+    <message>
+        <source>What the values are in degrees</source>
+        <translation>値を温度に換算する</translation>
+    </message>
+    <message>
+        <source>Press a point in the picture whose temperature you know, and choose the line that gives it. Pixels alone do not tell.</source>
+        <translation>温度が分かっている点を画像上で押し、その温度になる行を選びます。画素の値だけでは判別できません。</translation>
+    </message>
+    <message>
+        <source>A thermometer says there, °C</source>
+        <translation>その点の温度計の値、°C</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Scales of common cameras</source>
+        <translation>主なカメラの換算式</translation>
+    </message>
+    <message>
+        <source>Unit</source>
+        <translation>単位</translation>
+    </message>
+    <message>
+        <source>Factor</source>
+        <translation>倍率</translation>
+    </message>
+    <message>
+        <source>Offset</source>
+        <translation>オフセット</translation>
+    </message>
+    <message>
+        <source>Kelvin</source>
+        <translation>ケルビン</translation>
+    </message>
+    <message>
+        <source>Degrees Celsius</source>
+        <translation>摂氏</translation>
+    </message>
+    <message>
+        <source>Degrees Fahrenheit</source>
+        <translation>華氏</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>キャンセル</translation>
+    </message>
+    <message>
+        <source>Next frame</source>
+        <translation>次のフレーム</translation>
+    </message>
+    <message>
+        <source>Use it</source>
+        <translation>これを使う</translation>
+    </message>
+    <message>
+        <source>No frame yet</source>
+        <translation>フレームがまだありません</translation>
+    </message>
+    <message>
+        <source>The source is being opened.</source>
+        <translation>入力元を開いています。</translation>
     </message>
 </context>
 <context>
@@ -3377,6 +3643,73 @@
     <message>
         <source>mm²</source>
         <translation>mm²</translation>
+    </message>
+</context>
+<context>
+    <name>ServerForm</name>
+    <message>
+        <source>Asking the server…</source>
+        <translation>サーバーに問い合わせています…</translation>
+    </message>
+    <message>
+        <source>PostgreSQL {version} answers. There is no archive on it yet; it is made at the next start.</source>
+        <translation>PostgreSQL {version} が応答しました。アーカイブはまだありません。次の開始時に作成されます。</translation>
+    </message>
+    <message>
+        <source>PostgreSQL {version} answers. Its archive holds {count} inspections.</source>
+        <translation>PostgreSQL {version} が応答しました。アーカイブには {count} 件の検査があります。</translation>
+    </message>
+    <message>
+        <source>Saved. The line feeds this server from its next start; what waits in the journal is fed as well.</source>
+        <translation>保存しました。ラインは次の開始からこのサーバーへ送ります。ジャーナルで待っている分も送られます。</translation>
+    </message>
+    <message>
+        <source>No server any more. The archive is on this computer alone from the next start of the line.</source>
+        <translation>サーバーは使いません。ラインの次の開始から、アーカイブはこのコンピューターだけにあります。</translation>
+    </message>
+    <message>
+        <source>Server of the archive</source>
+        <translation>アーカイブのサーバー</translation>
+    </message>
+    <message>
+        <source>A PostgreSQL server of the plant that holds the archive of several stations. Without one the archive is on this computer. A server that is away stops no line: records wait on this computer.</source>
+        <translation>複数のステーションのアーカイブを保持する工場の PostgreSQL サーバーです。なければアーカイブはこのコンピューターにあります。サーバーに接続できなくてもラインは止まらず、記録はこのコンピューターで待ちます。</translation>
+    </message>
+    <message>
+        <source>Server and database</source>
+        <translation>サーバーとデータベース</translation>
+    </message>
+    <message>
+        <source>User</source>
+        <translation>ユーザー</translation>
+    </message>
+    <message>
+        <source>Password</source>
+        <translation>パスワード</translation>
+    </message>
+    <message>
+        <source>unchanged</source>
+        <translation>変更なし</translation>
+    </message>
+    <message>
+        <source>Only over an encrypted connection</source>
+        <translation>暗号化された接続だけを使う</translation>
+    </message>
+    <message>
+        <source>Test</source>
+        <translation>テスト</translation>
+    </message>
+    <message>
+        <source>Save</source>
+        <translation>保存</translation>
+    </message>
+    <message>
+        <source>Use no server</source>
+        <translation>サーバーを使わない</translation>
+    </message>
+    <message>
+        <source>Test the server</source>
+        <translation>サーバーをテスト</translation>
     </message>
 </context>
 <context>
@@ -4260,6 +4593,10 @@
         <translation>自動：すべてのフレームで同じ範囲。レシピの限界値まで、またはこれまでに見た全範囲です。均等化：どの色も同じ頻度で現れます。固定：画像を比べるため、設定したままにします。</translation>
     </message>
     <message>
+        <source>Grey values in degrees…</source>
+        <translation>濃淡値を温度に換算…</translation>
+    </message>
+    <message>
         <source>predicted, not measured</source>
         <translation>予測値（測定値ではありません）</translation>
     </message>
@@ -5092,6 +5429,69 @@
     </message>
 </context>
 <context>
+    <name>WhereView</name>
+    <message>
+        <source>Looking at the images…</source>
+        <translation>画像を調べています…</translation>
+    </message>
+    <message>
+        <source>Not looked at yet: how much of what the network looks at lies on the part and its defects.</source>
+        <translation>まだ調べていません。ネットワークの注目箇所がどれだけ部品や欠陥の上にあるかを示します。</translation>
+    </message>
+    <message>
+        <source>Train with this change</source>
+        <translation>この変更で学習</translation>
+    </message>
+    <message>
+        <source>Look where it looks</source>
+        <translation>注目箇所を調べる</translation>
+    </message>
+    <message>
+        <source>Open the page with pictures</source>
+        <translation>画像付きページを開く</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Right</source>
+        <translation>正答</translation>
+    </message>
+    <message>
+        <source>On the part</source>
+        <translation>部品上</translation>
+    </message>
+    <message>
+        <source>On the defect</source>
+        <translation>欠陥上</translation>
+    </message>
+    <message>
+        <source>Times chance</source>
+        <translation>偶然比</translation>
+    </message>
+    <message>
+        <source>Insertion</source>
+        <translation>挿入</translation>
+    </message>
+    <message>
+        <source>Deletion</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>ROAD</source>
+        <translation>ROAD</translation>
+    </message>
+    <message>
+        <source>Wrong place</source>
+        <translation>別の場所</translation>
+    </message>
+    <message>
+        <source>Where it looks</source>
+        <translation>注目箇所</translation>
+    </message>
+</context>
+<context>
     <name>WithChooser</name>
     <message>
         <source>Open a recipe</source>
@@ -5644,10 +6044,6 @@
         <translation>他のプログラムを閉じるか、プログラムを再インストールしてください。</translation>
     </message>
     <message>
-        <source>Convert it to a TIFF of kelvin with DJI&apos;s thermal software.</source>
-        <translation>DJI のサーマルソフトでケルビンの TIFF に変換してください。</translation>
-    </message>
-    <message>
         <source>Copy it again, or convert it to MP4 with H.264.</source>
         <translation>もう一度コピーするか、H.264 の MP4 に変換してください。</translation>
     </message>
@@ -5662,6 +6058,10 @@
     <message>
         <source>Copy the bundle again from where it was trained.</source>
         <translation>バンドルを学習元からもう一度コピーしてください。</translation>
+    </message>
+    <message>
+        <source>Copy the file from the camera again, or set emissivity, distance and surroundings of the source yourself.</source>
+        <translation>カメラからもう一度コピーするか、入力元の放射率、距離、周囲の条件を指定してください。</translation>
     </message>
     <message>
         <source>Copy the file from the camera again.</source>
@@ -5680,6 +6080,10 @@
         <translation>何かが見つかった部品を訂正してください。</translation>
     </message>
     <message>
+        <source>Correct parts whose pictures were kept.</source>
+        <translation>画像が残っている部品を訂正してください。</translation>
+    </message>
+    <message>
         <source>Correct the labels, and look at the folder again.</source>
         <translation>ラベルを修正し、フォルダーをもう一度調べてください。</translation>
     </message>
@@ -5690,6 +6094,10 @@
     <message>
         <source>Correct them and start again.</source>
         <translation>修正して、もう一度始めてください。</translation>
+    </message>
+    <message>
+        <source>Count the classes in the label files from 0, or name a class for 0.</source>
+        <translation>ラベルファイルのクラスを 0 から数えるか、0 のクラスに名前を付けてください。</translation>
     </message>
     <message>
         <source>Create ML</source>
@@ -5712,6 +6120,10 @@
         <translation>DAGM</translation>
     </message>
     <message>
+        <source>DJI Thermal SDK (dirp_measure): tenths of a degree Celsius</source>
+        <translation>DJI Thermal SDK (dirp_measure): 1/10 °C</translation>
+    </message>
+    <message>
         <source>Datumaro</source>
         <translation>Datumaro</translation>
     </message>
@@ -5732,6 +6144,10 @@
         <translation>プロセス {pid} を手動で終了してください。</translation>
     </message>
     <message>
+        <source>Enter them again on the Settings page.</source>
+        <translation>設定ページで入力し直してください。</translation>
+    </message>
+    <message>
         <source>Evaluate it on all of the data.</source>
         <translation>すべてのデータで評価してください。</translation>
     </message>
@@ -5744,6 +6160,18 @@
         <translation>重みをグラフ内に含めて、もう一度エクスポートしてください。</translation>
     </message>
     <message>
+        <source>Export it for detection, with its metadata: yolo export format=onnx.</source>
+        <translation>検出用に、メタデータ付きで出力してください: yolo export format=onnx</translation>
+    </message>
+    <message>
+        <source>Export it with a Sigmoid as the last step, or with the post-processor of anomalib.</source>
+        <translation>最後に Sigmoid を付けるか、anomalib の後処理を付けて出力してください。</translation>
+    </message>
+    <message>
+        <source>Export it without the last step, which chooses the best class.</source>
+        <translation>最良のクラスを選ぶ最後の処理を除いて出力してください。</translation>
+    </message>
+    <message>
         <source>Export or train it again.</source>
         <translation>もう一度エクスポートまたは学習してください。</translation>
     </message>
@@ -5754,6 +6182,26 @@
     <message>
         <source>Export the labels again.</source>
         <translation>ラベルをもう一度書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export the masks again with a first class named background.</source>
+        <translation>最初のクラスを background という名前にして、マスクを出力し直してください。</translation>
+    </message>
+    <message>
+        <source>FLIR A15, A35, A65, Duo Pro R, high resolution; Workswell WIRIS: 0.04 K</source>
+        <translation>FLIR A15、A35、A65、Duo Pro R（高分解能）、Workswell WIRIS: 0.04 K</translation>
+    </message>
+    <message>
+        <source>FLIR A15, A35, A65, Duo Pro R, low resolution: 0.4 K</source>
+        <translation>FLIR A15、A35、A65、Duo Pro R（低分解能）: 0.4 K</translation>
+    </message>
+    <message>
+        <source>FLIR Lepton 0.01 K, FLIR Duo, MicaSense Altum, Sentera 6X: hundredths of a kelvin</source>
+        <translation>FLIR Lepton 0.01 K、FLIR Duo、MicaSense Altum、Sentera 6X: 1/100 ケルビン</translation>
+    </message>
+    <message>
+        <source>FLIR Lepton 0.1 K: tenths of a kelvin</source>
+        <translation>FLIR Lepton 0.1 K: 1/10 ケルビン</translation>
     </message>
     <message>
         <source>Few images ({count}, {rarest} of the rarest class): they are measured in {folds} folds, and not varied strongly, because small or thin objects would vanish.</source>
@@ -5836,12 +6284,20 @@
         <translation>クラスと枠を 1 つ以上指定してください。</translation>
     </message>
     <message>
+        <source>Give each recording a file of its own.</source>
+        <translation>録画ごとに別のファイルにしてください。</translation>
+    </message>
+    <message>
         <source>Give every frame a mask, an empty one if nothing is there.</source>
         <translation>すべての画像にマスクを付けてください。何もない画像には空のマスクを付けます。</translation>
     </message>
     <message>
         <source>Give every frame an annotation file, an empty one if nothing is there.</source>
         <translation>すべての画像に注釈ファイルを付けてください。何もない画像には空のファイルを付けます。</translation>
+    </message>
+    <message>
+        <source>Give host and database, like server/archive or server:5433/archive.</source>
+        <translation>server/archive や server:5433/archive のように、ホストとデータベースを入力してください。</translation>
     </message>
     <message>
         <source>Give its maximum, mean and minimum in temperatures.csv.</source>
@@ -5854,6 +6310,10 @@
     <message>
         <source>Give one number or WIDTHxHEIGHT, 8 to 4096 pixels.</source>
         <translation>1 つの数値、または 幅x高さ（8〜4096 画素）を指定してください。</translation>
+    </message>
+    <message>
+        <source>Give the camera&apos;s grey values, or leave unit, scale and offset of the source out.</source>
+        <translation>カメラの濃淡値を指定するか、入力元の単位、倍率、オフセットを省いてください。</translation>
     </message>
     <message>
         <source>Give the folder of a bundle, or one of: {known}.</source>
@@ -5892,6 +6352,10 @@
         <translation>ラベル付き対象の半数は、{width} x {height} px の入力で幅が {px} px 未満です。入力を大きくするか、画像を分割してください。</translation>
     </message>
     <message>
+        <source>Have the administrator of the server grant it: GRANT CREATE ON SCHEMA public.</source>
+        <translation>サーバーの管理者に権限を付与してもらってください: GRANT CREATE ON SCHEMA public。</translation>
+    </message>
+    <message>
         <source>Heat the target, show all of it, or give the points by hand.</source>
         <translation>ターゲットを温め、全体を写してください。または点を手で指定してください。</translation>
     </message>
@@ -5910,6 +6374,10 @@
     <message>
         <source>In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); the areas overlap the labelled ones with an IoU of {iou}.</source>
         <translation>欠陥のある画像の {value} % で何かを検出しました（95 % 信頼区間：{low}〜{high} %）。領域とラベルの重なりは IoU {iou} です。</translation>
+    </message>
+    <message>
+        <source>InfiRay P2 Pro, Topdon TC001: sixty-fourths of a kelvin</source>
+        <translation>InfiRay P2 Pro、Topdon TC001: 1/64 ケルビン</translation>
     </message>
     <message>
         <source>Install elpv-dataset again.</source>
@@ -6024,6 +6492,10 @@
         <translation>停止しました。何も残っていません。</translation>
     </message>
     <message>
+        <source>It was stopped. What was judged is kept, and it goes on from there.</source>
+        <translation>停止しました。判定済みの分は残り、次はそこから続きます。</translation>
+    </message>
+    <message>
         <source>It was turned upright as the camera noted.</source>
         <translation>カメラの記録に従って向きを直しました。</translation>
     </message>
@@ -6046,6 +6518,10 @@
     <message>
         <source>Its {files} files are in no layout that is understood; they are not used.</source>
         <translation>ラベルらしいファイル（{files}）がありますが、理解できる形式ではないため使用しません。</translation>
+    </message>
+    <message>
+        <source>Its {files} files are pictures of kinds that are not read.</source>
+        <translation>{files} のファイルは読み込めない種類の画像です。</translation>
     </message>
     <message>
         <source>JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image</source>
@@ -6074,6 +6550,10 @@
     <message>
         <source>Leave out --piece.</source>
         <translation>--piece を省いてください。</translation>
+    </message>
+    <message>
+        <source>Leave out the layer, and choose the method occlusion or rise.</source>
+        <translation>層を指定せず、方法に occlusion か rise を選んでください。</translation>
     </message>
     <message>
         <source>Levels are two numbers, the lower one first.</source>
@@ -6202,10 +6682,6 @@
     <message>
         <source>None of the {count} samples for {part} can be read.</source>
         <translation>{part} 用の {count} 件がどれも読めません。</translation>
-    </message>
-    <message>
-        <source>None of these parts can be written with boxes.</source>
-        <translation>枠を付けて書き込める部品がありません。</translation>
     </message>
     <message>
         <source>Not looked at</source>
@@ -6644,6 +7120,34 @@
         <translation>ファイルの読み書きができません({detail})。</translation>
     </message>
     <message>
+        <source>A place cannot be compared with itself.</source>
+        <translation>場所を自分自身と比較することはできません。</translation>
+    </message>
+    <message>
+        <source>A rule compares with good parts, with another place, or with time: one of them.</source>
+        <translation>ルールの比較対象は、良品、別の場所、時間のうち一つだけです。</translation>
+    </message>
+    <message>
+        <source>An approval needs the name of the person who gives it.</source>
+        <translation>承認には、承認する人の名前が必要です。</translation>
+    </message>
+    <message>
+        <source>Choose another layout.</source>
+        <translation>別の形式を選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose one of: {names}, or the path of any other module.</source>
+        <translation>次のいずれか、または他のモジュールのパスを指定してください：{names}。</translation>
+    </message>
+    <message>
+        <source>Convert it to progressive frames, in MP4 with H.264 or in MKV with FFV1.</source>
+        <translation>プログレッシブに変換し、H.264 の MP4 または FFV1 の MKV で保存してください。</translation>
+    </message>
+    <message>
+        <source>Convert it with that SDK (dji_irp, action measure) or with DJI&apos;s thermal software to a TIFF of temperatures, and give that.</source>
+        <translation>その SDK (dji_irp の measure) か DJI のソフトで温度の TIFF に変換し、それを指定してください。</translation>
+    </message>
+    <message>
         <source>Not inspected yet.</source>
         <translation>まだ検査していません。</translation>
     </message>
@@ -6710,6 +7214,14 @@
     <message>
         <source>The recipe {recipe} inspects nothing on the camera {camera}.</source>
         <translation>レシピ {recipe} はカメラ {camera} では何も検査しません。</translation>
+    </message>
+    <message>
+        <source>The record of {part} is too old for a heat map.</source>
+        <translation>{part}の記録は古いため、ヒートマップを保存できません。</translation>
+    </message>
+    <message>
+        <source>The recording holds {count} bytes that are no whole image.</source>
+        <translation>この記録には、完全な画像ではないデータが {count} バイト含まれています。</translation>
     </message>
     <message>
         <source>The region {x},{y},{w},{h} does not fit into a frame of {width} x {height} pixels.</source>
@@ -6900,6 +7412,10 @@
         <translation>{file} の名前には使えない文字があります。名前を変えてください。</translation>
     </message>
     <message>
+        <source>{file} holds several recordings one behind the other; only the first was read, of {shown} frames.</source>
+        <translation>{file} には複数の録画が続けて入っています。最初の {shown} フレームの録画だけを読み込みました。</translation>
+    </message>
+    <message>
         <source>{file} holds values from {low:g} to {high:g}, which are no temperatures of a scene in kelvin ({least:.0f} to {most:.0f}).</source>
         <translation>{file} の値は {low:g} から {high:g} で、ケルビンの温度（{least:.0f}～{most:.0f}）ではありません。</translation>
     </message>
@@ -6910,6 +7426,10 @@
     <message>
         <source>{file} holds video of the kind {codec}, which cannot be decoded here.</source>
         <translation>{file} の動画形式 {codec} はここでは復号できません。</translation>
+    </message>
+    <message>
+        <source>{file} is a DJI thermal picture in DJI&apos;s own format. Only the DJI Thermal SDK knows what its values mean; it is missing here.</source>
+        <translation>{file} は DJI 独自形式の熱画像です。値の意味は DJI Thermal SDK だけが解釈できますが、ここにはありません。</translation>
     </message>
     <message>
         <source>{file} is not a text in UTF-8 (byte {place} does not fit).</source>
@@ -7328,10 +7848,6 @@
         <translation>--tile を指定しないでください。</translation>
     </message>
     <message>
-        <source>Leave out the layer and the method.</source>
-        <translation>層と手法の指定を外してください。</translation>
-    </message>
-    <message>
         <source>Leave out the tiles in the recipe, or use a bundle that finds boxes or masks.</source>
         <translation>レシピからタイルを除くか、枠またはマスクを見つけるバンドルを使ってください。</translation>
     </message>
@@ -7376,6 +7892,14 @@
         <translation>このコンピューターで測定できるバリアントがありません。</translation>
     </message>
     <message>
+        <source>None of these parts can be written with boxes or masks.</source>
+        <translation>枠やマスクを付けて書き出せる部品がありません。</translation>
+    </message>
+    <message>
+        <source>None of these parts is corrected and has a picture.</source>
+        <translation>訂正済みで画像のある部品がありません。</translation>
+    </message>
+    <message>
         <source>Nothing keeps the takt of {takt:.0f} ms with head-room; {variants} on {threads} threads is the quickest: 99 of 100 parts take at most {p99:.1f} ms.</source>
         <translation>タクト {takt:.0f} ms を余裕をもって守れるものはありません。最も速いのは {variants}（{threads} スレッド）で、100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
     </message>
@@ -7408,6 +7932,14 @@
         <translation>このラインのレシピを開き、設定を確認してください。壊れたファイルは {kept} として残してあります。</translation>
     </message>
     <message>
+        <source>Optris fine, senseFly thermoMAP: hundredths of a degree above -100 °C</source>
+        <translation>Optris（高精度）、senseFly thermoMAP: -100 °C を基準に 1/100 度</translation>
+    </message>
+    <message>
+        <source>Optris, Micro-Epsilon thermoIMAGER: tenths of a degree above -100 °C</source>
+        <translation>Optris、Micro-Epsilon thermoIMAGER: -100 °C を基準に 1/10 度</translation>
+    </message>
+    <message>
         <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
         <translation>現在ほかのプログラムがプロセッサの {share:.0f} % を使っているため、測定時間は本来より長くなります。</translation>
     </message>
@@ -7418,6 +7950,10 @@
     <message>
         <source>Record {key} cannot be read.</source>
         <translation>記録 {key} を読み込めません。</translation>
+    </message>
+    <message>
+        <source>Restore a back-up, or move this file away: it is then made anew from what the journals still hold.</source>
+        <translation>バックアップを復元するか、このファイルを別の場所に移してください。移すと、ジャーナルに残っている分から作り直されます。</translation>
     </message>
     <message>
         <source>Restore it from a backup, or move it away: a new key is then made, and named in the records.</source>
@@ -7436,12 +7972,24 @@
         <translation>規則 {rule} は、この選択の中で {count} 種類の量を意味しています。</translation>
     </message>
     <message>
+        <source>Save it under a name of your own on the Recipes page, and approve the bundle for that one.</source>
+        <translation>レシピページで自分の名前を付けて保存し、そのレシピに対してバンドルを承認してください。</translation>
+    </message>
+    <message>
         <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
         <translation>部品 1 個にかけられる時間を指定してください：--takt 120ms、またはレシピの takt_ms。</translation>
     </message>
     <message>
         <source>Say what the part truly is.</source>
         <translation>部品の本当の判定を指定してください。</translation>
+    </message>
+    <message>
+        <source>Say which: {names}.</source>
+        <translation>どれかを指定してください: {names}。</translation>
+    </message>
+    <message>
+        <source>Seek Thermal, fixed point 10.6: sixty-fourths of a degree above -40 °C</source>
+        <translation>Seek Thermal（固定小数点 10.6）: -40 °C を基準に 1/64 度</translation>
     </message>
     <message>
         <source>Self-test of the engines on {when}</source>
@@ -7496,8 +8044,16 @@
         <translation>dask worker で起動してください。</translation>
     </message>
     <message>
+        <source>Start one, and judge again; what was judged is kept.</source>
+        <translation>ワーカーを起動し、もう一度判定してください。判定済みの分は残っています。</translation>
+    </message>
+    <message>
         <source>Start that version or a newer one. Nothing was changed.</source>
         <translation>そのバージョンかそれ以降を起動してください。何も変更されていません。</translation>
+    </message>
+    <message>
+        <source>Start the line again, so that the new bundle judges.</source>
+        <translation>ラインを再起動すると、新しいバンドルで判定します。</translation>
     </message>
     <message>
         <source>Stop it there first, or give one of the two recipes another name.</source>
@@ -7538,6 +8094,10 @@
     <message>
         <source>The archive {name} has the schema {found}, this program knows {known}.</source>
         <translation>アーカイブ {name} のスキーマは {found} ですが、このプログラムが扱えるのは {known} です。</translation>
+    </message>
+    <message>
+        <source>The archive {name} is damaged: {detail}.</source>
+        <translation>アーカイブ {name} が壊れています: {detail}。</translation>
     </message>
     <message>
         <source>The back-up in {folder} is damaged: {why}</source>
@@ -7584,6 +8144,10 @@
         <translation>バンドル {bundle} には署名がありません。このステーションには工場の鍵が設定されています。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} is not the one that judged: no heat map is kept of its parts.</source>
+        <translation>バンドル{bundle}は判定に使われたものではありません。その部品のヒートマップは保存されません。</translation>
+    </message>
+    <message>
         <source>The bundle {bundle} was imported as a graph: it has no weights for {engine}.</source>
         <translation>バンドル {bundle} はグラフとして取り込まれたもので、{engine} 用の重みがありません。</translation>
     </message>
@@ -7608,12 +8172,20 @@
         <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
     </message>
     <message>
+        <source>The class numbers in the label files of {folder} count from 1; those of YOLO count from 0.</source>
+        <translation>{folder} のラベルファイルのクラス番号は 1 から始まっています。YOLO では 0 から始まります。</translation>
+    </message>
+    <message>
         <source>The cluster {address} does not answer: {detail}.</source>
         <translation>クラスター {address} が応答しません: {detail}。</translation>
     </message>
     <message>
         <source>The cluster {address} failed: {detail}.</source>
         <translation>クラスター {address} でエラーが発生しました: {detail}。</translation>
+    </message>
+    <message>
+        <source>The cluster {address} has no workers any more.</source>
+        <translation>クラスター {address} にワーカーがなくなりました。</translation>
     </message>
     <message>
         <source>The cluster {address} has no workers.</source>
@@ -7682,6 +8254,10 @@
     <message>
         <source>The graph {file} reads weights from {names}, which the card of its bundle does not vouch for.</source>
         <translation>グラフ {file} は {names} から重みを読み込みますが、このファイルはバンドルのカードに登録されていません。</translation>
+    </message>
+    <message>
+        <source>The heat maps of this part cannot be read.</source>
+        <translation>この部品のヒートマップは読み取れません。</translation>
     </message>
     <message>
         <source>The image of camera {camera} cannot be shown ({detail}).</source>
@@ -7784,6 +8360,10 @@
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
     </message>
     <message>
+        <source>The network {network} has no layer with a map that could be explained.</source>
+        <translation>ネットワーク{network}には、説明に使えるマップを持つ層がありません。</translation>
+    </message>
+    <message>
         <source>The part could not be recorded in time: {why}</source>
         <translation>部品を時間内に記録できませんでした: {why}</translation>
     </message>
@@ -7844,16 +8424,16 @@
         <translation>レシピ {file} はその間に別の人が変更しました。</translation>
     </message>
     <message>
+        <source>The recipe {recipe} belongs to the program and stays as it is.</source>
+        <translation>レシピ {recipe} はプログラムに付属するもので、変更されません。</translation>
+    </message>
+    <message>
         <source>The recipe {recipe} names no takt.</source>
         <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
     <message>
         <source>The record of this part cannot be read; what the table of results says is shown.</source>
         <translation>この部品の記録は読めません。結果の表の内容を表示しています。</translation>
-    </message>
-    <message>
-        <source>The recording ends with {count} bytes that are no whole image.</source>
-        <translation>録画の末尾に、完全な画像ではない {count} バイトがあります。</translation>
     </message>
     <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
@@ -7880,6 +8460,10 @@
         <translation>{folder} にレポートを書けません（{detail}）。</translation>
     </message>
     <message>
+        <source>The rise a minute needs {count} parts within {seconds:g} s.</source>
+        <translation>1 分あたりの上昇の計算には、{seconds:g} 秒以内に {count} 個の部品が必要です。</translation>
+    </message>
+    <message>
         <source>The run in {folder} cannot be written ({detail}).</source>
         <translation>{folder} の学習の記録を書き込めません({detail})。</translation>
     </message>
@@ -7898,6 +8482,10 @@
     <message>
         <source>The self-test of this program was not finished in {minutes:.0f} minutes.</source>
         <translation>このプログラムの自己診断が {minutes:.0f} 分以内に終わりませんでした。</translation>
+    </message>
+    <message>
+        <source>The settings of the archive&apos;s server in {file} cannot be read.</source>
+        <translation>{file} にあるアーカイブサーバーの設定を読み取れません。</translation>
     </message>
     <message>
         <source>The settings of the window in {file} are damaged ({detail}), so it starts with its defaults and without a recipe.</source>
@@ -8108,6 +8696,10 @@
         <translation>{folder} に画像がありません。</translation>
     </message>
     <message>
+        <source>There are no images that can be read in {folder}, but {files} files.</source>
+        <translation>{folder} には読み込める画像がなく、{files} のファイルがあります。</translation>
+    </message>
+    <message>
         <source>There are {count} images to calibrate {bundle} with, and {fewest} are needed.</source>
         <translation>{bundle} の校正用の画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
@@ -8142,6 +8734,10 @@
     <message>
         <source>There is no class {name!r} in {folder}.</source>
         <translation>{folder} にクラス {name!r} はありません。</translation>
+    </message>
+    <message>
+        <source>There is no earlier revision of {file} with other bundles.</source>
+        <translation>{file} には、別のバンドルを使う以前の改訂がありません。</translation>
     </message>
     <message>
         <source>There is no earlier revision of {file}.</source>
@@ -8204,6 +8800,10 @@
         <translation>続けられる学習がありません：{folder} にチェックポイントがありません。</translation>
     </message>
     <message>
+        <source>There is no value at the place {place} to compare with.</source>
+        <translation>比較する場所 {place} に値がありません。</translation>
+    </message>
+    <message>
         <source>There is no video {file}.</source>
         <translation>動画 {file} がありません。</translation>
     </message>
@@ -8248,6 +8848,10 @@
         <translation>プログラムに不具合があります：{detail}。</translation>
     </message>
     <message>
+        <source>This user may make no tables in the database {name}.</source>
+        <translation>このユーザーはデータベース {name} に表を作成できません。</translation>
+    </message>
+    <message>
         <source>Train it again with this version; a training keeps them in the bundle.</source>
         <translation>このバージョンで学習し直してください。学習するとバンドルに保存されます。</translation>
     </message>
@@ -8282,6 +8886,10 @@
     <message>
         <source>Unlabelled</source>
         <translation>ラベルなし</translation>
+    </message>
+    <message>
+        <source>Unpack archives, and save pictures as PNG, TIFF or JPEG.</source>
+        <translation>アーカイブを展開し、画像を PNG、TIFF または JPEG で保存してください。</translation>
     </message>
     <message>
         <source>Unplug the camera, then restart the program.</source>
@@ -8328,6 +8936,10 @@
         <translation>分割数を減らすか、ラベル付き画像を増やしてください。</translation>
     </message>
     <message>
+        <source>Use it in the recipe on the Train page.</source>
+        <translation>学習ページでレシピに使ってください。</translation>
+    </message>
+    <message>
         <source>Use one of: {names}.</source>
         <translation>次のいずれかを使ってください：{names}。</translation>
     </message>
@@ -8344,6 +8956,10 @@
         <translation>バッチ、入力サイズ、ネットワークのいずれかを小さくするか、ほかのプログラムを終了してください。</translation>
     </message>
     <message>
+        <source>Use the method occlusion or rise.</source>
+        <translation>方法に occlusion か rise を使ってください。</translation>
+    </message>
+    <message>
         <source>Use the precision fp32.</source>
         <translation>精度 fp32 を使ってください。</translation>
     </message>
@@ -8354,6 +8970,10 @@
     <message>
         <source>Wait, or stop it first.</source>
         <translation>終わるのを待つか、先に停止してください。</translation>
+    </message>
+    <message>
+        <source>White, which marks defects, covers most of every mask; invert the masks if black marks the defects.</source>
+        <translation>欠陥を表す白が、どのマスクでも大部分を占めています。黒が欠陥を表すなら、マスクを反転してください。</translation>
     </message>
     <message>
         <source>Width and height are given together.</source>
@@ -8556,6 +9176,10 @@
         <translation>{address!r} はストリームのアドレスではありません。</translation>
     </message>
     <message>
+        <source>{address} is no address of a database.</source>
+        <translation>{address} はデータベースのアドレスではありません。</translation>
+    </message>
+    <message>
         <source>{after} compared with {before}: right answers {right}, heat on the defect {inside}, right answers for another reason {places}.</source>
         <translation>{before} と比べた {after}：正答 {right}、欠陥への注目 {inside}、別の理由による正答 {places}。</translation>
     </message>
@@ -8570,6 +9194,14 @@
     <message>
         <source>{bundle} cannot take the place of {other}: one does {task}, the other {other_task}.</source>
         <translation>{bundle} は {other} と置き換えられません：一方は {task}、他方は {other_task} です。</translation>
+    </message>
+    <message>
+        <source>{bundle} could take the place of {count} bundles in the recipe {recipe}, not of one.</source>
+        <translation>レシピ {recipe} で {bundle} が置き換えられるバンドルは {count} 個あり、1 個に決まりません。</translation>
+    </message>
+    <message>
+        <source>{bundle} does {task}, and these labels are for {other}.</source>
+        <translation>{bundle} は {task} 用ですが、このラベルは {other} 用です。</translation>
     </message>
     <message>
         <source>{bundle} learnt nothing in its training: its answers are no better than chance.</source>
@@ -8860,12 +9492,32 @@
         <translation>{file} に {columns} x {rows} 点のターゲットが写っていません。</translation>
     </message>
     <message>
+        <source>{file} gives boxes as fractions of the picture, where pixels of its input are expected.</source>
+        <translation>{file} は枠を画像に対する割合で出力しますが、入力の画素単位が必要です。</translation>
+    </message>
+    <message>
         <source>{file} gives each class a score of its own; a classifier names one class for each picture.</source>
         <translation>{file} はクラスごとに独立したスコアを出しますが、分類器は画像ごとに 1 つのクラスを選びます。</translation>
     </message>
     <message>
+        <source>{file} gives the class {name!r} the value 0, which pixels without a label have as well; its objects are lost.</source>
+        <translation>{file} ではクラス {name!r} の値が 0 です。ラベルのない画素も 0 なので、このクラスの対象は失われています。</translation>
+    </message>
+    <message>
         <source>{file} gives values from {low:.3g} to {high:.3g} where 0 to 1 is expected: nothing says where the limit is.</source>
         <translation>{file} の値は {low:.3g}～{high:.3g} で、0～1 ではありません。限度がどこか分かりません。</translation>
+    </message>
+    <message>
+        <source>{file} gives values from {low:.3g} to {high:.3g} where scores from 0 to 1 are expected.</source>
+        <translation>{file} は {low:.3g} から {high:.3g} の値を出力しますが、0 から 1 のスコアが必要です。</translation>
+    </message>
+    <message>
+        <source>{file} gives values from {low:.3g} to {high:.3g}; those of a mask are below 0 where nothing is.</source>
+        <translation>{file} は {low:.3g} から {high:.3g} の値を出力します。マスクなら、何もない所の値は 0 より小さくなります。</translation>
+    </message>
+    <message>
+        <source>{file} gives whole numbers, in which no score is left; {found}.</source>
+        <translation>{file} は整数を出力し、スコアが残っていません。{found}。</translation>
     </message>
     <message>
         <source>{file} has no class {name!r}.</source>
@@ -8936,16 +9588,20 @@
         <translation>{file} の画素形式には対応していません：{detail}。</translation>
     </message>
     <message>
+        <source>{file} holds colours, which no scale makes into temperatures.</source>
+        <translation>{file} は色の画像です。換算式では温度になりません。</translation>
+    </message>
+    <message>
+        <source>{file} holds interlaced video (of fields), which cannot be converted here.</source>
+        <translation>{file} はインターレース（フィールド）の動画で、ここでは変換できません。</translation>
+    </message>
+    <message>
         <source>{file} holds labels that were given by hand</source>
         <translation>{file} に手で付けたラベルがあります</translation>
     </message>
     <message>
         <source>{file} holds no temperatures and is not used.</source>
         <translation>{file} には温度がないため使いません。</translation>
-    </message>
-    <message>
-        <source>{file} is a DJI thermal picture; its temperatures are in DJI&apos;s own format, which cannot be read here.</source>
-        <translation>{file} は DJI のサーマル画像です。温度が DJI 独自形式のため読み取れません。</translation>
     </message>
     <message>
         <source>{file} is a folder, not an image.</source>
@@ -9370,6 +10026,14 @@
     <message>
         <source>{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})</source>
         <translation>{reason}(直近の良品 {count} 個の平均 {mean} {unit} との差)</translation>
+    </message>
+    <message>
+        <source>{reason}, as the difference to the place {place} ({mean} {unit})</source>
+        <translation>{reason}、場所 {place} ({mean} {unit}) との差</translation>
+    </message>
+    <message>
+        <source>{reason}, as the rise a minute over {seconds:g} s</source>
+        <translation>{reason}、{seconds:g} 秒間から求めた 1 分あたりの上昇</translation>
     </message>
     <message>
         <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
@@ -10036,6 +10700,18 @@
         <translation>覆う範囲</translation>
     </message>
     <message>
+        <source>Less the place</source>
+        <translation>引く場所</translation>
+    </message>
+    <message>
+        <source>Name of the place</source>
+        <translation>場所の名前</translation>
+    </message>
+    <message>
+        <source>Only at the place</source>
+        <translation>この場所だけ</translation>
+    </message>
+    <message>
         <source>Overlap</source>
         <translation>重なり</translation>
     </message>
@@ -10046,6 +10722,10 @@
     <message>
         <source>Remember</source>
         <translation>記憶</translation>
+    </message>
+    <message>
+        <source>Rise a minute over</source>
+        <translation>1 分あたりの上昇、対象時間</translation>
     </message>
     <message>
         <source>Scale</source>
@@ -10396,6 +11076,10 @@
         <translation>部品の数。0:無限</translation>
     </message>
     <message>
+        <source>how rules call what this bundle inspects here</source>
+        <translation>このバンドルがここで検査する場所を、ルールで呼ぶときの名前</translation>
+    </message>
+    <message>
         <source>how steps are made of gradients; sgd needs a larger learning rate</source>
         <translation>勾配から更新量を決める方法。sgd は学習率を大きくする必要があります</translation>
     </message>
@@ -10460,6 +11144,14 @@
         <translation>限界値は、直前のこの個数の良品の平均との差に適用します。省略時は値そのものに適用します</translation>
     </message>
     <message>
+        <source>limits hold for the difference to the same quantity at the place of this name, on the same part</source>
+        <translation>限度は、同じ部品のこの名前の場所における同じ量との差に適用されます</translation>
+    </message>
+    <message>
+        <source>limits hold for the rise a minute, measured over the parts of so many seconds</source>
+        <translation>限度は、この秒数の間の部品から求めた 1 分あたりの上昇に適用されます</translation>
+    </message>
+    <message>
         <source>look into the folders in it, too</source>
         <translation>中のフォルダも調べる</translation>
     </message>
@@ -10522,6 +11214,10 @@
     <message>
         <source>only this class; every class that is not an ok class if left out</source>
         <translation>このクラスだけ。空の場合は良品クラス以外のすべて</translation>
+    </message>
+    <message>
+        <source>only what the bundle inspects at the place of this name</source>
+        <translation>バンドルがこの名前の場所で検査するものだけ</translation>
     </message>
     <message>
         <source>part</source>
