@@ -204,6 +204,8 @@ class ReviewPage(Themed, QWidget):
         with QSignalBlocker(self.player.time_line):
             self.player.time_line.set_count(self._count)
             self.player.time_line.setValue(self._index)
+        if self.stack.currentIndex() == 0:  # the first time: the tab that is current is made when it is shown
+            self.analysis.offer_for(opened.recipe, self._base)
         self.stack.setCurrentIndex(1)
         self.open_bar.set_opened(True)
         self.listing.select(self._index)
