@@ -89,7 +89,7 @@ class ArchivePage(Themed, QWidget):
         self.what_ifs = WhatIfs(self.worker, lambda: self.choice.filters(datetime.now().astimezone()))
         self.what_if = self.what_ifs.panel
         self.hand_on = HandingOn(self.source, self.meant, self._who, self)
-        self.approving = Approving(self.hand_on, self.worker, self._compared, self._who, recipe=recipe)
+        self.approving = Approving(self.hand_on, self.worker, lambda: self.meant(flips=False), self._who, recipe=recipe)
         self._flips: tuple[int, ...] | None = None  # keys of the parts that a what-if lists
         self._newest = 0, 0
         self._listing = False
@@ -185,18 +185,14 @@ class ArchivePage(Themed, QWidget):
     def choice(self) -> Choice:
         return self.filters.choice
 
-    def meant(self) -> Filters:
-        """Return what an action is about: the picked parts, else all of the list."""
+    def meant(self, *, flips: bool = True) -> Filters:
+        """Return what an action is about: the picked parts, else all of the list. `flips`: if it shows those, only them."""
         if self.gallery.picks:
             return Filters(keys=tuple(sorted(self.gallery.picks)))
         blocks = self.parts.blocks  # a period that ends now was another one when the list was made
-        return self.choice.filters(datetime.now().astimezone()) if blocks is None else blocks.filters
-
-    def _compared(self) -> Filters:
-        """Return which parts a new bundle judges: never only those whose verdicts flip by what was asked before."""
-        if self._flips is None or self.gallery.picks:
-            return self.meant()
-        return self.choice.filters(datetime.now().astimezone())
+        if blocks is None or not (flips or self._flips is None):
+            return self.choice.filters(datetime.now().astimezone())
+        return blocks.filters
 
     def _on_filters(self) -> None:
         for what in ("range", "seek"):
@@ -355,7 +351,7 @@ class ArchivePage(Themed, QWidget):
 
     def leave(self) -> None:
         """Close what lies on top: an opened part, or two."""
-        if self.stack.currentWidget() in (self.record, self.pair):
+        if not self.record.analysis.leave() and self.stack.currentWidget() in (self.record, self.pair):
             self.show_gallery()
 
     def seek(self, *, back: bool = False, verdict: str = "NG") -> None:

@@ -216,6 +216,8 @@ class InspectPage(InspectLayout):
             self.variants.leave()
         elif self.tune.isVisible():
             self.tune.leave()
+        elif self.analysis.leave():
+            return True
         elif self._held is not None:
             self.back_to_live()
         else:

@@ -152,6 +152,13 @@ class AnalysisTabs(Themed, TabWidget):
             self._declared.declare(frame, how)
             self.set_inspection(inspection, recipe, base=base, heat=heat)
 
+    def leave(self) -> bool:
+        """Close the sheet; return False where none is open."""
+        if self.degrees is None or not self.degrees.isVisible():
+            return False
+        self.degrees.leave()
+        return True
+
     @property
     def offered(self) -> tuple[str, ...]:
         """The names of the tabs that are offered."""
