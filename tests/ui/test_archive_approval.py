@@ -92,6 +92,11 @@ def test_a_comparison_is_of_the_bundle_that_is_chosen_and_of_all_parts(
     qtbot.waitUntil(lambda: panel.compared is not None, timeout=30_000)
     assert panel.compared is not None
     assert panel.compared.found.candidate.bundle.folder.name == "better"
+    calm(qtbot, page)
+    assert page.total.text() == "2 parts"
+    page.what_if_button.click()
+    qtbot.waitUntil(lambda: page.what_if.isVisible() and page.total.text() == "24 parts", timeout=10_000)
+    assert not panel.isVisible()
 
 
 def test_a_new_bundle_is_compared_approved_and_taken_back(

@@ -132,7 +132,7 @@ class ApprovalPanel(Themed, QFrame):
             for name, path in known:
                 box.addItem(name, path)
             box.setCurrentIndex(max(0, box.findData(before)))
-        self.show_compared(None)
+        self.chosen.emit()
         self.show()
         self.shown.emit()
 
@@ -279,12 +279,15 @@ class Approving(QObject):
         """Hide the panel; what it asked for is of no use any more."""
         self._worker.forget("offered")
         self._hand_on.stop("compare")
+        self.panel.show_compared(None)
         self.panel.hide()
 
     def close(self) -> None:
         """Hide the panel, and show the whole list again."""
+        flips = self.panel.compared is not None
         self.forget()
-        self.flipped.emit(None)
+        if flips:
+            self.flipped.emit(None)
 
     def record(self, path: Path) -> None:
         """Record in the audit trail that a person has changed a recipe."""

@@ -148,8 +148,8 @@ class ArchivePage(Themed, QWidget):
     def _connect(self) -> None:
         self.filters.changed.connect(self._on_filters)
         self.what_if_button.clicked.connect(self.what_ifs.offer)
-        self.what_ifs.panel.shown.connect(self.approving.forget)
-        self.approving.panel.shown.connect(self.what_ifs.forget)
+        self.what_ifs.panel.shown.connect(self.approving.close)
+        self.approving.panel.shown.connect(self.what_ifs.close)
         self.hand_on.train_wanted.connect(self.train_wanted)
         self.approving.recipe_written.connect(self.recipe_written)
         for judge in (self.what_ifs, self.approving):
