@@ -174,14 +174,24 @@ def test_a_part_is_found_by_its_id_whatever_letters_it_has(tmp_path: Path, names
         assert count(opened.database, Filters(part=names.format(1), text=names[:1])) == 1
 
 
-def test_a_journal_that_is_nothing_but_rubbish_keeps_nobody_from_what_was_fed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_journal_whose_newest_segment_is_rubbish_is_not_gone_on_with(tmp_path: Path, runs: int, *, renamed: bool) -> None:
     folder = tmp_path / "archive"
-    record_run(folder, "L1", "P{}", count=3)
-    (segment,) = folder.glob("journals/*/*.journal")
-    segment.write_bytes(bytes(range(256)) * 9)
-    for _ in range(2):
+    for number in range(runs):
+        record_run(folder, f"L{number}", "P{}", count=3)
+    segment = max(folder.glob("journals/*/*.journal"))
+    segment.write_bytes(bytes(range(1, 256)) * 9)
+    if renamed:  # by a version before
+        segment.rename(segment.with_suffix(".damaged"))
+    for number in (2, 3):
         with opened_archive(folder) as opened:
-            assert count(opened.database, Filters()) == 3  # they were fed before
+            assert count(opened.database, Filters()) == 3 * (runs + number - 2)  # all were fed before
+        record_run(folder, f"L{number}", "Q{}", count=3)
+        with opened_archive(folder) as opened:
+            assert count(opened.database, Filters(lot=f"L{number}")) == 3
+            assert verify(opened.database, folder).sound
+    assert len(list((folder / "journals").iterdir())) == 2  # the new one is gone on with
 
 
 @pytest.mark.parametrize("damage", ["rubbish", "cut", "zeros"])
