@@ -1,6 +1,7 @@
 """A new bundle for a recipe: compared on the archive, approved by a person, and taken back. Each step is recorded."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from inspector.archive.store import rejudgements
 from inspector.archive.store.query import events
 from inspector.archive.store.whatif import Share, WhatIf
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.storage.paths import is_shipped
 from inspector.core.untrusted import parse_json
 from inspector.inspection.program import load_program
@@ -24,6 +25,8 @@ from inspector.recipes.automatic import cards_of
 from inspector.recipes.locate import find_bundle
 
 _MOST_EVENTS = 100_000  # of the audit trail that are searched for a comparison
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ def last_comparison(archive: Archive, candidate: Candidate) -> Mapping[str, Any]
     for event in events(archive.database, limit=_MOST_EVENTS):
         if event["what"] == "comparison":
             detail = parse_json(event["detail"])
-            if all(detail.get(name) == value for name, value in identity.items() if name != "recipe_file"):
+            if all(detail.get(name) == value for name, value in identity.items()):
                 return {**detail, "who": event["who"], "creation_time": event["creation_time"]}
     return None
 
@@ -166,13 +169,13 @@ def approve(archive: Archive, candidate: Candidate, *, who: str, confirmed: bool
         )
     before = _bundles(file)
     compared = last_comparison(archive, candidate)
-    written = adopt.apply(file, candidate.bundle.folder, candidate.cards, candidate.wish, file.path, confirmed=confirmed)
     said = {
         **_identity(candidate),
         "bundle_before": candidate.instead_of.fingerprint,
         "data": str(candidate.bundle.card.dataset.get("fingerprint", "")),
         "comparison": "" if compared is None else str(compared.get("report", "")),
     }
+    written = adopt.apply(file, candidate.bundle.folder, candidate.cards, candidate.wish, file.path, confirmed=confirmed)
     return _recorded(archive, "approval", file, before, written, who=who, **said)
 
 
@@ -205,13 +208,20 @@ def _recorded(
     who: str,
     **said: object,
 ) -> dict[str, Any]:
-    """Record a change of the recipe; what cannot be recorded is taken back."""
+    """Record a change of the recipe; what cannot be recorded is taken back.
+
+    What is recorded stays, also where the database is away: it is fed later.
+    """
     try:
         facts = {**_change(file, before, written), **said}
-        archive.write(event_content(what, who=who, **facts))
+        archive.record(event_content(what, who=who, **facts))
     except BaseException:
         adopt.undo(written)
         raise
+    try:
+        archive.feeder.feed()
+    except StorageError as error:
+        log.debug("an event is fed later: %s", error)
     return facts
 
 
