@@ -101,6 +101,24 @@ def test_a_bundle_is_compared_approved_and_taken_back_with_every_step_in_the_aud
         _do(archive, "compare", *choice, "--instead-of", "nobody", "--out", tmp_path / "none.html")
 
 
+@pytest.mark.parametrize("keeping", [(), ("--keep-test",)])
+def test_a_report_says_so_if_the_bundle_may_have_learnt_from_the_parts_that_it_is_tested_on(
+    archive: Path, recipe: Path, tmp_path: Path, keeping: tuple[str, ...]
+) -> None:
+    _do(archive, "correct", *(f"P{number}" for number in range(TOTAL)), "--who", "Ann", "--verdict", "OK")
+    made = _do(archive, "dataset", "--out", tmp_path / "data", "--json", *keeping)
+    new = write_classifier(
+        tmp_path / "runs" / "better", ok_classes=("good", "bad"), dataset={"fingerprint": made["fingerprint"]}
+    )
+    choice = ("--model", new, "--to-recipe", recipe, "--who", "Bob", "--out", tmp_path / "new.html")
+    found = _do(archive, "compare", *choice, "--json")
+    page = (tmp_path / "new.html").read_text("utf-8")
+    assert found["kept_apart"] is bool(keeping)
+    assert ("it may have learnt from all of these" in page) is not bool(keeping)
+    assert ("no training has learnt from them" in page) is bool(keeping)
+    assert ("may have learnt" in _do(archive, "compare", *choice)) is not bool(keeping)
+
+
 @pytest.mark.parametrize("away", ["feeder", "journal"])
 def test_the_recipe_and_the_audit_trail_say_the_same_whatever_of_the_archive_is_away(
     archive: Path, recipe: Path, tmp_path: Path, away: str, monkeypatch: pytest.MonkeyPatch
