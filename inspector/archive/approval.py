@@ -183,6 +183,12 @@ def approve(archive: Archive, candidate: Candidate, *, who: str, confirmed: bool
             remedy="Save it under a name of your own on the Recipes page, and approve the bundle for that one.",
             recipe=file.recipe.name,
         )
+    if Bundle.open(candidate.bundle.folder).fingerprint != candidate.bundle.fingerprint:
+        raise ConfigError(
+            "Another bundle is in {folder} now than the one that was looked at.",
+            remedy="Compare it again.",
+            folder=candidate.bundle.folder,
+        )
     before = _bundles(file)
     compared = last_comparison(archive, candidate)
     said = {

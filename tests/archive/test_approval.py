@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,18 @@ def test_a_report_says_so_if_the_bundle_may_have_learnt_from_the_parts_that_it_i
     assert ("it may have learnt from all of these" in page) is not bool(keeping)
     assert ("no training has learnt from them" in page) is bool(keeping)
     assert ("may have learnt" in _do(archive, "compare", *choice)) is not bool(keeping)
+
+
+def test_a_bundle_that_took_the_place_of_the_compared_one_is_not_approved(archive: Path, recipe: Path, tmp_path: Path) -> None:
+    new, before = write_classifier(tmp_path / "runs" / "better", ok_classes=("good", "bad")), recipe.read_bytes()
+    with opened_archive(archive) as opened:
+        candidate = approval.proposed(recipe, new)
+        shutil.rmtree(new)
+        write_classifier(new, thresholds={"score": 0.1})
+        with pytest.raises(ConfigError, match="Another bundle is in"):
+            approval.approve(opened, candidate, who="Bob")
+        assert not any(one["what"] == "approval" for one in events(opened.database))
+    assert recipe.read_bytes() == before
 
 
 @pytest.mark.parametrize("away", ["feeder", "journal"])
