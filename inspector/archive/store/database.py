@@ -1,6 +1,7 @@
 """Opening the database: its tables, what makes SQLite durable, and errors in one sentence."""
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,6 +142,8 @@ def _server_name(url: str) -> str:
 
 def _engine(url: str, name: str) -> Engine:
     served = url.startswith("postgresql")
+    if served:  # its driver warns at every try of what it also raises
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         engine = create_engine(url, connect_args={"connect_timeout": CONNECT_S} if served else {})
     except (SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
