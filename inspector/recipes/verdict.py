@@ -45,7 +45,7 @@ def judge(
         prediction = _of_step(step, predictions, recipe)
         if prediction is not None:
             for number, rule in enumerate(recipe.rules):
-                if rule.bundle == step.bundle and (rule.place or step.place) == step.place and rule.minus != (step.place or ""):
+                if rule.is_about(step):
                     judgement = _apply(number, rule, step, prediction, recipe)
                     if rule.is_compared and math.isfinite(judgement.value):
                         judgement = _compared(judgement, rule, recipe, predictions, history, at)
@@ -96,14 +96,18 @@ def learn(recipe: Recipe, decision: Decision, history: History, *, at: float | N
 
     A part counts as good if its verdict is OK, or would be if its comparisons with good parts were not still waiting for some.
     """
-    for judgement in decision.judgements if at is not None else ():
-        if at is not None and recipe.rules[judgement.rule].rise_s is not None and math.isfinite(judgement.value):
-            history.note(_key(recipe.rules[judgement.rule], judgement), at, judgement.value)
+    rules = [(recipe.rules[judgement.rule], judgement) for judgement in decision.judgements]
+    if at is not None:
+        timed = {
+            (_key(rule, judgement), rule.rise_s): judgement.value
+            for rule, judgement in rules
+            if rule.rise_s is not None and math.isfinite(judgement.value)
+        }
+        history.note(timed, at)
     if any(judgement.verdict is not Verdict.OK and not _waits(judgement) for judgement in decision.judgements):
         return
     if len(decision.reasons) > sum(_waits(judgement) for judgement in decision.judgements):
         return  # something was not inspected
-    rules = [(recipe.rules[judgement.rule], judgement) for judgement in decision.judgements]
     history.learn({_key(rule, judgement): judgement.value for rule, judgement in rules if rule.baseline_parts is not None})
 
 
