@@ -89,7 +89,7 @@ class ArchivePage(Themed, QWidget):
         self.what_ifs = WhatIfs(self.worker, lambda: self.choice.filters(datetime.now().astimezone()))
         self.what_if = self.what_ifs.panel
         self.hand_on = HandingOn(self.source, self.meant, self._who, self)
-        self.approving = Approving(self.hand_on, self.meant, self._who, recipe=recipe)
+        self.approving = Approving(self.hand_on, self.worker, self._compared, self._who, recipe=recipe)
         self._flips: tuple[int, ...] | None = None  # keys of the parts that a what-if lists
         self._newest = 0, 0
         self._listing = False
@@ -191,6 +191,12 @@ class ArchivePage(Themed, QWidget):
             return Filters(keys=tuple(sorted(self.gallery.picks)))
         blocks = self.parts.blocks  # a period that ends now was another one when the list was made
         return self.choice.filters(datetime.now().astimezone()) if blocks is None else blocks.filters
+
+    def _compared(self) -> Filters:
+        """Return which parts a new bundle judges: never only those whose verdicts flip by what was asked before."""
+        if self._flips is None or self.gallery.picks:
+            return self.meant()
+        return self.choice.filters(datetime.now().astimezone())
 
     def _on_filters(self) -> None:
         for what in ("range", "seek"):
