@@ -12,6 +12,7 @@ from inspector.ui.widgets.themed import Themed
 
 Step = Callable[[int, int], None]
 
+
 class Progress(QObject):
     """Counts on the thread that works. `moved` carries how much is done of how much."""
 
