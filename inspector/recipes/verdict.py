@@ -75,20 +75,15 @@ def margin(predictions: Sequence[Prediction], judgements: Sequence[Judgement]) -
 
 
 def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | None:
-    if prediction is None or not math.isfinite(_limited(judgement)):
+    if prediction is None or not math.isfinite(judgement.compared):
         return None
-    answer, value = prediction.answer, _limited(judgement)
+    answer, value = prediction.answer, judgement.compared
     if isinstance(answer, Scores):
         return answer.margin if judgement.quantity == "class" else abs(value - judgement.limit)
     if isinstance(answer, Boxes):
         return min((abs(float(score) - prediction.threshold) for score in answer.scores), default=1.0)
     larger = max(abs(value), abs(judgement.limit))
     return abs(value - judgement.limit) / larger if larger else 1.0
-
-
-def _limited(judgement: Judgement) -> float:
-    """Return what the limit holds for: the value, its difference to good parts or another place, or its rise a minute."""
-    return judgement.value - (judgement.baseline or 0.0)
 
 
 def learn(recipe: Recipe, decision: Decision, history: History, *, at: float | None = None) -> None:
@@ -213,10 +208,10 @@ def _compared(
         baseline = history.mean(key, count) if history.known(key, count) == count else math.nan
     if math.isnan(baseline):
         return replace(judgement, verdict=Verdict.REVIEW, baseline=math.nan)
-    compared = replace(judgement, baseline=baseline)
-    difference = Measured(compared.name, _limited(compared))
+    known = replace(judgement, baseline=baseline)
+    difference = Measured(known.name, known.compared)
     verdict, limit = QUANTITIES[rule.quantity].decide(difference, Limits(rule.when, rule.limit, rule.review))
-    return replace(compared, verdict=verdict, limit=limit)
+    return replace(known, verdict=verdict, limit=limit)
 
 
 def _value_at(place: str, rule: Rule, predictions: Sequence[Prediction], recipe: Recipe) -> float:
@@ -257,7 +252,7 @@ def _reason(judgement: Judgement, rule: Rule, prediction: Prediction, history: H
         yield verdict, message(problem, count=count, known=known)
     else:
         baseline = judgement.baseline
-        reason = quantity.reason(judgement.name, _limited(judgement), judgement.limit, verdict, rule.when)
+        reason = quantity.reason(judgement.name, judgement.compared, judgement.limit, verdict, rule.when)
         if rule.rise_s is not None:
             reason = message("{reason}, as the rise a minute over {seconds:g} s", reason=reason, seconds=rule.rise_s)
         elif rule.minus is not None:
