@@ -121,7 +121,7 @@ class Bundle:
     @property
     def fingerprint(self) -> str:
         """One SHA-256 for the card and the files it names; variants added later do not change it."""
-        return _fingerprint(self.card)
+        return fingerprint_of(self.card)
 
     @property
     def card_digest(self) -> str:
@@ -420,7 +420,7 @@ def _unwritten(folder: Path, error: OSError) -> StorageError:
     )
 
 
-def _fingerprint(card: Card) -> str:
+def fingerprint_of(card: Card) -> str:
     """Return the SHA-256 of the card without its variants and fields at their defaults, so that new fields change nothing."""
     trained = card.model_dump(mode="json", exclude={"variants"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
@@ -429,7 +429,7 @@ def _fingerprint(card: Card) -> str:
 def _variants_folder(folder: Path, card: Card) -> Path:
     if not is_shipped(folder) and os.access(folder, os.W_OK):
         return folder
-    return user_data() / VARIANTS / _fingerprint(card)[:16]
+    return user_data() / VARIANTS / fingerprint_of(card)[:16]
 
 
 def _listed_too(folder: Path, card: Card) -> Bundle:

@@ -101,7 +101,7 @@ def explain(
     report_to: Path | None,
     most: int,
     layer: str | None,
-    target: "Target | None",
+    target: Target | None,
     region: Region | None,
     method: ExplainMethod | None,
     part: Region | None,

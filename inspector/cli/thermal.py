@@ -1,6 +1,7 @@
 """`inspector thermal`: temperatures in thermal images, without the window."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -198,8 +199,9 @@ def _pages(file: Path, how: Reading) -> Iterator[Image | ConfigError]:
     """Yield the images of a file or video, which is opened once for all of them, or why they cannot be read."""
     try:
         if file.suffix.lower() in VIDEO_SUFFIXES:
-            for _, frame in open_sequence(file, how=how).each():
-                yield frame if isinstance(frame, ConfigError) else Image(frame.pixels, frame.unit, frame.notes)
+            with closing(open_sequence(file, how=how)) as video:
+                for _, frame in video.each():
+                    yield frame if isinstance(frame, ConfigError) else Image(frame.pixels, frame.unit, frame.notes)
         else:
             yield from read_pages(file, how)
     except ConfigError as error:

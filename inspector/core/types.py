@@ -299,6 +299,11 @@ class Judgement:
     baseline: float | None = None
     wrong: bool = True
 
+    @property
+    def compared(self) -> float:
+        """What the limit holds for: the value, or its difference to the baseline; NaN while that is not known."""
+        return self.value - (self.baseline or 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedBy:

@@ -44,8 +44,9 @@ class Life(Enum):
 class Part:
     """A part on its way to its verdict. `opened`: monotonic seconds when the station first knew of it.
 
-    `deadline_s`: seconds until the verdict is due, None for no deadline. `begun`: an engine has its frames. `life` is changed
-    only by the register of parts (`station.part_register`).
+    `deadline_s`: seconds until the verdict is due, None for no deadline. `then`: seconds when a part that is judged again was
+    grabbed; rises are over that time and not over that of reading. `begun`: an engine has its frames. `life` is changed only by
+    the register of parts (`station.part_register`).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Part:
     opened: float
     triggered: bool = False
     deadline_s: float | None = None
+    then: float | None = None
     begun: bool = False
     life: Life = Life.OPEN
     captures: dict[str, FrameCapture] = field(default_factory=dict)
@@ -122,8 +124,9 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     if due is not None and part.deadline_s is not None and started > due:
         failures.append(late(started - due + part.deadline_s, part.deadline_s))
     grabbed = part.grabbed()
-    decision = judge(recipe, result.predictions, failures, program.history, at=grabbed)
-    learn(recipe, decision, program.history, at=grabbed)
+    at = grabbed if part.then is None else part.then
+    decision = judge(recipe, result.predictions, failures, program.history, at=at)
+    learn(recipe, decision, program.history, at=at)
     now, origins = time.monotonic(), part.origins()
     result.spent("verdict", now - started)
     arrived = min([grabbed, *(origin.arrived for origin in origins)])

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -77,13 +78,16 @@ def own_path(name: str) -> Path:
 def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:
     """Return the recipe with the bundle added and the revision incremented.
 
-    `cards`: the cards of the recipe's bundles. Raises ConfigError for a camera that gives another kind of frame, and for a rule
-    that can never work.
+    `cards`: the cards of the recipe's bundles. The bundle takes over the name of the place of the one that it replaces. Raises
+    ConfigError for a camera that gives another kind of frame, and for a rule that can never work.
     """
     step, gone = wish.step, wish.replaces
     _check_unit(recipe, cards, step, card, gone)
-    steps = [one for one in recipe.inspect if not (one.bundle == gone and one.camera == step.camera)]
-    steps = [one for one in steps if not (one.bundle == step.bundle and one.camera == step.camera)]
+    before = [one for one in recipe.inspect if one.bundle in (gone, step.bundle) and one.camera == step.camera]
+    steps = [one for one in recipe.inspect if one not in before]
+    places = [one.place for one in before if one.place is not None]
+    if step.place is None and len(places) == 1:
+        step = step.model_copy(update={"place": places[0]})
     orphaned = {one.bundle for one in recipe.inspect} - {one.bundle for one in steps}
     rules = [rule for rule in recipe.rules if rule.bundle not in orphaned and rule.bundle != step.bundle]
     if not wish.rules:
@@ -93,9 +97,17 @@ def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Rec
         "rules": [rule.model_dump() for rule in (*rules, *wish.rules)],
         "revision": recipe.revision + 1,
     }
-    changed = Recipe.model_validate(values)
+    changed = _valid(values)
     complete(changed, {**cards, step.bundle: card})
     return changed
+
+
+def _valid(values: dict[str, Any]) -> Recipe:
+    """Return a recipe with these values, checked: a copy with other values is not, when it is made. Raises ConfigError."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("The recipe is not valid: {detail}.", detail=describe_validation(error)) from error
 
 
 def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card: Card, gone: str) -> None:
@@ -180,7 +192,7 @@ def apply(
             "inspect": [named.step.model_dump()],
             "rules": [rule.model_dump() for rule in named.rules],
         }
-        fresh = Recipe.model_validate(values)
+        fresh = _valid(values)
         complete(fresh, {named.step.bundle: card})
         return write_changed(file, fresh, path)
     adopt(file.recipe, cards, wish, card)
@@ -200,10 +212,7 @@ def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
     are written. Raises ConfigError if the recipe would not load, or if the file was changed since it was read; StorageError if
     it cannot be written.
     """
-    try:
-        Recipe.model_validate(changed.model_dump())  # a copy with other values is not checked when it is made
-    except ValidationError as error:
-        raise ConfigError("The recipe is not valid: {detail}.", detail=describe_validation(error)) from error
+    _valid(changed.model_dump())
     before: bytes | None = None
     backup: Path | None = None
     same = path.resolve() == file.path.resolve()

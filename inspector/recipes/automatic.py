@@ -83,7 +83,11 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
 
 
 def only_camera(recipe: Recipe, camera: str) -> Recipe:
-    """Return the recipe with this camera only, without the bundles and rules that need other cameras. Raises ConfigError."""
+    """Return the recipe with this camera only, without the bundles and rules that need other cameras.
+
+    Raises ConfigError, also for a rule that compares what this camera sees with a place that another one sees: without it the
+    part would be good.
+    """
     if camera not in recipe.cameras:
         raise ConfigError(
             "The recipe {recipe} has no camera {camera}.",
@@ -95,8 +99,15 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
     steps = tuple(step for step in recipe.inspect if step.camera == camera)
     if not steps:
         raise ConfigError("The recipe {recipe} inspects nothing on the camera {camera}.", recipe=recipe.name, camera=camera)
-    kept = {step.bundle for step in steps}
-    rules = tuple(rule for rule in recipe.rules if rule.bundle in kept)
+    rules = tuple(rule for rule in recipe.rules if any(map(rule.is_about, steps)))
+    for place in {rule.minus for rule in rules} - {None, *(step.place for step in steps)}:
+        raise ConfigError(
+            "The recipe {recipe} compares with the place {place}, which the camera {camera} does not see.",
+            remedy="Judge the frames of all its cameras together.",
+            recipe=recipe.name,
+            place=place,
+            camera=camera,
+        )
     return recipe.model_copy(update={"cameras": {camera: recipe.cameras[camera]}, "inspect": steps, "rules": rules})
 
 
@@ -106,13 +117,8 @@ def seen_by(recipe: Recipe, cameras: Collection[str]) -> tuple[Recipe | None, tu
     None if no bundle looks at them.
     """
     steps = tuple(step for step in recipe.inspect if step.camera in cameras)
-    kept = {step.bundle for step in steps}
     there = {None, *(step.place for step in steps)}
-    places = tuple(
-        number
-        for number, rule in enumerate(recipe.rules)
-        if rule.bundle in kept and rule.minus in there and rule.place in there
-    )
+    places = tuple(number for number, rule in enumerate(recipe.rules) if rule.minus in there and any(map(rule.is_about, steps)))
     if not steps:
         return None, places
     seen = {

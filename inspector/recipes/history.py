@@ -1,13 +1,22 @@
 """What parts before measured, for rules that compare a part with them: good parts, and any parts over time."""
 
+import math
 import threading
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST: Final = 1000  # parts that a rule may compare with
 LEAST_TIMED: Final = 3  # parts that make a rise
+
+
+class Timed(NamedTuple):
+    """The mean value of parts that follow each other, at their mean time in seconds."""
+
+    at: float
+    value: float
+    parts: int = 1
 
 
 class History:
@@ -16,8 +25,8 @@ class History:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values: dict[Hashable, deque[float]] = {}
-        self._timed: dict[Hashable, deque[tuple[float, float]]] = {}
-        self._rises: dict[Hashable, float] = {}
+        self._timed: dict[tuple[Hashable, float], deque[Timed]] = {}
+        self._rises: dict[tuple[Hashable, float], float] = {}
 
     def known(self, key: Hashable, count: int) -> int:
         """Return how many of the last `count` good parts are known."""
@@ -40,10 +49,16 @@ class History:
         with self._lock:
             self._values.setdefault(key, deque(maxlen=MOST)).extend(values)
 
-    def note(self, key: Hashable, at: float, value: float) -> None:
-        """Take the value of a part, good or bad, at a time in seconds."""
+    def note(self, values: Mapping[tuple[Hashable, float], float], at: float) -> None:
+        """Take the values of a part, good or bad, at a time in seconds; each by its key and the seconds of its rise."""
         with self._lock:
-            self._timed.setdefault(key, deque(maxlen=MOST)).append((at, value))
+            for (key, seconds), value in values.items():
+                kept = self._timed.setdefault((key, seconds), deque())
+                kept.append(Timed(at, value))
+                while kept[0].at < at - seconds:
+                    kept.popleft()
+                if len(kept) > 2 * MOST:
+                    self._timed[key, seconds] = _fewer(kept)
 
     def rise(self, key: Hashable, seconds: float, at: float | None, value: float) -> float | None:
         """Return by how much a minute the value rises over the last seconds, up to this part; None while too few parts are
@@ -52,14 +67,15 @@ class History:
         with self._lock:
             if at is None:
                 return self._rises.get((key, seconds))
-            known = [one for one in self._timed.get(key, ()) if at - seconds <= one[0] < at]
-        known.append((at, value))
-        middle = sum(one[0] for one in known) / len(known)
-        mean = sum(one[1] for one in known) / len(known)
-        spread = sum((one[0] - middle) ** 2 for one in known)
-        if len(known) < LEAST_TIMED or spread <= 0:
+            known = [one for one in self._timed.get((key, seconds), ()) if at - seconds <= one.at < at]
+        known.append(Timed(at, value))
+        parts = sum(one.parts for one in known)
+        middle = sum(one.parts * one.at for one in known) / parts
+        mean = sum(one.parts * one.value for one in known) / parts
+        spread = sum(one.parts * (one.at - middle) ** 2 for one in known)
+        if parts < LEAST_TIMED or spread <= 0:
             return None
-        return 60 * sum((one[0] - middle) * (one[1] - mean) for one in known) / spread
+        return 60 * sum(one.parts * (one.at - middle) * (one.value - mean) for one in known) / spread
 
     def set_rise(self, key: Hashable, seconds: float, rise: float) -> None:
         """Set the rise of a part that is judged again, without its time."""
@@ -70,7 +86,25 @@ class History:
         """Start from the values of another history; rules that it does not know start without any."""
         with other._lock:
             values = {key: deque(kept, maxlen=MOST) for key, kept in other._values.items()}
-            timed = {key: deque(kept, maxlen=MOST) for key, kept in other._timed.items()}
+            timed = {key: deque(kept) for key, kept in other._timed.items()}
         with self._lock:
             self._values = {**values, **self._values}
             self._timed = {**timed, **self._timed}
+
+
+def _fewer(known: Sequence[Timed]) -> deque[Timed]:
+    """Return the same parts as at most about `MOST` means, evenly over their time: a fast line fills any number of places."""
+    step = max(known[-1].at - known[0].at, 0.0) / MOST
+    found: deque[Timed] = deque()
+    began = -math.inf
+    for one in known:
+        if one.at - began > step:
+            found.append(one)
+            began = one.at
+            continue
+        last, parts = found[-1], found[-1].parts + one.parts
+        at, value = (
+            (last.parts * before + one.parts * now) / parts for before, now in ((last.at, one.at), (last.value, one.value))
+        )
+        found[-1] = Timed(at, value, parts)
+    return found

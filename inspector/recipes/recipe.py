@@ -158,6 +158,11 @@ class Rule(_Model):
         """Whether the limits hold for a difference or a rise, and not for the value itself."""
         return (self.baseline_parts, self.minus, self.rise_s) != (None, None, None)
 
+    def is_about(self, step: InspectModel) -> bool:
+        """Whether the rule judges what this step finds. A place that others are compared with is not compared with itself."""
+        here = self.bundle == step.bundle and self.place in (None, step.place)
+        return here and (self.minus is None or self.minus != step.place)
+
     @model_validator(mode="after")
     def _band(self) -> Self:
         if self.is_compared and self.quantity == "class":
@@ -256,13 +261,15 @@ class Recipe(_Model):
         for rule in self.rules:
             if rule.bundle not in bundles:
                 raise ValueError(f"rules: no [[inspect]] uses the bundle {rule.bundle!r}")
-            if rule.place is not None and not any(
-                (step.bundle, step.place) == (rule.bundle, rule.place) for step in self.inspect
-            ):
+            about = [step for step in self.inspect if rule.is_about(step)]
+            if rule.place is not None and not about:
                 raise ValueError(f"rules: {rule.bundle!r} inspects no place called {rule.place!r}")
             if rule.minus is not None and rule.minus not in places:
                 raise ValueError(f"rules: there is no place called {rule.minus!r}")
-            camera_models = [self.cameras[step.camera] for step in self.inspect if step.bundle == rule.bundle]
+            if not about:
+                raise ValueError(f"rules: {rule.bundle!r} inspects no other place than {rule.minus!r} to compare with it")
+            compared = [step for step in self.inspect if rule.minus is not None and step.place == rule.minus]
+            camera_models = [self.cameras[step.camera] for step in (*about, *compared)]
             if QUANTITIES[rule.quantity].scaled and any(camera.mm_per_px is None for camera in camera_models):
                 raise ValueError(f"rules: {rule.quantity} needs mm_per_px of the camera that {rule.bundle!r} looks at")
         return self

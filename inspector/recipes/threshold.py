@@ -28,7 +28,7 @@ def same_step(recipe: Recipe, step: InspectModel) -> InspectModel | None:
 
 
 def _decides(rule: Rule, step: InspectModel) -> bool:
-    return rule.quantity == "class" and rule.bundle == step.bundle
+    return rule.quantity == "class" and rule.is_about(step)
 
 
 def _moved(rule: Rule, threshold: float) -> Rule:

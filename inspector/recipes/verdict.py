@@ -45,7 +45,7 @@ def judge(
         prediction = _of_step(step, predictions, recipe)
         if prediction is not None:
             for number, rule in enumerate(recipe.rules):
-                if rule.bundle == step.bundle and (rule.place or step.place) == step.place and rule.minus != (step.place or ""):
+                if rule.is_about(step):
                     judgement = _apply(number, rule, step, prediction, recipe)
                     if rule.is_compared and math.isfinite(judgement.value):
                         judgement = _compared(judgement, rule, recipe, predictions, history, at)
@@ -75,9 +75,9 @@ def margin(predictions: Sequence[Prediction], judgements: Sequence[Judgement]) -
 
 
 def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | None:
-    if prediction is None or not math.isfinite(_limited(judgement)):
+    if prediction is None or not math.isfinite(judgement.compared):
         return None
-    answer, value = prediction.answer, _limited(judgement)
+    answer, value = prediction.answer, judgement.compared
     if isinstance(answer, Scores):
         return answer.margin if judgement.quantity == "class" else abs(value - judgement.limit)
     if isinstance(answer, Boxes):
@@ -86,24 +86,23 @@ def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | No
     return abs(value - judgement.limit) / larger if larger else 1.0
 
 
-def _limited(judgement: Judgement) -> float:
-    """Return what the limit holds for: the value, its difference to good parts or another place, or its rise a minute."""
-    return judgement.value - (judgement.baseline or 0.0)
-
-
 def learn(recipe: Recipe, decision: Decision, history: History, *, at: float | None = None) -> None:
     """Take the values of a good part to the history, and those of any part with its time `at` in seconds.
 
     A part counts as good if its verdict is OK, or would be if its comparisons with good parts were not still waiting for some.
     """
-    for judgement in decision.judgements if at is not None else ():
-        if at is not None and recipe.rules[judgement.rule].rise_s is not None and math.isfinite(judgement.value):
-            history.note(_key(recipe.rules[judgement.rule], judgement), at, judgement.value)
+    rules = [(recipe.rules[judgement.rule], judgement) for judgement in decision.judgements]
+    if at is not None:
+        timed = {
+            (_key(rule, judgement), rule.rise_s): judgement.value
+            for rule, judgement in rules
+            if rule.rise_s is not None and math.isfinite(judgement.value)
+        }
+        history.note(timed, at)
     if any(judgement.verdict is not Verdict.OK and not _waits(judgement) for judgement in decision.judgements):
         return
     if len(decision.reasons) > sum(_waits(judgement) for judgement in decision.judgements):
         return  # something was not inspected
-    rules = [(recipe.rules[judgement.rule], judgement) for judgement in decision.judgements]
     history.learn({_key(rule, judgement): judgement.value for rule, judgement in rules if rule.baseline_parts is not None})
 
 
@@ -209,10 +208,10 @@ def _compared(
         baseline = history.mean(key, count) if history.known(key, count) == count else math.nan
     if math.isnan(baseline):
         return replace(judgement, verdict=Verdict.REVIEW, baseline=math.nan)
-    compared = replace(judgement, baseline=baseline)
-    difference = Measured(compared.name, _limited(compared))
+    known = replace(judgement, baseline=baseline)
+    difference = Measured(known.name, known.compared)
     verdict, limit = QUANTITIES[rule.quantity].decide(difference, Limits(rule.when, rule.limit, rule.review))
-    return replace(compared, verdict=verdict, limit=limit)
+    return replace(known, verdict=verdict, limit=limit)
 
 
 def _value_at(place: str, rule: Rule, predictions: Sequence[Prediction], recipe: Recipe) -> float:
@@ -253,7 +252,7 @@ def _reason(judgement: Judgement, rule: Rule, prediction: Prediction, history: H
         yield verdict, message(problem, count=count, known=known)
     else:
         baseline = judgement.baseline
-        reason = quantity.reason(judgement.name, _limited(judgement), judgement.limit, verdict, rule.when)
+        reason = quantity.reason(judgement.name, judgement.compared, judgement.limit, verdict, rule.when)
         if rule.rise_s is not None:
             reason = message("{reason}, as the rise a minute over {seconds:g} s", reason=reason, seconds=rule.rise_s)
         elif rule.minus is not None:

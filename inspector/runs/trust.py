@@ -88,7 +88,7 @@ def advised(settings: TrainSettings, advice: Advice) -> TrainSettings:
     """Return the settings of a training with the change that is advised. What is covered already stays covered."""
     values = {name: _added(settings, name, value) for name, value in advice.settings.items()}
     out = settings.out.with_name(f"{settings.bundle_name}-{advice.change}")
-    return train_settings({**settings.model_dump(), **values, "name": "", "out": out})
+    return train_settings({**settings.model_dump(), **values, "name": "", "run": None, "out": out})
 
 
 def _added(settings: TrainSettings, name: str, value: str) -> str:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,7 @@ from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.recording.sinks import archive_sinks
+from inspector.archive.rejudging.chunk import Rejudger, RejudgeRequest
 from inspector.archive.rejudging.job import rejudge
 from inspector.archive.store import rejudgements
 from inspector.archive.store.query import events, every
@@ -69,6 +72,23 @@ def test_only_flips_with_their_counts_and_intervals(opened: Archive, bundle: str
     assert (again.judged, again.found.flips) == (0, made.found.flips)
     part = rejudge(opened, Filters(verdict="NG"), _lenient(bundle))
     assert (part.judged, part.found.inspections) == (2, 2)
+
+
+def test_a_rise_is_over_the_time_of_the_line_and_not_over_that_of_reading(opened: Archive, bundle: str) -> None:
+    rule = {"bundle": bundle, "quantity": "score", "class_name": "bad", "limit": 2.0, "rise_s": 60.0}
+    recipe = recipe_of(bundle, rules=[rule])
+    name = rejudgements.begin(opened.database, Filters(), recipe="", bundles=[], who="")
+    (parts,) = rejudgements.pending(opened.database, name, Filters())
+    assert all(datetime.fromisoformat(one.frames["top"]["utc"]).tzinfo is not None for one in parts)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    spaced = [
+        replace(one, frames={"top": {**one.frames["top"], "utc": (start + timedelta(seconds=10 * number)).isoformat()}})
+        for number, one in enumerate(parts)
+    ]
+    with Rejudger(RejudgeRequest(opened.folder, recipe.model_dump_json())) as rejudger:
+        said = rejudger.judge(spaced)
+    # One score of seven within a minute is higher by less than 1: 0.5 a minute. Over the time of reading it would be hundreds.
+    assert [one.verdict for one in said] == ["REVIEW", "REVIEW", *["OK"] * (TOTAL - 2)]
 
 
 def test_what_was_interrupted_goes_on_and_each_part_is_judged_once(

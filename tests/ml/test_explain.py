@@ -1,5 +1,6 @@
 """Grad-CAM against its published formula, on networks whose answer can be worked out."""
 
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -19,7 +20,7 @@ from inspector.core.registry import NETWORKS  # noqa: E402
 from inspector.imaging.preprocessing import InputSpec  # noqa: E402
 from inspector.ml.explain import cam_layers, explain  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch  # noqa: E402
-from inspector.ml.occlusion import black_box  # noqa: E402
+from inspector.ml.occlusion import _rise, black_box  # noqa: E402
 from inspector.workers.messages import CamMethod, ExplainRequest  # noqa: E402
 
 SIZE = 32
@@ -311,8 +312,19 @@ def test_rise_finds_what_a_closed_network_depends_on_and_always_the_same() -> No
     assert 2 <= y < 14
     assert 0 <= x < 12
     assert heat[20:, 16:].mean() < 0.4 * heat[4:12, 2:10].mean()
+    _, told = black_box(red_or_not, card("classification"), frame, ExplainRequest(layer="rise"))
+    assert told.layer == "rise"  # as the window asks for it, which shows the ways of an imported graph among its layers
     flat, _ = black_box(lambda batch: np.tile(np.float32([1, 0]), (len(batch), 1)), card("classification"), frame, request)
     assert not flat.any()  # nothing that is hidden changes it
+
+
+def test_rise_keeps_no_mask() -> None:
+    frame = np.zeros((512, 512, 3), np.uint8)
+    tracemalloc.start()
+    _rise(lambda frames: (float(one[0, 0, 0]) for one in frames), frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * frame.size  # all 256 masks would be more than five times as much
 
 
 class Cells(nn.Module):

@@ -233,3 +233,21 @@ def test_a_recipe_that_would_not_load_is_not_written(recipe: Path) -> None:
         adopt.write_changed(file, file.recipe.model_copy(update={"rules": (wrong,)}), recipe)
     assert recipe.read_bytes() == before
     assert not recipe.with_name("line.revisions").exists()
+
+
+def test_a_bundle_takes_over_the_name_of_the_place_that_rules_know(recipe: Path) -> None:
+    file = adopt.open_recipe_file(recipe)
+    cards = cards_of(file.recipe, file.base)
+    steps = tuple(one.model_copy(update={"place": one.bundle}) for one in file.recipe.inspect)
+    rule = Rule(bundle="window-state", quantity="score", class_name="severe", limit=0.5, place="window-state")
+    named = file.recipe.model_copy(update={"inspect": steps, "rules": (*file.recipe.rules, rule)})
+    card = cards["window-state"].model_copy(update={"name": "newer"})
+    wish = adopt.Wish(InspectModel(bundle="newer", camera="visible"), (), "window-state")
+    found = adopt.adopt(named, cards, wish, card)
+    assert [one.place for one in found.inspect if one.bundle == "newer"] == ["window-state"]
+    assert [one.place for one in found.rules if one.bundle == "newer"] == [None, "window-state"]
+    # Two regions become one: what rules say of the second is then a sentence, and no error of the program.
+    other = steps[0].model_copy(update={"bundle": "window-state", "camera": "visible", "place": "second"})
+    two = named.model_copy(update={"inspect": (*steps, other)})
+    with pytest.raises(ConfigError, match="inspects no place called 'window-state'"):
+        adopt.adopt(two, cards, wish, card)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from inspector.core.errors import ConfigError
 from inspector.core.types import Prediction, Temperatures, Verdict
-from inspector.recipes.automatic import seen_by
+from inspector.recipes.automatic import only_camera, seen_by
 from inspector.recipes.history import History
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
 from inspector.recipes.verdict import Decision, as_then, judge, learn
@@ -15,14 +16,15 @@ BEARING, WALL = RegionModel(x=0, y=0, width=10, height=10), RegionModel(x=50, y=
 
 
 def recipe(*rules: dict[str, Any], walls: str = "heat") -> Recipe:
+    wall = next((str(rule["bundle"]) for rule in rules if "bundle" in rule), "t")
     return Recipe(
         name="r",
         cameras={"heat": CameraModel(source="simulated:thermal"), "other": CameraModel(source="simulated:thermal")},
         inspect=(
             InspectModel(bundle="t", camera="heat", place="bearing", region=BEARING),
-            InspectModel(bundle="t", camera=walls, place="wall", region=WALL),
+            InspectModel(bundle=wall, camera=walls, place="wall", region=WALL),
         ),
-        rules=tuple(Rule(bundle="t", quantity="temperature_max", **rule) for rule in rules),
+        rules=tuple(Rule(**{"bundle": "t", "quantity": "temperature_max", **rule}) for rule in rules),
     )
 
 
@@ -88,6 +90,26 @@ def test_a_rise_a_minute_counts_all_parts_of_the_last_seconds() -> None:
     assert judge(made, [warm(40.0), warm(20.0, WALL)], (), taken, at=170.0).verdict is Verdict.OK
 
 
+def test_rules_on_the_same_rise_count_a_part_once() -> None:
+    rule = {"place": "bearing", "rise_s": 40.0}
+    made, history = recipe({"limit": 5.0, **rule}, {"limit": -5.0, "when": "below", **rule}, {"limit": 90.0}), History()
+    for number in range(2):
+        decision = inspected(made, history, 10.0 * number, warm(30.0), warm(20.0, WALL))
+        assert decision.verdict is Verdict.REVIEW
+
+
+def test_a_fast_line_is_known_over_all_the_seconds_of_a_rise() -> None:
+    history = History()
+    for number in range(20_000):  # 30 frames a second for eleven minutes: 6 K a minute, and nothing more in the last one
+        at = number / 30
+        history.note({("bearing", 600.0): 20.0 + min(at, 606.0) / 10}, at)
+    rise = history.rise("bearing", 600.0, 20_000 / 30, 80.6)
+    known = [(20_000 / 30 - second, min(20_000 / 30 - second, 606.0) / 10) for second in range(601)]
+    middle = sum(at for at, _ in known) / 601
+    spread = sum((at - middle) ** 2 for at, _ in known)
+    assert rise == pytest.approx(60 * sum((at - middle) * value for at, value in known) / spread, rel=1e-3)
+
+
 def test_a_part_is_judged_again_with_the_rise_it_had() -> None:
     made, history = recipe({"limit": 5.0, "place": "bearing", "rise_s": 40.0}), History()
     for number in range(4):
@@ -105,6 +127,12 @@ def test_without_the_camera_of_the_other_place_the_comparison_is_left_out() -> N
     assert seen is not None
     assert places == (1,)
     assert judge(seen, [warm(50.0)], ()).verdict is Verdict.OK
+    with pytest.raises(ConfigError, match="compares with the place wall, which the camera heat does not see"):
+        only_camera(made, "heat")
+    alone, places = seen_by(recipe({"limit": 10.0, "minus": "wall"}, walls="other"), ["other"])
+    assert alone is not None
+    assert places == ()  # the wall is not compared with itself
+    assert judge(alone, [warm(50.0, WALL, "other")], ()).verdict is Verdict.NOT_INSPECTED
 
 
 @pytest.mark.parametrize(
@@ -113,6 +141,7 @@ def test_without_the_camera_of_the_other_place_the_comparison_is_left_out() -> N
         ({"minus": "roof"}, "there is no place called 'roof'"),
         ({"place": "roof"}, "inspects no place called 'roof'"),
         ({"minus": "wall", "place": "wall"}, "compared with itself"),
+        ({"minus": "wall", "bundle": "wall only"}, "no other place than 'wall' to compare with it"),
         ({"minus": "wall", "rise_s": 10.0}, "one of them"),
         ({"baseline_parts": 5, "rise_s": 10.0}, "one of them"),
         ({"rise_s": 0.0}, "greater than 0"),

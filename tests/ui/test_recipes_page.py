@@ -11,10 +11,12 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.core.storage.paths import user_data
-from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, load_recipe
+from inspector.core.types import Judgement, Region, Verdict
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule, load_recipe
 from inspector.recipes.revisions import list_revisions
 from inspector.ui.recipes.draft import RecipeDraft
 from inspector.ui.recipes.page import RecipesPage
+from inspector.ui.recipes.rules_panel import RulesPanel
 from inspector.ui.recipes.trial_thread import Trial
 from inspector.ui.shell.main_window import MainWindow
 from tests.ui.making import write_brightness_bundle
@@ -331,3 +333,25 @@ def test_a_recipe_keeps_the_size_that_its_live_cameras_showed_while_it_was_set_u
     assert "frame_size" not in draft.values["cameras"]["live"]
     changed = Recipe.model_validate(draft.values)
     assert draft.with_sizes(changed).cameras["live"].frame_size is None  # nothing was seen of the other camera
+
+
+def test_beside_the_limit_of_a_comparison_stands_the_difference(qtbot: QtBot) -> None:
+    draft = RecipeDraft()
+    draft.open(
+        Recipe(
+            name="heat",
+            cameras={"heat": CameraModel(source="simulated:thermal")},
+            inspect=(InspectModel(bundle="equipment-temperature", camera="heat"),),
+            rules=(Rule(bundle="equipment-temperature", quantity="temperature_max", limit=4.0, baseline_parts=10),),
+        ),
+        None,
+    )
+    panel = RulesPanel(draft)
+    qtbot.addWidget(panel)
+    at = Region(0, 0, 10, 10)
+    for baseline, shown in ((57.5, "3"), (float("nan"), "")):
+        known = Judgement(0, "b", "heat", at, "temperature_max", "-", 60.5, "above", 4.0, Verdict.OK, baseline=baseline)
+        panel.show_judgements([known])
+        item = panel.table.item(0, 2)
+        assert item is not None
+        assert item.text() == shown  # 60.5 > 4 would be no OK

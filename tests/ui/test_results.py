@@ -12,7 +12,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 from results_making import finished_run, interval
 
-from inspector.bundles.bundle import Bundle, write_card
+from inspector.bundles.bundle import Bundle, fingerprint_of, read_card, write_card
 from inspector.core.sentence import Sentence
 from inspector.core.storage.paths import models, user_data
 from inspector.recipes.locate import demo_recipe
@@ -367,8 +367,8 @@ def test_nothing_is_cut_off(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> 
         assert button.mapTo(view, QPoint(button.width(), 0)).x() <= view.width()
 
 
-def looked_at(name: str, right: float, advice: tuple[Advice, ...] = ()) -> Trust:
-    known = {"folder": "line", "fingerprint": name, "task": "classification", "created": datetime.now(UTC), "data": "d"}
+def looked_at(name: str, right: float, advice: tuple[Advice, ...] = (), *, fingerprint: str = "another") -> Trust:
+    known = {"folder": "line", "fingerprint": fingerprint, "task": "classification", "created": datetime.now(UTC), "data": "d"}
     return Trust(bundle=name, images=12, right=right, inside_truth=right / 2, lift=2 * right, road=0.3, advice=advice, **known)
 
 
@@ -401,7 +401,11 @@ def test_an_advice_is_a_button_that_opens_a_training_with_the_change(qtbot: QtBo
     collect = Advice(change="collect", why=Sentence(template="More images."))
     folder = trust_folder(info.folder.parent, tmp_path / "line")
     folder.mkdir(parents=True)
-    found = [looked_at("before", 0.5), looked_at("window-state", 0.75, (cover, collect))]
+    (folder / FIGURES).write_bytes(dump_trust([looked_at("window-state", 0.5, (collect,))]))
+    view.show_run(info)
+    assert view.where.state.text().startswith("Not looked at yet")  # what an earlier bundle of that name was told
+    own = fingerprint_of(read_card(models() / "window-state"))
+    found = [looked_at("before", 0.5), looked_at("window-state", 0.75, (cover, collect), fingerprint=own)]
     (folder / FIGURES).write_bytes(dump_trust(found))
     view.show_run(info)
     assert view.where.table.rowCount() == 2  # side by side with the run before

@@ -106,6 +106,9 @@ class Rejudger:
                 unit: Unit = facts.get("unit") or "intensity"
                 now, bits = datetime.now(UTC), facts.get("bits")
                 frame = Frame(pixels, place, 0, time.monotonic(), now, unit=unit, bits=bits)
+                if facts.get("utc"):
+                    then = datetime.fromisoformat(facts["utc"]).timestamp()
+                    part.then = then if part.then is None else min(part.then, then)
             except InspectorError as error:
                 return error.problem
             except ValueError as error:

@@ -72,7 +72,7 @@ def _with_images(connection: Connection, names: Mapping[int, str]) -> list[Store
 
 
 def _facts(frame: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: frame.get(name) for name in ("unit", "bits")}
+    return {name: frame.get(name) for name in ("unit", "bits", "utc")}
 
 
 def store(database: Database, name: str, judged: Sequence[Rejudged]) -> None:

@@ -156,9 +156,9 @@ def looked(
         at_truth,
         None if near is None or at_truth is None else at_truth / float(near.mean()),
         pointed,
-        None if faith is None else faith[0],
-        None if faith is None else faith[1],
-        None if faith is None else faith[2],
+        None if faith is None else faith.insertion,
+        None if faith is None else faith.deletion,
+        None if faith is None else faith.road,
         _on_input(outside, item.view, card.input) / np.float32(total or 1.0),
     )
 

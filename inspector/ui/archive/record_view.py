@@ -168,11 +168,11 @@ class RecordView(Themed, QWidget):
                 QCoreApplication.translate("settings", quantity.label or one.quantity) if quantity is not None else one.quantity
             )
             what = label if one.name in ("", "-") else f"{class_name(one.name)}: {label}"
-            known = math.isfinite(one.value)  # else it could not be measured
+            known = math.isfinite(one.compared)  # else it could not be measured, or there was nothing to compare with
             sign = ">" if one.when == "above" else "<"
             cells = (
                 Cell(what),
-                Cell(f"{one.value:.4g}" if known else "–", one.value if known else None),
+                Cell(f"{one.compared:.4g}" if known else "–", one.compared if known else None),
                 Cell(f"{sign} {one.limit:g}", one.limit),
                 Cell(verdict_word(one.verdict)),
             )

@@ -151,7 +151,7 @@ class RulesPanel(Themed, QWidget):
         what = [class_name(str(rule["class_name"]))] if rule.get("class_name") else []
         found = [one for one in self._judgements if one.rule == place]
         worst = max(found, key=lambda one: SEVERITY[one.verdict], default=None)
-        value = "" if worst is None or not math.isfinite(worst.value) else f"{worst.value:.4g}"
+        value = "" if worst is None or not math.isfinite(worst.compared) else f"{worst.compared:.4g}"
         verdict = "" if worst is None else verdict_word(worst.verdict)
         color = None if worst is None else theme.current().verdict(worst.verdict)
         sign = "<" if rule.get("when") == "below" else ">"

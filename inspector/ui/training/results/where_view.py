@@ -10,7 +10,7 @@ from PySide6.QtCore import QProcess, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from inspector.bundles.bundle import read_card
+from inspector.bundles.bundle import fingerprint_of, read_card
 from inspector.core.errors import ConfigError
 from inspector.core.installed import program_command
 from inspector.runs.settings import TrainSettings
@@ -139,8 +139,8 @@ class WhereView(Themed, QWidget):
     def _show(self) -> None:
         busy, info, folder = self._process is not None, self._info, self.folder
         found = [] if folder is None else read_trust(folder)
-        name = _name_of(info)
-        own = next((one for one in reversed(found) if one.bundle == name), None)
+        fingerprint = _fingerprint(info)
+        own = next((one for one in reversed(found) if one.fingerprint == fingerprint), None)
         self.progress.setVisible(busy)
         possible = info is not None and info.bundle is not None and info.bundle.is_dir() and self._settings is not None
         self.explain.setEnabled(possible and not busy)
@@ -206,10 +206,10 @@ class WhereView(Themed, QWidget):
         self._show()
 
 
-def _name_of(info: RunInfo | None) -> str | None:
-    """Return the name of a run's bundle; None if it has none that can be read."""
+def _fingerprint(info: RunInfo | None) -> str | None:
+    """Return that of a run's bundle, whose name others may have had before; None if it has none that can be read."""
     with suppress(ConfigError):
-        return None if info is None or info.bundle is None else read_card(info.bundle).name
+        return None if info is None or info.bundle is None else fingerprint_of(read_card(info.bundle))
     return None
 
 
