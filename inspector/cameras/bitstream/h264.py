@@ -14,6 +14,7 @@ class _Sps:
     numbers: int  # MaxFrameNum
     gaps: bool  # numbers may be left out on purpose
     planes: bool  # colour planes are coded apart
+    fields: bool  # pictures may be of two fields (interlaced)
 
 
 class H264:
@@ -82,7 +83,17 @@ def _sps(unit: bytes) -> tuple[int, _Sps]:
         bits.skip_exp(2)
         bits.skip_exp(bits.exp())
     bits.exp()  # number of reference frames
-    return identity, _Sps(numbers, bits.flag(), planes)
+    gaps = bits.flag()
+    bits.skip_exp(2)  # width and height
+    return identity, _Sps(numbers, gaps, planes, not bits.flag())
+
+
+def has_fields(unit: bytes) -> bool:
+    """Return whether a sequence parameter set says that pictures may be of two fields (interlaced; 7.4.2.1.1)."""
+    try:
+        return _sps(unit)[1].fields
+    except (ValueError, IndexError):
+        return False  # it is damaged
 
 
 def _skip_scaling(bits: Bits, size: int) -> None:

@@ -4,12 +4,16 @@ A decoder conceals lost data (it copies from the previous picture) and continues
 a loss up to the next key frame therefore shows something that was never in front of the camera.
 """
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from inspector.cameras.bitstream.h264 import has_fields
+
 _FIXED = 12  # bytes of an RTP header without extensions (RFC 3550, 5.1)
 _RTPMAP = re.compile(rb"a=rtpmap:([0-9]+)\s+([A-Za-z0-9-]+)/", re.IGNORECASE)
+_SETS = re.compile(rb"sprop-parameter-sets=([A-Za-z0-9+/=,]+)", re.IGNORECASE)  # of H.264 (RFC 6184, 8.1)
 _STATIC = {26: "JPEG", 32: "MPV", 33: "MP2T"}  # payload types that need no rtpmap (RFC 3551, 6)
 _MOST = 1 << 14  # most packets of one picture
 
@@ -17,6 +21,19 @@ _MOST = 1 << 14  # most packets of one picture
 def codecs(description: bytes) -> dict[int, str]:
     """Return the codec of each payload type in a session description (RFC 8866)."""
     return _STATIC | {int(number): name.decode().upper() for number, name in _RTPMAP.findall(description)}
+
+
+def announces_fields(description: bytes) -> bool:
+    """Return whether a session description announces H.264 pictures of two fields."""
+    sets = [one for found in _SETS.findall(description) for one in found.split(b",")]
+    return any(unit[:1] and unit[0] & 0x1F == 7 and has_fields(unit) for unit in map(_decoded, sets))
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,10 @@ class Arrived:
 
 class Unrecoverable(ValueError):
     """A loss or a change of format that only a new connection, which begins with a key frame, can repair."""
+
+
+class Interlaced(Unrecoverable):
+    """Pictures of two fields. OpenCV 5 cannot convert them, and returns what its memory held before."""
 
 
 class Track:
@@ -151,8 +172,13 @@ class Track:
         return packets, 0
 
     def _check_format(self, codec: str, payloads: list[bytes]) -> None:
-        """Raise Unrecoverable if the picture size changes: the decoder would scale the picture to the first size."""
+        """Raise Unrecoverable if the picture size changes: the decoder would scale the picture to the first size.
+
+        Raises Interlaced for pictures of two fields.
+        """
         for number, content in _formats(codec, payloads):
+            if codec == "H264" and has_fields(content):
+                raise Interlaced(codec)
             if self._formats.setdefault(number, content) != content:
                 raise Unrecoverable(codec)
 

@@ -154,6 +154,13 @@ class RtspVideo(StreamVideo):
         self._url = gate.url
         if super().open():
             return True
+        if gate.interlaced:
+            raise CameraError(
+                "{source} sends interlaced video (of fields), which cannot be converted here.",
+                remedy="Set the camera to progressive pictures.",
+                source=self._source,
+                retryable=False,
+            )
         if gate.refused in (401, 403):
             raise refused(self._source, gate.refused)
         if gate.refused == 461:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from inspector.cameras.network.login import Login
-from inspector.cameras.network.rtp import Track, Unrecoverable, codecs
+from inspector.cameras.network.rtp import Interlaced, Track, Unrecoverable, announces_fields, codecs
 from inspector.core.addresses import Address, parse_address
 
 _PIECE = 1 << 16
@@ -61,6 +61,8 @@ class RtspGate:
         self.url = self._local.decode() + self._address.path
         self.refused = 0
         """The status the camera refused with, 0 where it did not."""
+        self.interlaced = False
+        """Whether the connection was ended because the camera sends pictures of two fields."""
         self._ends: list[End] = []
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="rtsp-gate", daemon=True)
@@ -160,6 +162,9 @@ class RtspGate:
         head, _, body = answer.partition(b"\r\n\r\n")
         if request.startswith(b"DESCRIBE "):
             self._codecs.update(codecs(body))
+            if announces_fields(body):
+                self.interlaced = True
+                raise Interlaced
             named = _REMOTE.search(head)
             if named is not None:
                 self._origin = named[0]
@@ -175,7 +180,8 @@ class RtspGate:
             return
         try:
             arrived = track.take(packet[4:])
-        except Unrecoverable:
+        except Unrecoverable as error:
+            self.interlaced = isinstance(error, Interlaced)
             self._spoilt()
             raise
         if arrived.packets:
