@@ -154,3 +154,18 @@ def test_by_number_a_damaged_picture_is_no_picture_either(tmp_path: Path) -> Non
     # From the damaged picture to the next key picture, of 12 each, less those that the decoder leaves out.
     assert refused
     assert refused <= set(range(12, 24))
+
+
+def test_an_even_view_in_simple_code_is_no_hole(tmp_path: Path) -> None:
+    """Without arithmetic coding every block of an even area is the same few bits."""
+    path = tmp_path / "even.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(np.zeros((1080, 1920), np.uint8), format="gray").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    read = _read(path)
+    assert [pixels is None for _, pixels in read] == [False] * 4

@@ -23,6 +23,10 @@ _STEADY = 8  # pictures whose slices begin at the same places, after which fewer
 
 
 class _Follower(Protocol):
+    @property
+    def repeats(self) -> bool:
+        """Whether evenly coloured areas may be the same byte again and again."""
+
     def take(self, units: list[bytes]) -> Picture: ...
 
 
@@ -71,12 +75,12 @@ class Damage:
         units = [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
         if any(len(unit) < 2 or unit[0] & 0x80 for unit in units):
             return None
-        if any(_filled(unit) for unit in units if self._is_slice(unit)):
-            return None
         try:
-            return self._follower.take(units)
+            picture = self._follower.take(units)
         except ValueError:
             return None
+        repeats = self._follower.repeats
+        return None if any(_filled(unit, repeats=repeats) for unit in units if self._is_slice(unit)) else picture
 
     def _is_slice(self, unit: bytes) -> bool:
         return 1 <= unit[0] & 0x1F <= 5 if self._codec is H264 else unit[0] >> 1 & 0x3F < 32
@@ -92,13 +96,14 @@ class Damage:
         return not missing
 
 
-def _filled(unit: bytes) -> bool:
+def _filled(unit: bytes, *, repeats: bool) -> bool:
     """Return whether a byte is repeated 48 times.
 
-    No encoder writes this into compressed data, but a file system or a copying program does where it could not read.
+    No encoder writes this into arithmetically coded data, but a file system or a copying program does where it could not read.
+    `repeats`: the data are coded otherwise, and bytes other than 255 may be those of an even area.
     """
     blocks = np.frombuffer(unit, np.uint8)[: len(unit) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-    same = (blocks == blocks[:, :1]).all(axis=1)
+    same = (blocks == (255 if repeats else blocks[:, :1])).all(axis=1)
     return bool((same[1:] & same[:-1] & (blocks[1:, 0] == blocks[:-1, 0])).any())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from inspector.cameras.bitstream.bits import Bits
 from inspector.cameras.bitstream.picture import Picture
@@ -36,6 +37,7 @@ class _Pps:
 class H265:
     """Follows the pictures of a stream in decoding order."""
 
+    repeats: ClassVar[bool] = False  # all are coded arithmetically
     _sps: dict[int, _Sps] = field(default_factory=dict)
     _pps: dict[int, _Pps] = field(default_factory=dict)
     _before: int = 0  # order of the last picture that others count from
