@@ -88,7 +88,7 @@ class VideoFile:
         good, pixels = self._capture.retrieve()
         if not good:
             return self._unreadable("it cannot be decoded")
-        if self._damage is not None and self._damage.spoils(self.time):
+        if self._damage is not None and self._damage.spoils(self.time, self.next - 1):
             return self._unreadable("data of it, or of a picture that it depends on, is missing")
         return to_frame(pixels)
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from inspector.cameras import capture  # noqa: F401 - makes FFmpeg quiet before OpenCV starts it
+from inspector.cameras.bitstream.damage import Damage
+from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.video import RandomAccess, VideoFile
 from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
@@ -169,3 +171,32 @@ def test_an_even_view_in_simple_code_is_no_hole(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     read = _read(path)
     assert [pixels is None for _, pixels in read] == [False] * 4
+
+
+def test_a_change_to_fewer_slices_is_not_a_loss_for_ever(tmp_path: Path) -> None:
+    """A recorder that begins again with other settings, in a file that it goes on writing."""
+    packets: list[bytes] = []
+    for slices in ("4", "1"):
+        path = tmp_path / f"{slices}.ts"
+        _write(
+            path, "libx264", "mpegts", {"g": "12", "bf": "0", "x264opts": f"slices={slices}:sliced-threads=0", "preset": "fast"}
+        )
+        packets += _packets(path)
+    damage = Damage(H264)
+    spoilt = [damage.spoils(packet) for packet in packets]
+    assert not any(spoilt[:COUNT])
+    assert not any(spoilt[COUNT + 12 :])
+
+
+def test_a_hole_behind_times_that_repeat_is_not_concealed(tmp_path: Path) -> None:
+    """A recorder that begins again counts its times from the beginning, too."""
+    path = tmp_path / "whole.ts"
+    _write(path, *STREAMS["h264 open ts"][::2], STREAMS["h264 open ts"][3])
+    packet = max(_packets(path)[20:], key=len)
+    data = path.read_bytes()
+    whole = [pixels for _, pixels in _read(path)]
+    place = data.index(packet[100:150])
+    path.write_bytes(data + data[:place] + b"\xff" * 60 + data[place + 60 :])
+    read = [pixels for _, pixels in _read(path)]
+    assert len(read) == 2 * COUNT
+    assert all(pixels is None or np.array_equal(pixels, whole[n % COUNT]) for n, pixels in enumerate(read))
