@@ -1,6 +1,7 @@
 """H.264 and H.265 with holes: no picture is handed out that was not sent, and none of a whole video is held back."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from inspector.cameras import capture  # noqa: F401 - makes FFmpeg quiet before OpenCV starts it
-from inspector.cameras.bitstream.damage import Damage
+from inspector.cameras.bitstream.damage import Damage, retrieved
 from inspector.cameras.bitstream.h264 import H264
+from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.video import RandomAccess, VideoFile
 from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
@@ -200,3 +202,17 @@ def test_a_hole_behind_times_that_repeat_is_not_concealed(tmp_path: Path) -> Non
     read = [pixels for _, pixels in _read(path)]
     assert len(read) == 2 * COUNT
     assert all(pixels is None or np.array_equal(pixels, whole[n % COUNT]) for n, pixels in enumerate(read))
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_it_is_known_where_slices_of_h265_begin(tmp_path: Path, slices: int) -> None:
+    """Where a slice ends after so many bytes, their number changes, and is no sign of a loss."""
+    path, follower = tmp_path / "whole.mkv", H265()
+    _write(path, "libx265", "matroska", {"x265-params": f"keyint=18:slices={slices}:ctu=16:repeat-headers=1:log-level=none"})
+    packets = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    begins = set()
+    while packets.grab():
+        units = [unit for unit in re.split(rb"\x00\x00\x00?\x01", retrieved(packets)) if unit]
+        begins.add(follower.take(units).begins)
+    packets.release()
+    assert begins == {(0,) if slices == 1 else (0, 4 * 10)}  # of 10 x 8 blocks
