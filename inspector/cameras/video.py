@@ -187,7 +187,7 @@ class VideoFile:
                     break
                 first = bright.copy() if first is None else first
                 changes = changes or not np.array_equal(bright, first)
-                zero = 2 * np.count_nonzero(bright) < bright.size
+                zero = bool(2 * np.count_nonzero(bright) < bright.size)
                 if number < _LOOKED_AT and not _alike(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), bright):
                     raise self._of_fields()
             if zero and not changes:
