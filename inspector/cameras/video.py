@@ -35,7 +35,7 @@ _FORWARD = 64  # most frames that are read instead of jumped over
 _MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
 _PLANES = (b"I420", b"Y42B", b"Y41B", b"NV12")  # brightness, stored apart from the colours
 _LOOKED_AT = 5  # frames of which it is checked that they are converted
-_LONGEST_STILL = 100  # frames of which it is looked for one that differs from the first
+_LONGEST_STILL = 100  # frames that are looked at for one that differs from the first, where all are zero
 _EVEN, _UNEVEN, _TOGETHER = 2.0, 8.0, 0.5  # levels, levels, correlation
 # The last ones are of MPEG transport streams.
 _FOLLOWERS: Mapping[str, type[H264] | type[H265]] = {
@@ -183,8 +183,10 @@ class VideoFile:
         try:
             for number in range(_LONGEST_STILL):
                 (good, colours), (whole, bright) = seen.read(), stored.read()
-                if not good or not whole or bright.shape != colours.shape[:2] or (changes and number >= _LOOKED_AT):
+                if not good or not whole or bright.shape != colours.shape[:2]:
                     break
+                if number >= _LOOKED_AT and (changes or not zero):
+                    return
                 first = bright.copy() if first is None else first
                 changes = changes or not np.array_equal(bright, first)
                 zero = bool(2 * np.count_nonzero(bright) < bright.size)
