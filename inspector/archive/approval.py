@@ -1,7 +1,8 @@
 """A new bundle for a recipe: compared on the archive, approved by a person, and taken back. Each step is recorded."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from inspector.archive.store import rejudgements
 from inspector.archive.store.query import events
 from inspector.archive.store.whatif import Share, WhatIf
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.storage.paths import is_shipped
 from inspector.core.untrusted import parse_json
 from inspector.inspection.program import load_program
@@ -23,7 +24,9 @@ from inspector.recipes import adopt
 from inspector.recipes.automatic import cards_of
 from inspector.recipes.locate import find_bundle
 
-_MOST_EVENTS = 100_000  # of the audit trail that are searched for a comparison
+_MOST_EVENTS = 100_000  # of the audit trail that are searched
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,15 @@ class Comparison:
     """What a bundle would have said of archived parts.
 
     `tested`: of those that no training learns from (`dataset.is_test_part`); `whole`: of all, also those it has learnt from.
-    `before`: fingerprint of the bundle in the recipe.
+    `before`: fingerprint of the bundle in the recipe. `kept_apart`: False if the bundle was trained with a data set of the
+    archive that does not keep the tested parts apart, so that it may have learnt from them.
     """
 
     candidate: Candidate
     before: str
     made: Rejudgement
     tested: WhatIf
+    kept_apart: bool = True
 
     @property
     def whole(self) -> WhatIf:
@@ -70,6 +75,7 @@ class Comparison:
             "rejudgement": self.made.name,
             "without_images": self.made.without_images,
             "failed": self.made.failed,
+            "kept_apart": self.kept_apart,
             "tested": figures(self.tested),
             "whole": figures(self.whole),
         }
@@ -131,7 +137,15 @@ def compare(
     recipe = adopt.adopt(candidate.file.recipe, candidate.cards, wish, candidate.bundle.card)
     made = rejudge(archive, filters, recipe, candidate.file.base, who=who, cluster=cluster, progress=progress)
     tested, _ = rejudgements.flips(archive.database, made.name, parts=is_test_part)
-    return Comparison(candidate, candidate.instead_of.fingerprint, made, tested)
+    return Comparison(candidate, candidate.instead_of.fingerprint, made, tested, _kept_apart(archive, candidate))
+
+
+def _kept_apart(archive: Archive, candidate: Candidate) -> bool:
+    """Return whether the data that the bundle was trained with keep the test part, as far as the audit trail knows them."""
+    data = str(candidate.bundle.card.dataset.get("fingerprint", ""))
+    known = (detail for _, detail in _recorded_of(archive, "dataset") if data and detail.get("fingerprint") == data)
+    found = next(known, {"kept_apart": True})
+    return bool(found.get("kept_apart", found.get("test")))
 
 
 def record_comparison(archive: Archive, found: Comparison, page: bytes, *, who: str) -> None:
@@ -143,12 +157,17 @@ def record_comparison(archive: Archive, found: Comparison, page: bytes, *, who: 
 def last_comparison(archive: Archive, candidate: Candidate) -> Mapping[str, Any] | None:
     """Return the newest recorded comparison of this bundle with what the recipe has now; None if there is none."""
     identity = {**_identity(candidate), "bundle_before": candidate.instead_of.fingerprint}
-    for event in events(archive.database, limit=_MOST_EVENTS):
-        if event["what"] == "comparison":
-            detail = parse_json(event["detail"])
-            if all(detail.get(name) == value for name, value in identity.items() if name != "recipe_file"):
-                return {**detail, "who": event["who"], "creation_time": event["creation_time"]}
+    for event, detail in _recorded_of(archive, "comparison"):
+        if all(detail.get(name) == value for name, value in identity.items()):
+            return {**detail, "who": event["who"], "creation_time": event["creation_time"]}
     return None
+
+
+def _recorded_of(archive: Archive, what: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the events of a kind with their details, newest first."""
+    for event in events(archive.database, limit=_MOST_EVENTS):
+        if event["what"] == what:
+            yield event, parse_json(event["detail"])
 
 
 def approve(archive: Archive, candidate: Candidate, *, who: str, confirmed: bool = False) -> dict[str, Any]:
@@ -164,15 +183,21 @@ def approve(archive: Archive, candidate: Candidate, *, who: str, confirmed: bool
             remedy="Save it under a name of your own on the Recipes page, and approve the bundle for that one.",
             recipe=file.recipe.name,
         )
+    if Bundle.open(candidate.bundle.folder).fingerprint != candidate.bundle.fingerprint:
+        raise ConfigError(
+            "Another bundle is in {folder} now than the one that was looked at.",
+            remedy="Compare it again.",
+            folder=candidate.bundle.folder,
+        )
     before = _bundles(file)
     compared = last_comparison(archive, candidate)
-    written = adopt.apply(file, candidate.bundle.folder, candidate.cards, candidate.wish, file.path, confirmed=confirmed)
     said = {
         **_identity(candidate),
         "bundle_before": candidate.instead_of.fingerprint,
         "data": str(candidate.bundle.card.dataset.get("fingerprint", "")),
         "comparison": "" if compared is None else str(compared.get("report", "")),
     }
+    written = adopt.apply(file, candidate.bundle.folder, candidate.cards, candidate.wish, file.path, confirmed=confirmed)
     return _recorded(archive, "approval", file, before, written, who=who, **said)
 
 
@@ -205,13 +230,20 @@ def _recorded(
     who: str,
     **said: object,
 ) -> dict[str, Any]:
-    """Record a change of the recipe; what cannot be recorded is taken back."""
+    """Record a change of the recipe; what cannot be recorded is taken back.
+
+    What is recorded stays, also where the database is away: it is fed later.
+    """
     try:
         facts = {**_change(file, before, written), **said}
-        archive.write(event_content(what, who=who, **facts))
+        archive.record(event_content(what, who=who, **facts))
     except BaseException:
         adopt.undo(written)
         raise
+    try:
+        archive.feeder.feed()
+    except StorageError as error:
+        log.debug("an event is fed later: %s", error)
     return facts
 
 

@@ -24,6 +24,11 @@ class Archive:
 
     def write(self, *contents: Mapping[str, Any]) -> None:
         """Record what a person or a job did, durably and in the chain, and feed it. Raises StorageError."""
+        self.record(*contents)
+        self.feeder.feed()
+
+    def record(self, *contents: Mapping[str, Any]) -> None:
+        """Record like `write`, and leave the feeding to whoever feeds next. Raises StorageError; then nothing is recorded."""
         journal = open_journal(self.folder, StationKey(self.folder))
         try:
             finish_interrupted(journal)  # of a line that ended without a word since the archive was opened
@@ -31,7 +36,6 @@ class Archive:
                 journal.submit(content)
         finally:
             journal.close()
-        self.feeder.feed()
 
 
 @contextlib.contextmanager

@@ -111,6 +111,7 @@ def write_corrected(
         fingerprint=read_dataset(folder, task).fingerprint(),
     )
     facts = {"images": images, "left_out": written.left_out, "test": written.test, "fingerprint": written.fingerprint}
+    facts["kept_apart"] = kept
     archive.write(event_content("dataset", who=who, target=str(folder), layout=to, selection=filters.described(), **facts))
     return written
 

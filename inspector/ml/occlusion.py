@@ -35,7 +35,7 @@ def black_box(infer: Infer, card: Card, frame: Prepared, question: ExplainReques
     The number that is explained is the score of a class, the sum of the scores of its boxes or of one box, the sum of its
     mask, or a temperature. Raises ConfigError for a wrong question.
     """
-    method = question.method or "occlusion"
+    method = question.method or (question.layer if question.layer in LAYERS else "occlusion")
     if card.family and (method not in LAYERS or question.layer not in (None, *LAYERS)):
         raise ConfigError(
             "{bundle} was imported as a graph: it has no layers, and is explained by covering pieces of the frame.",
@@ -86,32 +86,34 @@ def _rise(numbers: Numbers, frame: Prepared) -> Floats:
     there is the frame's mean colour. The masks are the same for every frame. The numbers' own mean is taken off first, so that
     a place which some masks show more often by chance is not hot for that.
     """
+    shape = frame.shape[:2]
     mean = frame.mean(axis=(0, 1), dtype=np.float64)
-    masks = [_mask(rng, frame.shape[:2]) for rng in [np.random.default_rng(0)] for _ in range(_MASKS)]
 
     def hidden(mask: Floats) -> Prepared:
         mixed = mean + (frame - mean) * mask[..., None]
         whole: Prepared = np.rint(mixed).astype(np.uint8) if frame.dtype == np.uint8 else mixed.astype(np.float32)
         return whole
 
-    found = np.fromiter(numbers(map(hidden, masks)), np.float64, len(masks))
+    found = np.fromiter(numbers(map(hidden, _masks(shape))), np.float64, _MASKS)
     weights = found - found.mean()
     if float(np.abs(weights).max()) <= _LITTLE * max(1.0, float(np.abs(found).max())):
-        return np.zeros(frame.shape[:2], np.float32)
-    total = np.zeros(frame.shape[:2], np.float32)
-    for weight, mask in zip(weights, masks, strict=True):
+        return np.zeros(shape, np.float32)
+    total = np.zeros(shape, np.float32)
+    for weight, mask in zip(weights, _masks(shape), strict=True):
         total += np.float32(weight) * mask
-    return total / np.float32(len(masks) * _SHOWN)
+    return total
 
 
-def _mask(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
-    """Return a smooth random mask [height, width], 0..1."""
+def _masks(shape: tuple[int, int]) -> Iterator[Floats]:
+    """Yield smooth random masks [height, width], 0..1, the same each time: kept, those of a large input would be a gigabyte."""
     height, width = shape
-    cells = (rng.random((_CELLS + 1, _CELLS + 1)) < _SHOWN).astype(np.float32)
     tall, wide = -(-height // _CELLS), -(-width // _CELLS)
-    large = cv2.resize(cells, (wide * (_CELLS + 1), tall * (_CELLS + 1)), interpolation=cv2.INTER_LINEAR)
-    y, x = int(rng.integers(0, tall)), int(rng.integers(0, wide))
-    return np.ascontiguousarray(large[y : y + height, x : x + width], np.float32)
+    rng = np.random.default_rng(0)
+    for _ in range(_MASKS):
+        cells = (rng.random((_CELLS + 1, _CELLS + 1)) < _SHOWN).astype(np.float32)
+        large = cv2.resize(cells, (wide * (_CELLS + 1), tall * (_CELLS + 1)), interpolation=cv2.INTER_LINEAR)
+        y, x = int(rng.integers(0, tall)), int(rng.integers(0, wide))
+        yield np.ascontiguousarray(large[y : y + height, x : x + width], np.float32)
 
 
 def _without(frame: Prepared, y: int, x: int) -> Prepared:

@@ -117,17 +117,21 @@ class RecordFile:
             raise refused(self.path, error) from error
 
     def _write(self, data: bytes) -> None:
-        """Write all bytes or none."""
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._file, data[written:])
-        except OSError:
-            if written:
-                os.ftruncate(self._file, self._end)
-                os.lseek(self._file, self._end, os.SEEK_SET)
-            raise
-        self._end += written
+        append_whole(self._file, data, self._end)
+        self._end += len(data)
+
+
+def append_whole(file: int, data: bytes, end: int) -> None:
+    """Append all bytes or none to an open file whose length is `end`. Raises OSError."""
+    written = 0
+    try:
+        while written < len(data):
+            written += os.write(file, data[written:])
+    except OSError:
+        if written:
+            os.ftruncate(file, end)
+            os.lseek(file, end, os.SEEK_SET)
+        raise
 
 
 def refused(path: Path, error: OSError) -> StorageError:

@@ -22,7 +22,7 @@ from inspector.imaging.colormaps import PALETTES
 from inspector.inspection.status import StationStatus, Stats
 from inspector.results.heat import PartHeat
 from inspector.results.overlays import HEAT_OPACITY, HEAT_PALETTE, draw, heat_picture
-from inspector.results.record_file import RecordFile, refused
+from inspector.results.record_file import RecordFile, append_whole, refused
 from inspector.results.records import record, summary
 from inspector.results.report import MOST_ROWS, Row, write_report
 from inspector.results.sink import Sink
@@ -114,6 +114,7 @@ class RunFolder:
         if self._full:
             raise self._no_room()
         told, place = [], self.folder / HEAT
+        picture_file: Path | None = None
         try:
             place.mkdir(exist_ok=True)
             for number, one in enumerate(maps, start=1):
@@ -121,13 +122,18 @@ class RunFolder:
                 picture = heat_picture(inspection.frames[one.camera].pixels, heat, PALETTES[HEAT_PALETTE], HEAT_OPACITY)
                 name = f"{HEAT}/{inspection.sequence:06d}-{_safe(one.camera)}{'' if number == 1 else f'-{number}'}.png"
                 bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-                (self.folder / name).write_bytes(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _FAST])[1].tobytes())
+                picture_file = self.folder / name
+                picture_file.write_bytes(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _FAST])[1].tobytes())
                 facts = {"camera": one.camera, "bundle": one.bundle, "class": heat.class_name, "layer": heat.layer}
                 where = [region.x, region.y, region.width, region.height]
                 told.append({**facts, "target": heat.target, "region": where, "picture": name})
-            with (self.folder / f"{HEAT}.jsonl").open("ab") as stream:
-                stream.write(json_line({"sequence": inspection.sequence, "part": inspection.part, "heat": told}))
+            line = json_line({"sequence": inspection.sequence, "part": inspection.part, "heat": told})
+            with (self.folder / f"{HEAT}.jsonl").open("ab", buffering=0) as stream:
+                append_whole(stream.fileno(), line, stream.tell())
         except OSError as error:
+            if picture_file is not None:
+                with contextlib.suppress(OSError):
+                    picture_file.unlink(missing_ok=True)  # there may be half of it
             raise refused(place, error) from error
         self._heat[inspection.sequence] = tuple(str(one["picture"]) for one in told)
 

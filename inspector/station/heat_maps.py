@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from inspector.bundles.bundle import Bundle
-from inspector.core.errors import ConfigError, InspectorError, StorageError
+from inspector.core.errors import ConfigError, EngineError, InspectorError, StorageError
 from inspector.core.types import Inspection, JudgedBy, Verdict
 from inspector.engines.explainer import Explainer
 from inspector.inspection.parts import weight_of
@@ -29,6 +29,8 @@ MOST_WAITING: Final = 256  # parts
 _MOST_BYTES: Final = 256 * 1024 * 1024  # of their frames
 _MOST_OPEN: Final = 2  # worker processes, each of a bundle: some hundred megabytes
 _AGAIN_S: Final = 60.0  # pause before a bundle is tried again whose worker cannot be used
+_GIVE_UP_S: Final = 10.0  # longest wait for a map that is being kept: its disk may hang
+_Place = tuple[Path, str | None]  # of a bundle: its folder and fingerprint; another one may take its place
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,10 @@ class HeatSink(Sink):
         self._failures = 0  # parts that could not be explained, or whose maps could not be kept
         self._wanted: dict[str, bool] = {}  # by the recipe's hash
         self._usual = False
-        self._explainers: OrderedDict[Path, Explainer] = OrderedDict()
+        self._explainers: OrderedDict[_Place, Explainer] = OrderedDict()
         self._lock = threading.Lock()  # of the explainers, and of the end
         self._gave_up = False
-        self._failed: dict[Path, float] = {}  # monotonic seconds when a bundle's worker could not be used
+        self._failed: dict[_Place, float] = {}  # monotonic seconds when a bundle's worker could not be used
         self._problem: InspectorError | None = None
         self._thread: threading.Thread | None = None
 
@@ -98,14 +100,17 @@ class HeatSink(Sink):
         return thread is None or not thread.is_alive()
 
     def give_up(self) -> None:
-        """End the worker processes now, and wait for the thread. What waits is not explained."""
+        """End the worker processes now, and wait for the thread, but not for a disk that hangs.
+
+        What waits is not explained.
+        """
         with self._lock:
             self._gave_up = True
             explainers = list(self._explainers.values())
         self._waiting.close()
         for explainer in explainers:
             explainer.abort()
-        self.finish()
+        self.finish(_GIVE_UP_S)
 
     def _is_wanted(self, judged_by: JudgedBy) -> bool:
         """Return whether the recipe in force asks for maps: it may change while the line runs."""
@@ -143,12 +148,16 @@ class HeatSink(Sink):
             explainer = self._explainer(judgement.bundle, judged.get(judgement.bundle))
             if explainer is None:
                 return  # its worker could not be used a moment ago
-            heat = explainer.explain(
-                inspection.frames[judgement.camera],
-                region=judgement.region,
-                class_index=class_of(inspection, judgement),
-                output=output_of(inspection, judgement),
-            )
+            try:
+                heat = explainer.explain(
+                    inspection.frames[judgement.camera],
+                    region=judgement.region,
+                    class_index=class_of(inspection, judgement),
+                    output=output_of(inspection, judgement),
+                )
+            except EngineError:
+                self._put_aside(explainer)
+                raise
             found.append(PartHeat(judgement.camera, bundle_name(judgement.bundle), heat))
         if found:
             for keep in self._keep:
@@ -159,13 +168,15 @@ class HeatSink(Sink):
     def _explainer(self, name: str, fingerprint: str | None) -> Explainer | None:
         """Return the explainer of the bundle that judged. Raises InspectorError; then None is returned for a while."""
         folder = find_bundle(name, self.base).resolve()
-        if time.monotonic() - self._failed.get(folder, -_AGAIN_S) < _AGAIN_S:
+        place = folder, fingerprint
+        failed = self._failed.get(place)
+        if failed is not None and time.monotonic() - failed < _AGAIN_S:
             return None
-        explainer = self._explainers.get(folder)
+        explainer = self._explainers.get(place)
         if explainer is not None:
-            self._explainers.move_to_end(folder)
+            self._explainers.move_to_end(place)
             return explainer
-        self._failed[folder] = time.monotonic()
+        self._failed[place] = time.monotonic()
         bundle = Bundle.open(folder)
         if fingerprint not in (None, bundle.fingerprint):
             raise ConfigError(
@@ -177,15 +188,22 @@ class HeatSink(Sink):
             self._explainers.popitem(last=False)[1].close()
         explainer = Explainer(bundle, low_priority=self._low_priority)
         with self._lock:
-            self._explainers[folder] = explainer
+            self._explainers[place] = explainer
             gave_up = self._gave_up
         if gave_up:
             explainer.abort()
         try:
             explainer.layers()
         except InspectorError:
-            with self._lock:
-                self._explainers.pop(folder, None)
+            self._put_aside(explainer)
             raise
-        del self._failed[folder]
+        del self._failed[place]
         return explainer
+
+    def _put_aside(self, explainer: Explainer) -> None:
+        """Close an explainer whose worker failed; its bundle is opened and looked at anew after a while."""
+        place = next(place for place, one in self._explainers.items() if one is explainer)
+        with self._lock:
+            del self._explainers[place]
+        self._failed[place] = time.monotonic()
+        explainer.close()

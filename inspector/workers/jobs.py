@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveFloat, TypeAdapter
 
 from inspector.core.config import Count, FiniteModel
+from inspector.core.errors import JobError
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
 from inspector.workers.priority import LOW_PRIORITY, LOWEST_PRIORITY
@@ -137,7 +138,7 @@ class FeedJob(Job):
 
     kind: Literal["feed"] = "feed"
     archive: Path
-    url: str = ""
+    url: str = Field("", repr=False)  # with the password
     first_keep_s: PositiveFloat
     keep_s: PositiveFloat
 
@@ -151,8 +152,14 @@ _JOB: TypeAdapter[Job] = TypeAdapter(
 
 
 def read_job(line: bytes) -> Job:
-    """Parse the job in a line. Raises JobError if the line holds none."""
-    return read_line(_JOB, line)
+    """Parse the job in a line. Raises JobError if the line holds none; nothing of it is in the error, for it may be secret."""
+    try:
+        return read_line(_JOB, line)
+    except JobError:
+        raise JobError(
+            "The worker does not know the job that it was given.",
+            remedy="Start the program again: it may have been updated while it ran.",
+        ) from None
 
 
 # ---- results --------------------

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from inspector.archive import approval
 from inspector.archive.archive import opened_archive
 from inspector.archive.dataset import is_test_part
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.store.query import events
 from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.storage.paths import user_data
 from inspector.data.annotations import read_dataset
 from inspector.data.split import SPLIT
@@ -90,14 +92,68 @@ def test_a_bundle_is_compared_approved_and_taken_back_with_every_step_in_the_aud
         said = {one["what"]: (one["who"], json.loads(one["detail"])) for one in events(opened.database)}
     report = hashlib.sha256((tmp_path / "new.html").read_bytes()).hexdigest()
     assert (said["comparison"][0], said["comparison"][1]["report"]) == ("Bob", report)
-    who, approval = said["approval"]
-    assert (who, approval["comparison"], approval["bundle"]) == ("Bob", report, new.fingerprint)
-    assert approval["file_hash_before"] == hashlib.sha256(before).hexdigest()
+    who, given = said["approval"]
+    assert (who, given["comparison"], given["bundle"]) == ("Bob", report, new.fingerprint)
+    assert given["file_hash_before"] == hashlib.sha256(before).hexdigest()
     assert (said["step_back"][0], said["step_back"][1]["reason"]) == ("Cid", "misses")
-    assert said["step_back"][1]["file_hash_before"] == approval["file_hash"]
+    assert said["step_back"][1]["file_hash_before"] == given["file_hash"]
     assert "sound" in _do(archive, "verify", "--images")
     with pytest.raises(ConfigError, match="0 bundles"):
         _do(archive, "compare", *choice, "--instead-of", "nobody", "--out", tmp_path / "none.html")
+
+
+@pytest.mark.parametrize("keeping", [(), ("--keep-test",)])
+def test_a_report_says_so_if_the_bundle_may_have_learnt_from_the_parts_that_it_is_tested_on(
+    archive: Path, recipe: Path, tmp_path: Path, keeping: tuple[str, ...]
+) -> None:
+    _do(archive, "correct", *(f"P{number}" for number in range(TOTAL)), "--who", "Ann", "--verdict", "OK")
+    made = _do(archive, "dataset", "--out", tmp_path / "data", "--json", *keeping)
+    new = write_classifier(
+        tmp_path / "runs" / "better", ok_classes=("good", "bad"), dataset={"fingerprint": made["fingerprint"]}
+    )
+    choice = ("--model", new, "--to-recipe", recipe, "--who", "Bob", "--out", tmp_path / "new.html")
+    found = _do(archive, "compare", *choice, "--json")
+    page = (tmp_path / "new.html").read_text("utf-8")
+    assert found["kept_apart"] is bool(keeping)
+    assert ("it may have learnt from all of these" in page) is not bool(keeping)
+    assert ("no training has learnt from them" in page) is bool(keeping)
+    assert ("may have learnt" in _do(archive, "compare", *choice)) is not bool(keeping)
+
+
+def test_a_bundle_that_took_the_place_of_the_compared_one_is_not_approved(archive: Path, recipe: Path, tmp_path: Path) -> None:
+    new, before = write_classifier(tmp_path / "runs" / "better", ok_classes=("good", "bad")), recipe.read_bytes()
+    with opened_archive(archive) as opened:
+        candidate = approval.proposed(recipe, new)
+        shutil.rmtree(new)
+        write_classifier(new, thresholds={"score": 0.1})
+        with pytest.raises(ConfigError, match="Another bundle is in"):
+            approval.approve(opened, candidate, who="Bob")
+        assert not any(one["what"] == "approval" for one in events(opened.database))
+    assert recipe.read_bytes() == before
+
+
+@pytest.mark.parametrize("away", ["feeder", "journal"])
+def test_the_recipe_and_the_audit_trail_say_the_same_whatever_of_the_archive_is_away(
+    archive: Path, recipe: Path, tmp_path: Path, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, before = write_classifier(tmp_path / "runs" / "better", ok_classes=("good", "bad")), recipe.read_bytes()
+
+    def fails(*_: object, **_given: object) -> None:
+        raise StorageError("It is away.")
+
+    with opened_archive(archive) as opened, monkeypatch.context() as patched:
+        candidate = approval.proposed(recipe, new)
+        if away == "feeder":
+            patched.setattr(opened.feeder, "feed", fails)
+            assert approval.approve(opened, candidate, who="Bob")["revision"] == 2
+        else:
+            patched.setattr("inspector.archive.archive.open_journal", fails)
+            with pytest.raises(StorageError, match="away"):
+                approval.approve(opened, candidate, who="Bob")
+    with opened_archive(archive) as opened:
+        recorded = [one["what"] for one in events(opened.database)].count("approval")
+    assert (recorded, load_recipe(recipe).revision) == ((1, 2) if away == "feeder" else (0, 1))
+    assert (recipe.read_bytes() == before) is (away == "journal")
 
 
 def load_recipe_text(content: bytes, folder: Path) -> Any:

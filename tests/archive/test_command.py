@@ -442,4 +442,4 @@ def test_a_newer_schema_and_a_damaged_database_are_said(archive: Path, capsys: p
     for left in archive.glob("archive.sqlite-*"):
         left.unlink()
     assert run(["archive", "--folder", str(archive), "query"]) == 1
-    assert "cannot be used: file is not a database" in capsys.readouterr().err
+    assert "is damaged: file is not a database" in capsys.readouterr().err

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
-from inspector.archive.store.database import open_database, try_server
+from inspector.archive.store.database import open_database, take_back, try_server
 from inspector.archive.store.feeder import Feeder
+from inspector.archive.store.migrations import migrate
 from inspector.archive.store.query import count, every, facet, gaps, page, result_of
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
@@ -74,6 +76,26 @@ def test_the_tables_of_a_server_are_led_back_and_forward_with_what_is_in_them(ur
         check_back_and_forward(served.database)
         assert verify(served.database, tmp_path / "one").sound
         check_first_revision(served.database)
+
+
+def test_tables_of_a_server_may_take_longer_to_change_than_an_answer(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lasting(connection: Connection, *revisions: str) -> None:
+        connection.execute(text("SELECT pg_sleep(1)"))
+        migrate(connection, *revisions)
+
+    record_run(tmp_path / "one", "L1", "P{}", count=3, url=url)
+    with opened_archive(tmp_path / "one", url=url) as served:
+        monkeypatch.setattr("inspector.archive.store.database.migrate", lasting)
+        take_back(served.database, "0003")
+    again = open_database(url, patience_s=0.4)
+    try:
+        assert count(again, Filters()) == 3
+        with pytest.raises(StorageError, match="Records wait in the journal"), again.read() as connection:
+            connection.execute(text("SELECT pg_sleep(2)"))
+    finally:
+        again.close()
 
 
 def test_images_of_a_record_that_is_damaged_hold_up_no_other_record(url: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tables: revisions lead back and forward with what is in them, and counts are always those of the inspections."""
 
+import json
 import subprocess
 import sys
 import time
@@ -11,16 +12,22 @@ from pathlib import Path
 import pytest
 
 from inspector.archive.archive import opened_archive
+from inspector.archive.contents import result_content
 from inspector.archive.corrections import correct, undo
 from inspector.archive.dataset import write_corrected
 from inspector.archive.filters import Filters
 from inspector.archive.report import report_of
 from inspector.archive.reports.sections import sections
 from inspector.archive.store.database import open_database, take_back
+from inspector.archive.store.names import identity_of
 from inspector.archive.store.query import FACETS, count, every, facet, facets, keys_of_part
 from inspector.archive.store.retention import RetentionPolicy, run_retention
+from inspector.archive.store.rows import result_row
+from inspector.archive.store.selection import EQUAL
 from inspector.archive.store.verify import verify
-from inspector.core.errors import ConfigError, InspectorError, StorageError
+from inspector.bench.archiving.kill import made_inspection
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.text import json_line
 from tests.archive.migrated import check_back_and_forward, check_first_revision
 from tests.archive.recorded import record_run
 
@@ -125,16 +132,27 @@ def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: 
         "postgresql+nodriver://ann:secret@server/archive",
         "postgresql+nodriver://server/archive?user=ann&password=secret",
         "postgresql+nodriver://server/archive?password=with@secret",
-        "postgresql://ann:with/secret@server/archive",
         "postgresql://ann:with:5secret@server:x/archive",
         "ann:secret@server/archive",
     ],
 )
 def test_what_is_said_of_a_server_keeps_its_password(url: str) -> None:
-    with pytest.raises(InspectorError) as refused:  # with the driver, a server that cannot be reached
+    with pytest.raises(ConfigError) as refused:
         open_database(url)
-    assert "secret" not in str(refused.value)
-    assert refused.value.__cause__ is None or "secret" not in str(refused.value.__cause__)
+    _check_secret(refused.value)
+
+
+@pytest.mark.parametrize("password", ["secret", "with/secret"])
+def test_what_is_said_of_a_server_that_cannot_be_reached_keeps_its_password(password: str) -> None:
+    with pytest.raises((StorageError, ConfigError)) as refused:  # or that has no driver here
+        open_database(f"postgresql://ann:{password}@server.invalid/archive")
+    assert "server.invalid/archive" in str(refused.value)
+    _check_secret(refused.value)
+
+
+def _check_secret(refused: BaseException) -> None:
+    assert "secret" not in str(refused)
+    assert refused.__cause__ is None or "secret" not in str(refused.__cause__)
 
 
 def test_nothing_is_taken_back_without_a_name_and_a_stopped_data_set_leaves_nothing(archive: Path) -> None:
@@ -162,6 +180,18 @@ def test_shares_of_reasons_are_those_of_all_parts(archive: Path) -> None:
     assert rows == [("no frame", 20, "50.0%", "50.0%"), ("too dark", 10, "25.0%", "75.0%")]
 
 
+def test_every_name_that_is_filtered_by_is_in_the_table_as_it_is_searched() -> None:
+    content = json.loads(json_line(result_content(made_inspection(0, part="P0"), keeps="ng")))
+    for judgement in content["judgements"]:
+        judgement["class"] = "c" * 600
+    content["identification"] = {name: name * 100 for name in ("serial_number", "material", "lot", "job_id")}
+    row, searched = result_row(1, content, {}), {"lot": "lot", "serial": "serial_number", "material": "material"}
+    decided = next(one for one in content["judgements"] if one["verdict"] == "NG")
+    assert row["class_name"] == identity_of(decided["class"])
+    assert row["rule"] == identity_of(f"{decided['quantity']} {decided['class']}")
+    assert all(row[EQUAL[name]] == identity_of(content["identification"][key]) for name, key in searched.items())
+
+
 @pytest.mark.parametrize("names", ["x" * 600 + "{}", "\ud800{}", "nul\0{}", "<b>\n=cmd{}"])
 def test_a_part_is_found_by_its_id_whatever_letters_it_has(tmp_path: Path, names: str) -> None:
     lot = names.format("L")
@@ -174,14 +204,24 @@ def test_a_part_is_found_by_its_id_whatever_letters_it_has(tmp_path: Path, names
         assert count(opened.database, Filters(part=names.format(1), text=names[:1])) == 1
 
 
-def test_a_journal_that_is_nothing_but_rubbish_keeps_nobody_from_what_was_fed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_journal_whose_newest_segment_is_rubbish_is_not_gone_on_with(tmp_path: Path, runs: int, *, renamed: bool) -> None:
     folder = tmp_path / "archive"
-    record_run(folder, "L1", "P{}", count=3)
-    (segment,) = folder.glob("journals/*/*.journal")
-    segment.write_bytes(bytes(range(256)) * 9)
-    for _ in range(2):
+    for number in range(runs):
+        record_run(folder, f"L{number}", "P{}", count=3)
+    segment = max(folder.glob("journals/*/*.journal"))
+    segment.write_bytes(bytes(range(1, 256)) * 9)
+    if renamed:  # by a version before
+        segment.rename(segment.with_suffix(".damaged"))
+    for number in (2, 3):
         with opened_archive(folder) as opened:
-            assert count(opened.database, Filters()) == 3  # they were fed before
+            assert count(opened.database, Filters()) == 3 * (runs + number - 2)  # all were fed before
+        record_run(folder, f"L{number}", "Q{}", count=3)
+        with opened_archive(folder) as opened:
+            assert count(opened.database, Filters(lot=f"L{number}")) == 3
+            assert verify(opened.database, folder).sound
+    assert len(list((folder / "journals").iterdir())) == 2  # the new one is gone on with
 
 
 @pytest.mark.parametrize("damage", ["rubbish", "cut", "zeros"])

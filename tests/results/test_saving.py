@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from inspector.core.errors import StorageError
 from inspector.core.text import json_line
-from inspector.core.types import Frame, Inspection, Verdict
+from inspector.core.types import Frame, Inspection, Region, Verdict
+from inspector.engines.explainer import HeatMap
 from inspector.inspection.status import Stats
 from inspector.results import record_file
+from inspector.results.heat import PartHeat
 from inspector.results.record_file import RecordFile
 from inspector.results.saving import REPORT, RESULTS, RunFolder
 from tests.disks import disk_of
@@ -133,3 +136,23 @@ def test_a_record_that_waited_comes_before_later_ones(tmp_path: Path, monkeypatc
         file.close()
         assert _lines(disk / "records.jsonl") == [0, 1, 2, 3]
         assert file.lost == 0
+
+
+def test_a_heat_map_that_finds_no_room_leaves_no_half_of_it(tmp_path: Path) -> None:
+    region = Region(0, 0, 64, 48)
+    values = np.random.default_rng(1).random((48, 64)).astype(np.float32)
+    maps = [PartHeat("top", "states", HeatMap(values, region, "block3", "x" * 1500, 1.0))]
+    with disk_of(tmp_path / "disk", "200k") as disk:
+        folder = RunFolder(disk / "out")
+        kept = 0
+        for number in range(100):
+            part = _inspection(number)
+            seen = part.frames["top"]
+            with contextlib.suppress(StorageError):
+                folder.heat(replace(part, frames={"top": replace(seen, pixels=seen.pixels[:48, :64])}), maps)
+                kept += 1
+        assert 0 < kept < 100
+        told = _lines(folder.folder / "heat.jsonl")
+        assert len(told) == kept
+        assert len(list((folder.folder / "heat").iterdir())) == kept
+        folder.close()

@@ -1,8 +1,15 @@
 """Heat maps of NG parts: made by a real worker beside the line, kept in the archive and with the run, and found again."""
 
 import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -20,11 +27,14 @@ from inspector.archive.store.models import HeatRow
 from inspector.archive.store.query import every
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.verify import verify
+from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
-from inspector.core.types import Frame, Inspection, Judgement, Prediction, Region, Scores, Temperatures, Verdict
+from inspector.core.errors import EngineError
+from inspector.core.types import Frame, Inspection, JudgedBy, Judgement, Prediction, Region, Scores, Temperatures, Verdict
 from inspector.engines.explainer import HeatMap
+from inspector.inspection.status import StationStatus
 from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe, Rule
-from inspector.results.heat import PartHeat, class_of, decisive, output_of
+from inspector.results.heat import Keep, PartHeat, class_of, decisive, output_of
 from inspector.results.saving import PictureSink, RecordSink, RunFolder
 from inspector.station.heat_maps import HeatSink
 from inspector.station.station import Station
@@ -95,6 +105,113 @@ def test_maps_of_ng_parts_are_kept_and_found_again(ran: tuple[Path, RunFolder, H
         with opened.database.read() as connection:
             assert connection.execute(select(HeatRow.result_id)).scalars().all() == [newest["id"]]
         assert verify(opened.database, archive).sound
+
+
+def _judged(number: int, bundle: Bundle) -> Inspection:
+    """Return a part that this bundle found to be NG."""
+    frame = Frame(np.zeros((48, 64, 3), np.uint8), "top", number, 0.0, datetime.now(UTC))
+    scores = Prediction("states", "classification", "top", ("normal", "mild"), WHOLE, Scores(np.float32([0.2, 0.8])))
+    judgement = Judgement(0, "states", "top", WHOLE, "score", "mild", 0.8, "above", 0.5, Verdict.NG)
+    by = JudgedBy(bundles={"states": bundle.fingerprint})
+    made = Inspection(f"P{number}", number, Verdict.NG, (), {"top": frame}, (scores,), "r", 1, 1.0, judgements=(judgement,))
+    return replace(made, judged_by=by)
+
+
+class _Explainer:
+    """Says by which bundle it explains, and fails where it is told to."""
+
+    opened: ClassVar[list[str]] = []
+    asked: ClassVar[list[str]] = []
+    fails: ClassVar[bool] = False
+
+    def __init__(self, bundle: Bundle, **_: object) -> None:
+        self.fingerprint = bundle.fingerprint
+        self.opened.append(bundle.fingerprint)
+
+    def layers(self) -> list[str]:
+        return ["block3"]
+
+    def explain(self, *_: object, **_given: object) -> HeatMap:
+        self.asked.append(self.fingerprint)  # a worker that has died is then started again
+        if self.fails:
+            raise EngineError("The worker died.")
+        return HeatMap(np.ones((4, 4), np.float32), WHOLE, "block3", self.fingerprint, 1.0)
+
+    def abort(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def explainers(monkeypatch: pytest.MonkeyPatch) -> type[_Explainer]:
+    monkeypatch.setattr("inspector.station.heat_maps.Explainer", _Explainer)
+    monkeypatch.setattr(_Explainer, "opened", [])
+    monkeypatch.setattr(_Explainer, "asked", [])
+    return _Explainer
+
+
+def _sink(keep: Keep, base: Path) -> HeatSink:
+    sink = HeatSink([keep], base=base)
+    sink.open(StationStatus(recipe=Recipe.model_construct(archive=ArchiveModel(heat=True))))
+    return sink
+
+
+def _until(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_part_is_explained_by_the_bundle_that_judged_it_also_where_another_took_its_place(
+    explainers: type[_Explainer], tmp_path: Path
+) -> None:
+    kept: dict[str, str] = {}
+    sink = _sink(lambda part, maps: kept.update({part.part: maps[0].heat.class_name}), tmp_path)
+    before = write_untrained(tmp_path / "states")
+    sink.take(_judged(0, before))
+    _until(lambda: sink.made == 1)
+    shutil.rmtree(before.folder)
+    after = write_untrained(tmp_path / "states", seed=4)
+    sink.take(_judged(1, after))
+    sink.close(StationStatus())
+    assert sink.finish(10)
+    assert kept == {"P0": before.fingerprint, "P1": after.fingerprint}
+    assert explainers.opened == [before.fingerprint, after.fingerprint]
+
+
+def test_a_worker_that_dies_is_not_started_again_for_every_part(
+    explainers: type[_Explainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explainers, "fails", True)
+    sink, bundle = _sink(lambda *_: None, tmp_path), write_untrained(tmp_path / "states")
+    for number in range(4):
+        with suppress(EngineError):  # which is reported at each part
+            sink.take(_judged(number, bundle))
+    sink.close(StationStatus())
+    assert sink.finish(10)
+    assert (sink.made, sink.missed, explainers.asked) == (0, 4, [bundle.fingerprint])
+
+
+def test_the_end_does_not_wait_for_a_disk_that_hangs(
+    explainers: type[_Explainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.station.heat_maps._GIVE_UP_S", 0.2)
+    reached, free = threading.Event(), threading.Event()
+
+    def keep(*_: object) -> None:
+        reached.set()
+        free.wait(20)
+
+    sink = _sink(keep, tmp_path)
+    sink.take(_judged(0, write_untrained(tmp_path / "states")))
+    assert reached.wait(10)
+    ending = threading.Thread(target=sink.give_up, daemon=True)
+    ending.start()
+    ending.join(5)
+    assert not ending.is_alive()
+    free.set()
+    assert sink.finish(10)
 
 
 def test_a_map_in_a_record_is_small_and_one_that_is_damaged_is_said(ran_map: PartHeat) -> None:

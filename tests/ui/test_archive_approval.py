@@ -1,12 +1,16 @@
 """An engineer compares a new bundle on the archive, approves it, and goes one step back, in the window."""
 
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from inspector.archive import approval
 from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.recording.sinks import archive_sinks
@@ -15,6 +19,7 @@ from inspector.core.storage.paths import user_data
 from inspector.recipes import adopt
 from inspector.recipes.locate import own_recipes
 from inspector.recipes.recipe import ArchiveModel, load_recipe
+from inspector.ui.archive.approving import ApprovalPanel
 from inspector.ui.archive.page import ArchivePage
 from inspector.ui.shell import strings, theme
 from inspector.ui.shell.settings import Preferences, Settings
@@ -30,14 +35,75 @@ def show(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., ArchivePage]]:
     yield from showing(qtbot, Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light")))
 
 
+def compared_bundles(bundle: str, archive: Path) -> Path:
+    """Record 24 parts, two of them NG, and make a bundle for which nothing is wrong; return the recipe's file."""
+    shutil.rmtree(own_recipes(), ignore_errors=True)  # of the test before
+    recipe = own_recipes() / "plates.toml"
+    made = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
+    adopt.write_changed(adopt.RecipeFile(recipe, made), made, recipe)
+    write_classifier(user_data() / "bundles" / "better", ok_classes=("good", "bad"))
+    _run(bundle, archive_sinks(folder=archive), _parts({5, 17}, 24), archive=ArchiveModel(ok_every=1))
+    return recipe
+
+
+def choose(panel: ApprovalPanel, name: str) -> None:
+    row = next(row for row in range(panel.bundle.count()) if name in panel.bundle.itemText(row))
+    panel.bundle.setCurrentIndex(row)
+    panel.bundle.activated.emit(row)
+
+
+def test_a_comparison_is_of_the_bundle_that_is_chosen_and_of_all_parts(
+    qtbot: QtBot,
+    show: Callable[[Path], ArchivePage],
+    behaviour: Behaviour,
+    bundle: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared_bundles(bundle, tmp_path / "archive")
+    write_classifier(user_data() / "bundles" / "other")
+    page = show(tmp_path / "archive")
+    panel = page.approving.panel
+    page.hand_on.actions_by_name["compare"].trigger()
+    qtbot.waitUntil(panel.isVisible, timeout=10_000)
+    choose(panel, "better")
+    for _ in range(2):  # the second time the list holds only the parts that flip
+        press(page, qtbot, "Compare")
+        qtbot.waitUntil(lambda: page.hand_on.thread_.busy)
+        qtbot.waitUntil(lambda: not page.hand_on.thread_.busy, timeout=30_000)
+        calm(qtbot, page)
+        assert len(listed(page)) == 2
+        assert "24 judged again" in panel.answer.text()
+    choose(panel, "other")
+    calm(qtbot, page)
+    assert panel.compared is None
+    assert page.total.text() == "24 parts"
+    go, compare = threading.Event(), approval.compare
+
+    def slow(*given: Any, **options: Any) -> approval.Comparison:
+        assert go.wait(10)
+        return compare(*given, **options)
+
+    monkeypatch.setattr(approval, "compare", slow)
+    press(page, qtbot, "Compare")
+    choose(panel, "better")  # while the other one is compared
+    go.set()
+    press(page, qtbot, "Compare")
+    qtbot.waitUntil(lambda: panel.compared is not None, timeout=30_000)
+    assert panel.compared is not None
+    assert panel.compared.found.candidate.bundle.folder.name == "better"
+    calm(qtbot, page)
+    assert page.total.text() == "2 parts"
+    page.what_if_button.click()
+    qtbot.waitUntil(lambda: page.what_if.isVisible() and page.total.text() == "24 parts", timeout=10_000)
+    assert not panel.isVisible()
+
+
 def test_a_new_bundle_is_compared_approved_and_taken_back(
     qtbot: QtBot, show: Callable[[Path], ArchivePage], behaviour: Behaviour, bundle: str, tmp_path: Path
 ) -> None:
-    archive, recipe = tmp_path / "archive", own_recipes() / "plates.toml"
-    made = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
-    adopt.write_changed(adopt.RecipeFile(recipe, made), made, recipe)
-    write_classifier(user_data() / "bundles" / "better", ok_classes=("good", "bad"))  # nothing is wrong for it
-    _run(bundle, archive_sinks(folder=archive), _parts({5, 17}, 24), archive=ArchiveModel(ok_every=1))
+    archive = tmp_path / "archive"
+    recipe = compared_bundles(bundle, archive)
     with opened_archive(archive) as opened:
         correct(opened, keys_of_part(opened.database, "P5"), who="Ann", verdict="OK")
     page = show(archive)
@@ -46,7 +112,7 @@ def test_a_new_bundle_is_compared_approved_and_taken_back(
     qtbot.waitUntil(panel.isVisible, timeout=10_000)
     assert not panel.buttons["approve"].isEnabled()
     assert [panel.recipe.itemText(row) for row in range(panel.recipe.count())] == ["test"]
-    panel.bundle.setCurrentIndex(next(row for row in range(panel.bundle.count()) if "better" in panel.bundle.itemText(row)))
+    choose(panel, "better")
     press(page, qtbot, "Compare")
     qtbot.waitUntil(lambda: panel.compared is not None, timeout=30_000)
     calm(qtbot, page)
@@ -81,7 +147,7 @@ def test_a_new_bundle_is_compared_approved_and_taken_back(
     calm(qtbot, page)
     assert page.total.text() == "24 parts"
     approving.record(recipe)  # as after it was changed on another page
-    qtbot.waitUntil(lambda: not page.hand_on.thread_.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not page.worker.busy, timeout=10_000)
     with opened_archive(archive) as opened:
         said = [(one["what"], one["who"]) for one in reversed(events(opened.database))]
     assert said == [

@@ -298,7 +298,7 @@ def test_a_gap_is_shown_as_a_gap(qtbot: QtBot, show: Callable[[Path], ArchivePag
     )  # so that the records are only in the journal
     (segment,) = folder.glob("journals/*/*.journal")
     data = bytearray(segment.read_bytes())
-    results = [found.start() for found in re.finditer(b'"kind": "result"', data)]
+    results = [found.start() for found in re.finditer(b'"kind":"result"', data)]
     data[results[6] + 3] ^= 1
     segment.write_bytes(data)
     page = show(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -28,6 +29,13 @@ from tests.ui.pressing import press
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with running_server(tmp_path_factory.mktemp("runtime")) as started:
         yield started
+
+
+class _Restored(QShowEvent):
+    """What a widget gets when its window is no longer minimised."""
+
+    def spontaneous(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -87,6 +95,11 @@ def test_a_server_is_tried_then_kept_and_holds_the_archive_from_then_on(
     assert opened is not None
     assert opened.database.is_shared
     assert count(opened.database, Filters()) == 3
+    assert source.opened() is opened
+    source.renew()  # as when another server is saved
+    renewed = source.opened()
+    assert renewed is not None
+    assert renewed is not opened
     source.close()
     form.hide()
     form.show()  # the next day
@@ -101,6 +114,17 @@ def test_a_server_is_tried_then_kept_and_holds_the_archive_from_then_on(
     assert PASSWORD not in caplog.text
     with opened_archive() as local:  # everything is in the journal of this computer
         assert count(local.database, Filters()) == 3
+
+
+def test_what_is_being_entered_outlasts_a_minimised_window_but_not_another_page(qtbot: QtBot, form: ServerForm) -> None:
+    enter(qtbot, form, address="server", user="station")
+    assert "no address" in asked(qtbot, form)
+    form.showEvent(_Restored())
+    assert form.fields["user"].text() == "station"
+    form.hide()
+    form.show()
+    assert form.fields["user"].text() == ""
+    assert not form.said.isVisible()  # what was found out of another server
 
 
 @pytest.mark.parametrize("address", ["server", "server/", "ann:secret@server/archive", "server/a/b", "server/a?password=b"])

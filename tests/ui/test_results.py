@@ -1,6 +1,7 @@
 """What came of a run: shown, compared, and used in a recipe."""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,11 @@ from inspector.runs.settings import train_settings
 from inspector.runs.trust import FIGURES, Advice, Trust, dump_trust, trust_folder
 from inspector.training.state import run_info
 from inspector.ui.shell import strings
+from inspector.ui.training.results import where_view
 from inspector.ui.training.results.compare import CompareView
 from inspector.ui.training.results.page import ResultsView
 from inspector.ui.training.results.recipe_panel import RecipePanel
+from inspector.ui.training.results.where_view import WhereView
 
 
 @pytest.fixture
@@ -367,6 +370,25 @@ def test_nothing_is_cut_off(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> 
 def looked_at(name: str, right: float, advice: tuple[Advice, ...] = ()) -> Trust:
     known = {"folder": "line", "fingerprint": name, "task": "classification", "created": datetime.now(UTC), "data": "d"}
     return Trust(bundle=name, images=12, right=right, inside_truth=right / 2, lift=2 * right, road=0.3, advice=advice, **known)
+
+
+def test_what_went_wrong_is_said_of_the_run_that_was_looked_at(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = (sys.executable, "-c", "import sys; sys.exit('the disk is full')")
+    monkeypatch.setattr(where_view, "program_command", lambda *_: fails)
+    first, other = finished_run(tmp_path, "first"), finished_run(tmp_path, "other")
+    view = WhereView()
+    qtbot.addWidget(view)
+    view.show_run(first)
+    view.make()
+    assert view.state.text() == "Looking at the images…"
+    view.show_run(other)
+    assert view.state.text().startswith("Not looked at yet")
+    qtbot.waitUntil(view.explain.isEnabled, timeout=10_000)
+    assert view.state.text().startswith("Not looked at yet")
+    view.show_run(first)
+    assert view.state.text() == "the disk is full"
 
 
 def test_an_advice_is_a_button_that_opens_a_training_with_the_change(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> None:

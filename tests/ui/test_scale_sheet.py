@@ -62,6 +62,7 @@ def test_a_recipe_s_camera_is_told_its_scale_at_a_known_point(qtbot: QtBot, wind
     assert editor.canvas.frame is not None
     assert editor.canvas.frame.unit == "intensity"
     press(window, qtbot, "Grey values in degrees…")
+    assert sheet.says.text() == ""  # nothing is known of the source before its first frame
     qtbot.waitUntil(lambda: sheet.preview.frame is not None, timeout=10_000)
     assert not sheet.use.isEnabled()  # nothing is chosen by the pixels
     assert sheet.table.selected_key() is None
@@ -116,6 +117,10 @@ def test_a_folder_without_a_recipe_is_measured_once_its_scale_is_said(qtbot: QtB
     assert tabs.offered == ("picture",)
     press(tabs, qtbot, "Grey values in degrees…")
     assert tabs.degrees is not None
+    assert tabs.leave()
+    assert not tabs.degrees.isVisible()
+    assert not tabs.leave()
+    press(tabs, qtbot, "Grey values in degrees…")
     choose(tabs.degrees, "centikelvin")
     tabs.degrees.use.click()
     assert tabs.offered == ("thermal",)

@@ -10,6 +10,7 @@ from inspector.core.registry import TABS
 from inspector.core.types import Inspection, Prediction, Scores, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.ui.shell import theme
+from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.detection import DetectionTab
 from inspector.ui.tabs.histogram import Histogram
@@ -406,3 +407,8 @@ def test_a_tab_is_made_when_it_is_shown_as_the_others_were_told(qtbot: QtBot, in
     assert thermal is tabs.tabs["thermal"]
     assert thermal.inspection is inspection
     assert thermal.unit.current() == "K"  # type: ignore[attr-defined] - of the thermal tab
+
+
+def test_a_view_that_is_chosen_is_the_only_tab_that_is_made(window: MainWindow) -> None:
+    window.inspect.choose_tab("segmentation")
+    assert [type(tab) for tab in window.inspect.analysis.findChildren(AnalysisTab)] == [SegmentationTab]

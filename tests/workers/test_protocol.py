@@ -2,13 +2,14 @@
 
 import json
 import math
+import traceback
 from pathlib import Path
 
 import pytest
 
 from inspector.core.errors import JobError
 from inspector.core.message import ClassName, message
-from inspector.workers.jobs import Job, TrainJob, VariantJob, read_job
+from inspector.workers.jobs import FeedJob, Job, TrainJob, VariantJob, read_job
 from inspector.workers.messages import (
     Command,
     Done,
@@ -146,6 +147,14 @@ def test_a_job_arrives_as_it_was_sent(job: Job) -> None:
 def test_what_is_no_job_is_refused(line: bytes) -> None:
     with pytest.raises(JobError):
         read_job(line)
+
+
+def test_the_password_of_a_server_is_told_to_its_worker_alone() -> None:
+    job = FeedJob(archive=Path("a"), url="postgresql://ann:secret@server/a", first_keep_s=1, keep_s=1)
+    assert "secret" not in repr(job)
+    with pytest.raises(JobError) as refused:  # by a program of another version
+        read_job(job.line().replace(b'"keep_s"', b'"other"'))
+    assert "secret" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_class_in_the_sentence_of_a_failure_is_still_one_in_the_window() -> None:

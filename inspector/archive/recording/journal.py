@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.segment import NOTICE, chained, frame, header, sealed_text
-from inspector.archive.recording.segments import SUFFIX, Tail, read_tail, segment_files, segment_header
+from inspector.archive.recording.segments import SUFFIX, Tail, has_lost_its_end, read_tail, segment_files, segment_header
 from inspector.core.errors import StorageError
 from inspector.core.message import Message
 from inspector.core.storage.durable import sync_names
@@ -368,11 +368,18 @@ def journal_folders(archive: Path) -> list[Path]:
 
 
 def _own_folders(archive: Path, key: StationKey) -> list[Path]:
-    """Return the journals that this station may go on with: those that were sealed with its key, and new ones."""
+    """Return the journals that this station may go on with: those that were sealed with its key, and new ones.
+
+    Of one that has lost its end, a database may know records whose numbers would come again. Raises StorageError.
+    """
     own = []
     for folder in journal_folders(archive):
-        headers = (segment_header(file) for file in reversed(segment_files(folder)))
-        if next(filter(None, headers), {}).get("key", key.public.hex()) == key.public.hex():
+        header = next(filter(None, map(segment_header, reversed(segment_files(folder)))), {})
+        try:
+            lost = has_lost_its_end(folder)
+        except OSError as error:
+            raise refused(folder, error) from error
+        if not lost and header.get("key", key.public.hex()) == key.public.hex():
             own.append(folder)
     return own
 

@@ -20,7 +20,7 @@ from inspector.core.untrusted import parse_json
 FORMAT = 1
 NOTICE = 0  # sequence number of a notice
 LARGEST = 64 * 1024 * 1024  # bytes of a payload; a length above it is damage
-_MAGIC = b"\xd5IJ\n"
+MAGIC = b"\xd5IJ\n"
 _FRAME = struct.Struct("<4sII")  # magic, length of what follows, CRC-32 of what follows
 _BODY = struct.Struct("<Q32sB")  # sequence, hash, length of the seal
 
@@ -77,7 +77,7 @@ def header(journal: str, first: int, before: bytes, **more: object) -> bytes:
 def frame(sequence: int, payload: bytes, digest: bytes, seal: bytes = b"") -> bytes:
     """Return the bytes of one record."""
     body = _BODY.pack(sequence, digest, len(seal)) + seal + payload
-    return _FRAME.pack(_MAGIC, len(body), zlib.crc32(body)) + body
+    return _FRAME.pack(MAGIC, len(body), zlib.crc32(body)) + body
 
 
 def read_header(data: bytes) -> tuple[Mapping[str, Any], int]:
@@ -112,7 +112,7 @@ def _record_at(data: bytes, offset: int) -> JournalRecord | None:
         return None
     magic, length, checksum = _FRAME.unpack_from(data, offset)
     begin, end = offset + _FRAME.size, offset + _FRAME.size + length
-    if magic != _MAGIC or not _BODY.size <= length <= LARGEST or end > len(data):
+    if magic != MAGIC or not _BODY.size <= length <= LARGEST or end > len(data):
         return None
     body = data[begin:end]
     if zlib.crc32(body) != checksum:
@@ -125,7 +125,7 @@ def _record_at(data: bytes, offset: int) -> JournalRecord | None:
 
 
 def _next_record(data: bytes, offset: int) -> int | None:
-    while (offset := data.find(_MAGIC, offset)) >= 0:
+    while (offset := data.find(MAGIC, offset)) >= 0:
         if _record_at(data, offset) is not None:
             return offset
         offset += 1

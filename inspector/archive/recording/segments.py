@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspector.archive.recording.segment import NOTICE, Damage, JournalRecord, genesis, read_header, scan
+from inspector.archive.recording.segment import MAGIC, NOTICE, Damage, JournalRecord, genesis, read_header, scan
 from inspector.core.errors import StorageError
 from inspector.core.untrusted import parse_json
 
@@ -15,6 +15,7 @@ SUFFIX = ".journal"
 DAMAGED = ".damaged"
 
 _HEADER_BYTES = 64 * 1024
+_BEGUN = (b"", b"\0", MAGIC[:1])  # how a segment begins that a crash left without its header
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +162,19 @@ class JournalReader:
                 yield Missing(first, found.sequence - 1, self._damaged)
             self._damaged, self._offset, self.next = False, end, found.sequence + 1
             yield found
+
+
+def has_lost_its_end(folder: Path) -> bool:
+    """Return whether a journal's newest segment is nothing but rubbish: nobody knows up to where it counted. Raises OSError."""
+    for file in sorted([*segment_files(folder), *folder.glob(f"*{DAMAGED}")], reverse=True):
+        if segment_header(file):
+            return False
+        data = file.read_bytes()
+        if any(isinstance(found, JournalRecord) for found in scan(data, 0)):
+            return False
+        if not (len(data) <= _HEADER_BYTES and data[:1] in _BEGUN):
+            return True
+    return False
 
 
 def _is_newer(data: bytes) -> bool:

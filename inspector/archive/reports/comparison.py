@@ -12,12 +12,16 @@ from inspector.archive.reports.sections import images_of
 from inspector.archive.store.query import every, names_of
 from inspector.archive.store.rejudgements import reasons
 from inspector.archive.store.whatif import Share, WhatIf
-from inspector.core.page import LONG, card, embedded, escaped, figures, html_page, table, table_of, verdict_text
+from inspector.core.page import LONG, card, embedded, escaped, figures, html_page, notes, table, table_of, verdict_text
 from inspector.core.text import utf8
 from inspector.runs.measures import measure_of
 
 _MOST: Final = 500  # flips that are listed
 _SHOWN: Final = 24  # of them with an image
+_UNSEEN: Final = ": no training has learnt from them"
+LEARNT: Final = (
+    "The new bundle was trained with a data set that keeps no parts for testing: it may have learnt from all of these."
+)
 
 
 def comparison_page(archive: Archive, found: Comparison, *, who: str) -> bytes:
@@ -25,8 +29,9 @@ def comparison_page(archive: Archive, found: Comparison, *, who: str) -> bytes:
     candidate = found.candidate
     new, old = candidate.bundle, candidate.wish.replaces
     body = (
-        card(table(("", "Before", "New"), _identities(found)), heading="Bundles")
-        + card(_shares(found.tested), heading="Parts kept for testing: no training has learnt from them")
+        notes([] if found.kept_apart else [LEARNT])
+        + card(table(("", "Before", "New"), _identities(found)), heading="Bundles")
+        + card(_shares(found.tested), heading=f"Parts kept for testing{_UNSEEN if found.kept_apart else ''}")
         + card(_shares(found.whole), heading="All parts of the selection, also those it has learnt from")
         + card(_verdicts(found.whole), heading="Verdicts")
         + _flips(archive, found)

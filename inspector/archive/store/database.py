@@ -1,6 +1,7 @@
 """Opening the database: its tables, what makes SQLite durable, and errors in one sentence."""
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.archive.store.migrations import KNOWN, NEWEST, migrate, revision_of
 from inspector.archive.store.models import Base, ResultRow, SchemaVersion
-from inspector.archive.store.patience import ANSWER_S, CONNECT_S, Patience
+from inspector.archive.store.patience import ANSWER_S, CONNECT_S, MIGRATION_S, Patience
 from inspector.core.errors import ConfigError, StorageError
 
 FILE = "archive.sqlite"
@@ -52,6 +53,11 @@ class Database:
             with _committed(connection):
                 yield connection
 
+    def lead(self, connection: Connection, found: str, wanted: str = NEWEST) -> None:
+        """Lead the tables from one known revision to another, however long that takes."""
+        with contextlib.nullcontext() if self._patience is None else self._patience.prolonged(MIGRATION_S):
+            migrate(connection, found, wanted)
+
     def close(self) -> None:
         if self.is_sqlite:  # learns how its indices are filled, as far as much has changed since; a server does so by itself
             with contextlib.suppress(SQLAlchemyError), self.engine.connect() as connection:
@@ -80,7 +86,7 @@ def open_database(where: Path | str, *, patience_s: float = ANSWER_S) -> Databas
     database = _database(url, name, is_shared=not isinstance(where, Path), patience_s=patience_s)
     try:
         with database.write() as connection:
-            _prepare(connection, name)
+            _prepare(database, connection)
     except BaseException:
         database.close()
         raise
@@ -136,6 +142,8 @@ def _server_name(url: str) -> str:
 
 def _engine(url: str, name: str) -> Engine:
     served = url.startswith("postgresql")
+    if served:  # its driver warns at every try of what it also raises
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         engine = create_engine(url, connect_args={"connect_timeout": CONNECT_S} if served else {})
     except (SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
@@ -165,7 +173,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _prepare(connection: Connection, name: str) -> None:
+def _prepare(database: Database, connection: Connection) -> None:
     """Make the tables, or lead them to the newest revision."""
     if connection.dialect.name == "postgresql":  # one station after the other
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -173,9 +181,9 @@ def _prepare(connection: Connection, name: str) -> None:
         Base.metadata.create_all(connection)
         connection.execute(insert(SchemaVersion).values(version_num=NEWEST))
         return
-    found = _known_revision(connection, name)
+    found = _known_revision(connection, database.name)
     if found != NEWEST:
-        migrate(connection, found)
+        database.lead(connection, found)
 
 
 def _known_revision(connection: Connection, name: str) -> str:
@@ -201,7 +209,7 @@ def take_back(database: Database, revision: str) -> None:
         known = ", ".join(KNOWN)
         raise ConfigError("There is no schema {name}.", remedy="Use one of: {known}.", name=revision, known=known)
     with database.write() as connection:
-        migrate(connection, NEWEST, revision)
+        database.lead(connection, NEWEST, revision)
 
 
 @contextlib.contextmanager

@@ -4,12 +4,14 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
 
 CONNECT_S: Final = 5  # longest time until a server takes a connection,
-ANSWER_S: Final = 30.0  # and until it answers a statement
+ANSWER_S: Final = 30.0  # until it answers a statement,
+MIGRATION_S: Final = 3600.0  # and one that changes tables, which takes minutes where they hold millions of inspections
 
 
 class Patience:
@@ -26,6 +28,15 @@ class Patience:
         event.listen(engine, "after_cursor_execute", lambda connection, *_: self._end(connection.connection.dbapi_connection))
         for name in ("checkin", "invalidate"):
             event.listen(engine, name, lambda connection, *_: self._end(connection))
+
+    @contextlib.contextmanager
+    def prolonged(self, seconds: float) -> Iterator[None]:
+        """Wait longer for the statements that begin meanwhile."""
+        usual, self._seconds = self._seconds, seconds
+        try:
+            yield
+        finally:
+            self._seconds = usual
 
     def close(self) -> None:
         """End the thread."""

@@ -109,7 +109,7 @@ def compare(
     The report is what an approval refers to; the audit trail has its hash.
     """
     from inspector.archive import approval
-    from inspector.archive.reports.comparison import comparison_page
+    from inspector.archive.reports.comparison import LEARNT, comparison_page
     from inspector.recipes.locate import find_bundle
     from inspector.workers.priority import be_nice
 
@@ -128,6 +128,8 @@ def compare(
         for name, (before, then) in (("misses", what.misses), ("false rejects", what.false_rejects)):
             interval = f"95 %: {then.low:.2%} to {then.high:.2%}"
             say(f"  {name} among {before.of} corrected: {before.count} -> {then.count} ({interval})")
+    if not found.kept_apart:
+        say(f"inspector: {LEARNT}", err=True)
     say(f"Written to {out}")
     return 0
 

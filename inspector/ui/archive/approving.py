@@ -1,5 +1,6 @@
 """A new bundle in the place of the one in a recipe: compared on the archive, approved by a person, and taken back."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,13 +25,17 @@ from inspector.core.storage.paths import is_shipped, user_data
 from inspector.recipes.locate import find_bundles, known_recipes
 from inspector.recipes.revisions import user_name
 from inspector.runs.folder import find_runs, read_run, runs_folder
+from inspector.ui.archive.asking import ArchiveThread
 from inspector.ui.archive.handing_on import HandingOn
 from inspector.ui.archive.what_if import share_lines
+from inspector.ui.archive.work_strip import Step
 from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
+
+log = logging.getLogger(__name__)
 
 BUTTONS: Final = ("compare", "approve", "step_back", "report", "close")
 
@@ -70,10 +75,11 @@ def offered(current: Path | None) -> Offered:
 
 
 class ApprovalPanel(Themed, QFrame):
-    """`wanted` carries a name of BUTTONS; `shown`: it was opened."""
+    """`wanted` carries a name of BUTTONS; `shown`: it was opened; `chosen`: another bundle or recipe was chosen."""
 
     wanted = Signal(str)
     shown = Signal()
+    chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,7 +93,7 @@ class ApprovalPanel(Themed, QFrame):
         self._said = ""
         self._arrange()
         for box in (self.bundle, self.recipe):
-            box.activated.connect(lambda _index: self.show_compared(None))
+            box.activated.connect(lambda _index: self.chosen.emit())
         self.hide()
         self.retranslate()
 
@@ -126,7 +132,7 @@ class ApprovalPanel(Themed, QFrame):
             for name, path in known:
                 box.addItem(name, path)
             box.setCurrentIndex(max(0, box.findData(before)))
-        self.show_compared(None)
+        self.chosen.emit()
         self.show()
         self.shown.emit()
 
@@ -219,23 +225,28 @@ class Approving(QObject):
     def __init__(
         self,
         hand_on: HandingOn,
+        worker: ArchiveThread,
         meant: Callable[[], Filters],
         who: Callable[[], str],
         *,
         recipe: Callable[[], Path | None] = lambda: None,
     ) -> None:
-        """`meant`: returns which parts are compared. `recipe`: returns the file of the station's recipe."""
+        """`worker`: does all but the comparison, which would be waited for. `meant`: returns which parts are compared.
+
+        `recipe`: returns the file of the station's recipe.
+        """
         super().__init__(hand_on)
         self.panel = ApprovalPanel()
         self._hand_on, self._meant, self._who, self._recipe = hand_on, meant, who, recipe
-        self._thread = hand_on.thread_
+        self._worker = worker
         hand_on.compare_wanted.connect(self.offer)
         self.panel.wanted.connect(self._on_wanted)
+        self.panel.chosen.connect(self._on_chosen)
 
     def offer(self) -> None:
         """Show the panel with what can be chosen now."""
         current = self._recipe()
-        self._thread.ask("offered", lambda _archive: offered(current), self._on_offered, self.failed.emit)
+        self._worker.ask("offered", lambda _archive: offered(current), self._on_offered, self.failed.emit)
 
     def _on_offered(self, found: Offered | None) -> None:
         if found is not None:
@@ -249,7 +260,7 @@ class Approving(QObject):
             self._approve()
         elif name == "step_back":
             who = self._who()
-            self._thread.ask(
+            self._worker.ask(
                 "step back", lambda archive: approval.step_back(archive, recipe, who=who), self._on_written, self.failed.emit
             )
         elif name == "report" and self.panel.compared is not None:
@@ -257,30 +268,43 @@ class Approving(QObject):
         elif name == "close":
             self.close()
 
+    def _on_chosen(self) -> None:
+        """Forget the comparison of what was chosen before: it would be approved under the name of something else."""
+        self._hand_on.stop("compare")
+        if self.panel.compared is not None:
+            self.flipped.emit(None)
+        self.panel.show_compared(None)
+
     def forget(self) -> None:
         """Hide the panel; what it asked for is of no use any more."""
-        for what in ("offered", "compare"):
-            self._thread.forget(what)
+        self._worker.forget("offered")
         self._hand_on.stop("compare")
+        self.panel.show_compared(None)
         self.panel.hide()
 
     def close(self) -> None:
         """Hide the panel, and show the whole list again."""
+        flips = self.panel.compared is not None
         self.forget()
-        self.flipped.emit(None)
+        if flips:
+            self.flipped.emit(None)
 
     def record(self, path: Path) -> None:
         """Record in the audit trail that a person has changed a recipe."""
         who = self._who() or user_name()
-        self._thread.ask(
-            f"recipe {path}", lambda archive: approval.record_recipe(archive, path, who=who), lambda _: None, lambda _: None
+
+        def failed(error: InspectorError) -> None:
+            log.warning("A change of the recipe %s is not in the audit trail: %s", path, error)
+
+        self._worker.ask(
+            f"recipe {path}", lambda archive: approval.record_recipe(archive, path, who=who), lambda _: None, failed
         )
 
     def _compare(self, bundle: Path, recipe: Path) -> None:
-        filters, who, step = self._meant(), self._who(), self._hand_on.progress.step
+        filters, who = self._meant(), self._who()
         report = user_data() / "comparisons" / f"{datetime.now():%Y-%m-%d-%H%M%S}.html"
 
-        def work(archive: Archive) -> Compared:
+        def work(archive: Archive, step: Step) -> Compared:
             candidate, total = approval.proposed(recipe, bundle), count(archive.database, filters)
             found = approval.compare(
                 archive, filters, candidate, who=who, progress=lambda judged: step(min(judged, total), total)
@@ -302,7 +326,7 @@ class Approving(QObject):
         compared, who = self.panel.compared, self._who()
         if compared is not None:
             candidate = compared.found.candidate
-            self._thread.ask(
+            self._worker.ask(
                 "approve", lambda archive: approval.approve(archive, candidate, who=who), self._on_written, self.failed.emit
             )
 

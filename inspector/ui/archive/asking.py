@@ -27,6 +27,7 @@ class ArchiveSource:
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._archive: Archive | None = None
+        self._anew = False
 
     @property
     def folder(self) -> Path:
@@ -35,10 +36,17 @@ class ArchiveSource:
     def opened(self) -> Archive | None:
         """Return the archive; None: there is none yet. Raises ConfigError and StorageError."""
         with self._lock:
+            if self._anew:
+                self._anew, self._archive = False, None
+                self._stack.close()
             if self._archive is None and self.folder.is_dir():
                 url = self._url or (server_url() if self._folder is None else "")
                 self._archive = self._stack.enter_context(opened_archive(self.folder, url=url))
             return self._archive
+
+    def renew(self) -> None:
+        """Have the next thread that needs it open it anew; waits for none that is at it."""
+        self._anew = True
 
     def close(self) -> None:
         """Close it; a thread that needs it opens it again."""

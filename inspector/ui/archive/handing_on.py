@@ -24,7 +24,7 @@ from inspector.core.text import utf8
 from inspector.data.formats.write import Format
 from inspector.runs.folder import runs_folder
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
-from inspector.ui.archive.work_strip import Progress, WorkStrip
+from inspector.ui.archive.work_strip import Progress, Step, WorkStrip
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.file_dialogs import ask_new_file
@@ -83,19 +83,19 @@ class HandingOn(QObject):
 
     def write(self, name: str, path: Path) -> None:
         """Write this to a file, or to a new folder."""
-        filters, who, step = self._meant(), self._who(), self.progress.step
+        filters, who = self._meant(), self._who()
         match name:
             case "hold_list":
-                self.do(name, lambda archive: _write_table(archive, filters, path, step), self._written(path))
+                self.do(name, lambda archive, step: _write_table(archive, filters, path, step), self._written(path))
             case "report":
-                self.do(name, lambda archive: _write_report(archive, filters, path), self._written(path))
+                self.do(name, lambda archive, _: _write_report(archive, filters, path), self._written(path))
             case "evidence":
-                self.do(name, lambda archive: _write_evidence(archive, filters, path, who, step), self._written(path))
+                self.do(name, lambda archive, step: _write_evidence(archive, filters, path, who, step), self._written(path))
             case _:
                 to = _LAYOUTS[name]
                 self.do(
                     name,
-                    lambda archive: write_corrected(archive, filters, path, to, who=who, progress=step),
+                    lambda archive, step: write_corrected(archive, filters, path, to, who=who, progress=step),
                     self._on_data(path),
                 )
 
@@ -104,9 +104,9 @@ class HandingOn(QObject):
 
         The test part of that data stays, and a fifth of the corrected parts is kept for testing.
         """
-        filters, who, step = self._meant(), self._who(), self.progress.step
+        filters, who = self._meant(), self._who()
 
-        def write(archive: Archive) -> WrittenData:
+        def write(archive: Archive, step: Step) -> WrittenData:
             to, base = layout_for(archive, filters), data_behind(archive, filters, runs_folder())
             return write_corrected(archive, filters, folder, to, who=who, base=base, keep_test=True, progress=step)
 
@@ -117,14 +117,14 @@ class HandingOn(QObject):
 
         self.do("train", write, then)
 
-    def do(self, name: str, work: Callable[[Archive], Any], then: Callable[[Any], object]) -> None:
+    def do(self, name: str, work: Callable[[Archive, Step], Any], then: Callable[[Any], object]) -> None:
         """Have one of ACTIONS done on the thread, with the strip that shows how far it is. One at a time."""
         if self.thread_.busy:
             return  # one at a time: the strip shows it
         self._doing = name
-        self.progress.begin(keeps=name == "compare")
+        step = self.progress.begin(keeps=name == "compare")
         self.strip.begin(self.tr("{what} …").format(what=self.actions_by_name[name].text()))
-        self.thread_.ask(name, work, then, self._on_failed)
+        self.thread_.ask(name, lambda archive: work(archive, step), then, self._on_failed)
 
     def stop(self, name: str) -> None:
         """Stop this one if it is under way, and drop its answer."""
@@ -180,7 +180,7 @@ class HandingOn(QObject):
         self.thread_.end()
 
 
-def _write_table(archive: Archive, filters: Filters, path: Path, step: Callable[[int, int], None]) -> None:
+def _write_table(archive: Archive, filters: Filters, path: Path, step: Step) -> None:
     total = count(archive.database, filters)
 
     def rows() -> Any:  # noqa: ANN401 - a generator of rows
@@ -196,7 +196,7 @@ def _write_report(archive: Archive, filters: Filters, path: Path) -> None:
     write_atomically(path, utf8(report_html(report, report_images(archive, report))).encode())
 
 
-def _write_evidence(archive: Archive, filters: Filters, path: Path, who: str, step: Callable[[int, int], None]) -> None:
+def _write_evidence(archive: Archive, filters: Filters, path: Path, who: str, step: Step) -> None:
     if count(archive.database, filters) > _MOST_EVIDENCE:
         raise ConfigError(
             "An evidence pack holds not more than {count} parts.",

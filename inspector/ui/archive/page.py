@@ -89,7 +89,7 @@ class ArchivePage(Themed, QWidget):
         self.what_ifs = WhatIfs(self.worker, lambda: self.choice.filters(datetime.now().astimezone()))
         self.what_if = self.what_ifs.panel
         self.hand_on = HandingOn(self.source, self.meant, self._who, self)
-        self.approving = Approving(self.hand_on, self.meant, self._who, recipe=recipe)
+        self.approving = Approving(self.hand_on, self.worker, lambda: self.meant(flips=False), self._who, recipe=recipe)
         self._flips: tuple[int, ...] | None = None  # keys of the parts that a what-if lists
         self._newest = 0, 0
         self._listing = False
@@ -148,8 +148,8 @@ class ArchivePage(Themed, QWidget):
     def _connect(self) -> None:
         self.filters.changed.connect(self._on_filters)
         self.what_if_button.clicked.connect(self.what_ifs.offer)
-        self.what_ifs.panel.shown.connect(self.approving.forget)
-        self.approving.panel.shown.connect(self.what_ifs.forget)
+        self.what_ifs.panel.shown.connect(self.approving.close)
+        self.approving.panel.shown.connect(self.what_ifs.close)
         self.hand_on.train_wanted.connect(self.train_wanted)
         self.approving.recipe_written.connect(self.recipe_written)
         for judge in (self.what_ifs, self.approving):
@@ -185,12 +185,14 @@ class ArchivePage(Themed, QWidget):
     def choice(self) -> Choice:
         return self.filters.choice
 
-    def meant(self) -> Filters:
-        """Return what an action is about: the picked parts, else all of the list."""
+    def meant(self, *, flips: bool = True) -> Filters:
+        """Return what an action is about: the picked parts, else all of the list. `flips`: if it shows those, only them."""
         if self.gallery.picks:
             return Filters(keys=tuple(sorted(self.gallery.picks)))
         blocks = self.parts.blocks  # a period that ends now was another one when the list was made
-        return self.choice.filters(datetime.now().astimezone()) if blocks is None else blocks.filters
+        if blocks is None or not (flips or self._flips is None):
+            return self.choice.filters(datetime.now().astimezone())
+        return blocks.filters
 
     def _on_filters(self) -> None:
         for what in ("range", "seek"):
@@ -349,7 +351,7 @@ class ArchivePage(Themed, QWidget):
 
     def leave(self) -> None:
         """Close what lies on top: an opened part, or two."""
-        if self.stack.currentWidget() in (self.record, self.pair):
+        if not self.record.analysis.leave() and self.stack.currentWidget() in (self.record, self.pair):
             self.show_gallery()
 
     def seek(self, *, back: bool = False, verdict: str = "NG") -> None:

@@ -191,8 +191,9 @@ class WhatIfs(QObject):
         super().__init__(worker)
         self.panel = WhatIfPanel()
         self._worker, self._meant = worker, meant
+        self._listed = False  # whether those that flip are listed
         self.panel.asked.connect(self._judge_again)
-        self.panel.closed.connect(self._close)
+        self.panel.closed.connect(self.close)
 
     def offer(self) -> None:
         """Show the panel with the rules of what is listed."""
@@ -210,9 +211,12 @@ class WhatIfs(QObject):
             self._worker.forget(what)
         self.panel.hide()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Hide the panel, and show the whole list again."""
         self.forget()
-        self.flipped.emit(None)
+        if self._listed:
+            self._listed = False
+            self.flipped.emit(None)
 
     def _judge_again(self, other: OtherLimits) -> None:
         filters = self._meant()
@@ -223,6 +227,7 @@ class WhatIfs(QObject):
     def _on_answer(self, found: WhatIf | None) -> None:
         if found is not None:
             self.panel.show_answer(found)
+            self._listed = True
             self.flipped.emit({key: then for key, _, then in found.flips})
 
 

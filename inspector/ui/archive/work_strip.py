@@ -1,6 +1,7 @@
 """What is being written, how far it is, its end, and a button that stops it."""
 
 import threading
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
@@ -8,6 +9,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from inspector.core.errors import InspectorError
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
+
+Step = Callable[[int, int], None]
 
 
 class Progress(QObject):
@@ -18,25 +21,27 @@ class Progress(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._stop = threading.Event()
-        self._keeps = False
 
-    def begin(self, *, keeps: bool = False) -> None:
-        """Begin another work. `keeps`: what is done of it stays when it is stopped."""
-        self._keeps = keeps
-        self._stop.clear()
+    def begin(self, *, keeps: bool = False) -> Step:
+        """Begin another work; return what it calls with how far it is, which raises InspectorError when it is to stop.
+
+        `keeps`: what is done of it stays when it is stopped. A work that was stopped before stays so.
+        """
+        self._stop = stop = threading.Event()
+
+        def step(done: int, of: int) -> None:
+            if stop.is_set():
+                if keeps:
+                    raise InspectorError("It was stopped. What was judged is kept, and it goes on from there.")
+                raise InspectorError("It was stopped, and nothing is left of it.")
+            if done % 20 == 0 or done == of:
+                self.moved.emit(done, of)
+
+        return step
 
     def stop(self) -> None:
         """Have the work end at its next step."""
         self._stop.set()
-
-    def step(self, done: int, of: int) -> None:
-        """Note how far it is. Raises InspectorError when it is to stop."""
-        if self._stop.is_set():
-            if self._keeps:
-                raise InspectorError("It was stopped. What was judged is kept, and it goes on from there.")
-            raise InspectorError("It was stopped, and nothing is left of it.")
-        if done % 20 == 0 or done == of:
-            self.moved.emit(done, of)
 
 
 class WorkStrip(Themed, QFrame):

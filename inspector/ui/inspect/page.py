@@ -216,6 +216,8 @@ class InspectPage(InspectLayout):
             self.variants.leave()
         elif self.tune.isVisible():
             self.tune.leave()
+        elif self.analysis.leave():
+            return True
         elif self._held is not None:
             self.back_to_live()
         else:
@@ -365,11 +367,11 @@ class InspectPage(InspectLayout):
         self.start()
 
     def _on_tab(self, index: int) -> None:
+        if index > 0:
+            self.analysis.setCurrentIndex(index - 1)  # before it is shown, which makes the tab that is current
         self.views.setCurrentWidget(self.feed if index == 0 else self.analysis)
         self.aside.setCurrentIndex(min(index, 1))
         self._size_tile()
-        if index > 0:
-            self.analysis.setCurrentIndex(index - 1)
         self.veil.rise()
         self.takt.panel.raise_()
         self.notice.raise_()

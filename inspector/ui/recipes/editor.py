@@ -227,6 +227,7 @@ class RecipeEditor(Themed, QWidget):
     def _on_no_frame(self, failure: NoFrame) -> None:
         self._trouble = failure
         self._say()
+        self.degrees.show_problem(" ".join(translate(part) for part in (failure.problem, failure.remedy) if part is not None))
 
     def _open_sheet(self, camera: str) -> None:
         self._sheet_for = camera

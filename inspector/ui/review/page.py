@@ -194,16 +194,16 @@ class ReviewPage(Themed, QWidget):
     def _on_opened(self, opened: Opened) -> None:
         if opened.job != self._job:
             return
-        self._opened_job = opened.job
-        self._count, self._index, self._recipe = len(opened.names), opened.first, opened.recipe
+        self._opened_job, self._count, self._index, self._recipe = opened.job, len(opened.names), opened.first, opened.recipe
         self.listing.open(opened.names, opened.truths)
-        judged = opened.recipe is not None
-        self.next_step.setVisible(not judged)
-        self.player.set_judged(judged)
+        self.next_step.setVisible(opened.recipe is None)
+        self.player.set_judged(opened.recipe is not None)
         self.outcome.set_judge("", None)
         with QSignalBlocker(self.player.time_line):
             self.player.time_line.set_count(self._count)
             self.player.time_line.setValue(self._index)
+        if self.stack.currentIndex() == 0:  # the first time: the tab that is current is made when it is shown
+            self.analysis.offer_for(opened.recipe, self._base)
         self.stack.setCurrentIndex(1)
         self.open_bar.set_opened(True)
         self.listing.select(self._index)

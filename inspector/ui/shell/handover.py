@@ -57,7 +57,7 @@ class Handover:
     def reopen_archive(self) -> None:
         """Have the archive page ask the server of the settings from now on."""
         if self._has("archive"):
-            self._window.archive.source.close()
+            self._window.archive.source.renew()
             self._window.archive.refresh()
 
     def inspect_with(self, path: Path) -> None:

@@ -367,12 +367,10 @@ class MainWindow(Themed, QMainWindow):
             return
         if self.operator_view:
             self.toggle_operator_view()
-        elif self.page == "train" and self._has("train"):
-            self.train.leave()
-        elif self.page == "recipes" and self._has("recipes"):
-            self.recipes.leave()
-        elif self.page == "archive" and self._has("archive"):
-            self.archive.leave()
+        elif self.page == "review" and self._has("review"):
+            self.review.analysis.leave()
+        elif self.page in ("archive", "train", "recipes") and self._has(self.page):
+            getattr(self, self.page).leave()
 
     def _leave_overlay(self) -> bool:
         """Close a question, the help, or what lies over the inspect page; return whether there was one."""

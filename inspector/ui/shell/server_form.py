@@ -120,8 +120,12 @@ class ServerForm(Themed, QFrame):
         grid.addWidget(self.said, 7, 0, 1, 2)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Show the settings that are kept."""
+        """Show the settings that are kept, but not over what is being entered when only the window comes back."""
         super().showEvent(event)
+        if event.spontaneous():
+            return
+        self._tried = self._asked = None
+        self._said = lambda: ""
         try:
             self._kept = load_server()
         except InspectorError as error:
@@ -131,7 +135,6 @@ class ServerForm(Themed, QFrame):
             self.fields[name].setText(getattr(self._kept, name))
         self.fields["password"].clear()
         self.encrypted.setChecked(self._kept.encrypted)
-        self._tried = self._asked = None
         self.retranslate()
 
     def _entered(self) -> ServerSettings:

@@ -11,11 +11,9 @@ from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.spreadsheet import table_text
 from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, Temperatures
-from inspector.engines.explainer import HeatMap
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import threshold_of
-from inspector.results.heat import PartHeat
 from inspector.results.records import bundle_name
 from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.masks import class_map
@@ -31,7 +29,9 @@ from inspector.ui.tabs.heat_views import HeatBar, HeatViews, clipped, in_a_row
 from inspector.ui.tabs.instrument.saving import SaveButton, joined, png_of
 from inspector.ui.widgets.inputs import ComboBox
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what starts a worker is imported with the first question
+    from inspector.engines.explainer import HeatMap
+    from inspector.results.heat import PartHeat
     from inspector.workers.messages import ExplainMethod
 
 MOST_CLIPPED = 25  # percent of the pixels of a map that are cut off at either end
@@ -235,7 +235,7 @@ class GradCamTab(AnalysisTab):
         box, method = self._box(prediction), self.method.currentData()
         return Question(folder, frame, prediction.region, self.layer.currentData(), kind, box, method)
 
-    def _kept_of(self, prediction: Prediction) -> HeatMap | None:
+    def _kept_of(self, prediction: Prediction) -> "HeatMap | None":
         """Return the map that the archive has of a prediction."""
         about = bundle_name(prediction.bundle), prediction.camera, prediction.region
         return next((one.heat for one in self.kept if (one.bundle, one.camera, one.heat.region) == about), None)

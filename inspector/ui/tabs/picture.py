@@ -10,6 +10,7 @@ from inspector.core.types import Answer, Frame, Inspection
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.shell import theme
 from inspector.ui.tabs.base import AnalysisTab, caption
+from inspector.ui.tabs.instrument.declared import is_grey
 
 
 class PictureTab(AnalysisTab):
@@ -48,7 +49,7 @@ class PictureTab(AnalysisTab):
 
     def refresh(self) -> None:
         frame = self.frame()
-        self.degrees.setVisible(frame is not None and frame.pixels.ndim == 2 and frame.pixels.dtype == np.uint16)
+        self.degrees.setVisible(frame is not None and is_grey(frame))
         for name, text in self._numbers(frame).items():
             self.values[name].setText(text)
             self.values[name].setAccessibleName(f"{self.names[name].text()}: {text}")

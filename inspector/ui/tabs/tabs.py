@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtGui import QShowEvent
@@ -15,7 +15,6 @@ from inspector.imaging.colormaps import TemperatureUnit
 from inspector.imaging.image import Reading
 from inspector.recipes.automatic import cards_of
 from inspector.recipes.recipe import Recipe
-from inspector.results.heat import PartHeat
 from inspector.tasks.base import task_of
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.tabs.base import AnalysisTab
@@ -28,6 +27,9 @@ from inspector.ui.tabs.threshold import ThresholdTab
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
+
+if TYPE_CHECKING:  # brings all that explains along
+    from inspector.results.heat import PartHeat
 
 PICTURE: Final = "picture"  # the tab of frames that no bundle looks at
 
@@ -110,7 +112,7 @@ class AnalysisTabs(Themed, TabWidget):
         recipe: Recipe | None,
         *,
         base: Path | None = None,
-        heat: Sequence[PartHeat] = (),
+        heat: "Sequence[PartHeat]" = (),
     ) -> None:
         """Show this inspection in every tab.
 
@@ -150,6 +152,13 @@ class AnalysisTabs(Themed, TabWidget):
             self._declared.declare(frame, how)
             self.set_inspection(inspection, recipe, base=base, heat=heat)
 
+    def leave(self) -> bool:
+        """Close the sheet; return False where none is open."""
+        if self.degrees is None or not self.degrees.isVisible():
+            return False
+        self.degrees.leave()
+        return True
+
     @property
     def offered(self) -> tuple[str, ...]:
         """The names of the tabs that are offered."""
@@ -169,7 +178,7 @@ class AnalysisTabs(Themed, TabWidget):
         """Set whether a threshold can be written to the recipe."""
         self._tell("writable", lambda tab: tab.set_writable(writable) if isinstance(tab, ThresholdTab) else None)
 
-    def offer_for(self, recipe: Recipe, base: Path | None) -> None:
+    def offer_for(self, recipe: Recipe | None, base: Path | None) -> None:
         """Offer the tabs for this recipe, before the first part."""
         self._know(recipe, base)
         self._offer(None)

@@ -399,11 +399,10 @@ class TrainPage(Themed, QWidget):
         """End the background threads; trainings go on unless the person decided otherwise."""
         self.close_dialog()
         self.close_panel()
-        if self.variants is not None:
-            self.variants.close_workers()
+        for view in (self.variants, self.view):
+            if view is not None:
+                view.close_workers()
         self.bridge.end()
-        if self.view is not None and self.view.results is not None:
-            self.view.results.where.end()
 
     # Theme and language
 

@@ -30,7 +30,7 @@ class DeclaredSources:
 
     def grey(self, inspection: Inspection) -> Frame | None:
         """Return the first frame of grey values of 16 bits."""
-        return next((frame for frame in inspection.frames.values() if _is_grey(frame)), None)
+        return next((frame for frame in inspection.frames.values() if is_grey(frame)), None)
 
     def in_degrees(self, inspection: Inspection | None) -> Inspection | None:
         """Return the inspection with frames in kelvin where their source is declared; the same one if none is.
@@ -38,6 +38,7 @@ class DeclaredSources:
         A frame whose values are then no temperatures stays as it is.
         """
         if inspection is None or not self._scales:
+            self._last = None
             return inspection
         if self._last is None or self._last[0] is not inspection:
             frames = {name: self._shown(frame) for name, frame in inspection.frames.items()}
@@ -48,7 +49,7 @@ class DeclaredSources:
 
     def _shown(self, frame: Frame) -> Frame:
         how = self._scales.get(_key(frame))
-        if how is None or not _is_grey(frame):
+        if how is None or not is_grey(frame):
             return frame
         try:
             kelvin, notes = declared(Path(frame.source), frame.pixels, how)
@@ -57,7 +58,8 @@ class DeclaredSources:
         return replace(frame, pixels=kelvin, unit="kelvin", bits=None, notes=(*frame.notes, *notes))
 
 
-def _is_grey(frame: Frame) -> bool:
+def is_grey(frame: Frame) -> bool:
+    """Return whether a frame has grey values of 16 bits, which may be temperatures."""
     return frame.unit != "kelvin" and frame.pixels.ndim == 2 and frame.pixels.dtype == np.uint16
 
 

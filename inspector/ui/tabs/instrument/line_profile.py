@@ -48,13 +48,17 @@ class LineProfile(Themed, QWidget):
 
     def show_profile(self, kelvin: Floats, number: int, unit: TemperatureUnit) -> None:
         """Draw the temperatures along the line with this number; NaN leaves a gap. The cursor stays at its pixel."""
+        named = self._number, self._unit
         self._kelvin, self._number, self._unit = kelvin, number, unit
-        values = np.array([temperature(float(value), unit) for value in kelvin])
+        values = np.array([temperature(value, unit) for value in kelvin.tolist()])
         self.curve.setData(np.arange(len(values)), values, connect="finite")
         self.plot.box.autoRange(padding=0.05)
         if self.at is not None and self.at >= len(kelvin):
             self.at = None
-        self.retranslate()
+        if named == (number, unit):
+            self._show_cursor()
+        else:
+            self.retranslate()
 
     def point(self, at: int | None) -> None:
         """Set the cursor to a pixel of the line; None: to none."""

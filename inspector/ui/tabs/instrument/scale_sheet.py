@@ -17,6 +17,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.base import headed
 from inspector.ui.tabs.controls import NumberField
+from inspector.ui.tabs.instrument.declared import is_grey
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.cover import Cover
 from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
@@ -142,12 +143,16 @@ class ScaleSheet(Themed, Cover):
 
     def show_frame(self, frame: Frame | None) -> None:
         """Show the grey values of a frame; one without grey values of 16 bits needs no scale."""
-        grey = frame is not None and frame.unit != "kelvin" and frame.pixels.ndim == 2 and frame.pixels.itemsize == 2
-        self._frame = frame if grey else None
+        self._frame = frame if frame is not None and is_grey(frame) else None
         self.preview.show_frame(frame)
+        self.preview.set_hint(self.tr("No frame yet"), self.tr("The source is being opened."))
         if frame is not None and (self._at is None or not (self._at[0] < frame.width and self._at[1] < frame.height)):
             self._at = frame.width // 2, frame.height // 2
         self._show()
+
+    def show_problem(self, text: str) -> None:
+        """Say why there is no frame."""
+        self.preview.set_hint(self.tr("No frame yet"), text)
 
     def reading(self) -> Reading | None:
         """Return the scale that the fields say; None while no unit is chosen."""
@@ -250,7 +255,10 @@ class ScaleSheet(Themed, Cover):
         seen = None if how is None else self._seen(how)
         self.use.setEnabled(how is not None and (seen is None or seen.plausible))
         theme.set_role(self.says, "strong")
-        if self._frame is None:
+        if self.preview.frame is None:
+            self.says.clear()  # nothing is known of the source yet
+            self.use.setEnabled(False)
+        elif self._frame is None:
             self.says.setText(self.tr("This source gives no grey values of 16 bits, so it needs no scale."))
             self.use.setEnabled(False)
         elif how is None or seen is None or self._at is None:
@@ -301,8 +309,7 @@ class ScaleSheet(Themed, Cover):
         ):
             button.setText(text)
             button.setAccessibleName(text)
-        self.preview.set_hint(self.tr("No frame yet"), self.tr("The source is being opened."))
-        self._show()
+        self.show_frame(self.preview.frame)
         self.restyle()
 
     def restyle(self) -> None:

@@ -40,7 +40,8 @@ class WhereView(Themed, QWidget):
         self._info: RunInfo | None = None
         self._settings: TrainSettings | None = None
         self._process: QProcess | None = None
-        self._said = ""
+        self._about: Path | None = None  # the folder of the run that the process looks at
+        self._said: dict[Path, str] = {}  # what went wrong, by the run's folder
         self.explain, self.open_page = QPushButton(), QPushButton()
         for button, name in ((self.explain, "explain_run"), (self.open_page, "open_trust_page")):
             button.setObjectName(name)
@@ -74,8 +75,6 @@ class WhereView(Themed, QWidget):
 
     def show_run(self, info: RunInfo) -> None:
         """Show the report on this run's bundle, if there is one."""
-        if self._info is None or info.folder != self._info.folder:
-            self._said = ""
         self._info = info
         try:
             self._settings = info.record.train_settings()
@@ -96,7 +95,8 @@ class WhereView(Themed, QWidget):
             return
         command = ("explain", str(settings.data), "--model", str(info.bundle), "--report", str(folder))
         program, *arguments = program_command(*command)
-        self._said = ""
+        self._said.pop(info.folder, None)
+        self._about = info.folder
         self._process = process = QProcess(self)
         process.started.connect(self._lower)
         process.finished.connect(lambda code, _status: self._on_end(code))
@@ -126,9 +126,9 @@ class WhereView(Themed, QWidget):
         process, self._process = self._process, None
         if process is None:
             return
-        if code:
+        if code and self._about is not None:
             said = bytes(process.readAllStandardError().data()).decode("utf-8", "replace").strip()
-            self._said = (said.splitlines() or [process.errorString()])[-1][-_LONGEST_SAID:]
+            self._said[self._about] = (said.splitlines() or [process.errorString()])[-1][-_LONGEST_SAID:]
         process.deleteLater()
         self._show()
 
@@ -145,7 +145,9 @@ class WhereView(Themed, QWidget):
         possible = info is not None and info.bundle is not None and info.bundle.is_dir() and self._settings is not None
         self.explain.setEnabled(possible and not busy)
         self.open_page.setVisible(own is not None and folder is not None and (folder / PAGE).is_file())
-        told = self.tr("Looking at the images…") if busy else self._said
+        told = "" if info is None else self._said.get(info.folder, "")
+        if busy and info is not None and info.folder == self._about:
+            told = self.tr("Looking at the images…")
         if not told and own is None:
             told = self.tr("Not looked at yet: how much of what the network looks at lies on the part and its defects.")
         self.state.setText(told)
@@ -201,9 +203,6 @@ class WhereView(Themed, QWidget):
             ]
         )
         self.table.setAccessibleName(self.tr("Where it looks"))
-        self._show()
-
-    def restyle(self) -> None:
         self._show()
 
 

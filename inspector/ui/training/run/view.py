@@ -208,6 +208,11 @@ class RunView(Themed, QWidget):
         self.results.show_run(self._info)
         self.body.setCurrentWidget(self.results)
 
+    def close_workers(self) -> None:
+        """End what is being done with the run's bundle."""
+        if self.results is not None:
+            self.results.where.end()
+
     def show_history(self, history: RunHistory) -> None:
         """Show the complete history of the run."""
         self._history = history
