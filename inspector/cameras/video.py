@@ -35,6 +35,7 @@ _FORWARD = 64  # most frames that are read instead of jumped over
 _MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
 _PLANES = (b"I420", b"Y42B", b"Y41B", b"NV12")  # brightness, stored apart from the colours
 _LOOKED_AT = 5  # frames of which it is checked that they are converted
+_LONGEST_STILL = 100  # frames that are looked at for one that differs from the first, where all are zero
 _EVEN, _UNEVEN, _TOGETHER = 2.0, 8.0, 0.5  # levels, levels, correlation
 # The last ones are of MPEG transport streams.
 _FOLLOWERS: Mapping[str, type[H264] | type[H265]] = {
@@ -87,7 +88,7 @@ class VideoFile:
         good, pixels = self._capture.retrieve()
         if not good:
             return self._unreadable("it cannot be decoded")
-        if self._damage is not None and self._damage.spoils(self.time):
+        if self._damage is not None and self._damage.spoils(self.time, self.next - 1):
             return self._unreadable("data of it, or of a picture that it depends on, is missing")
         return to_frame(pixels)
 
@@ -172,24 +173,37 @@ class VideoFile:
     def _check_fields(self) -> None:
         """Refuse video of fields (interlaced), of which OpenCV 5 converts nothing and returns what was in its memory before.
 
-        The colours of a frame and its brightness, which is stored as it is, then have nothing in common. Raises ConfigError.
+        That never changes, and what it returns as colours and as brightness then have nothing in common. Memory that nobody has
+        used before is zero; the brightness of black is 16, or not a whole video long. Raises ConfigError.
         """
         stored = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_CONVERT_RGB, 0])
         seen = self._opened(raw=False)
+        first: NDArray[Any] | None = None
+        changes = zero = False
         try:
-            for _ in range(_LOOKED_AT):
+            for number in range(_LONGEST_STILL):
                 (good, colours), (whole, bright) = seen.read(), stored.read()
-                if not good or not whole:
+                if not good or not whole or bright.shape != colours.shape[:2]:
+                    break
+                if number >= _LOOKED_AT and (changes or not zero):
                     return
-                if bright.shape == colours.shape[:2] and not _alike(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), bright):
-                    raise ConfigError(
-                        "{file} holds interlaced video (of fields), which cannot be converted here.",
-                        remedy="Convert it to progressive frames, in MP4 with H.264 or in MKV with FFV1.",
-                        file=self.path,
-                    )
+                first = bright.copy() if first is None else first
+                changes = changes or not np.array_equal(bright, first)
+                zero = bool(2 * np.count_nonzero(bright) < bright.size)
+                if number < _LOOKED_AT and not _alike(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), bright):
+                    raise self._of_fields()
+            if zero and not changes:
+                raise self._of_fields()
         finally:
             seen.release()
             stored.release()
+
+    def _of_fields(self) -> ConfigError:
+        return ConfigError(
+            "{file} holds interlaced video (of fields), which cannot be converted here.",
+            remedy="Convert it to progressive frames, in MP4 with H.264 or in MKV with FFV1.",
+            file=self.path,
+        )
 
     def _keep_depth(self) -> None:
         if _tag(self._capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) == _GREY16:

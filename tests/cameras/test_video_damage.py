@@ -1,6 +1,7 @@
 """H.264 and H.265 with holes: no picture is handed out that was not sent, and none of a whole video is held back."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,9 @@ import numpy as np
 import pytest
 
 from inspector.cameras import capture  # noqa: F401 - makes FFmpeg quiet before OpenCV starts it
+from inspector.cameras.bitstream.damage import Damage, retrieved
+from inspector.cameras.bitstream.h264 import H264
+from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.video import RandomAccess, VideoFile
 from inspector.core.errors import ConfigError
 from inspector.core.types import Pixels
@@ -154,3 +158,61 @@ def test_by_number_a_damaged_picture_is_no_picture_either(tmp_path: Path) -> Non
     # From the damaged picture to the next key picture, of 12 each, less those that the decoder leaves out.
     assert refused
     assert refused <= set(range(12, 24))
+
+
+def test_an_even_view_in_simple_code_is_no_hole(tmp_path: Path) -> None:
+    """Without arithmetic coding every block of an even area is the same few bits."""
+    path = tmp_path / "even.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(np.zeros((1080, 1920), np.uint8), format="gray").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    read = _read(path)
+    assert [pixels is None for _, pixels in read] == [False] * 4
+
+
+def test_a_change_to_fewer_slices_is_not_a_loss_for_ever(tmp_path: Path) -> None:
+    """A recorder that begins again with other settings, in a file that it goes on writing."""
+    packets: list[bytes] = []
+    for slices in ("4", "1"):
+        path = tmp_path / f"{slices}.ts"
+        _write(
+            path, "libx264", "mpegts", {"g": "12", "bf": "0", "x264opts": f"slices={slices}:sliced-threads=0", "preset": "fast"}
+        )
+        packets += _packets(path)
+    damage = Damage(H264)
+    spoilt = [damage.spoils(packet) for packet in packets]
+    assert not any(spoilt[:COUNT])
+    assert not any(spoilt[COUNT + 12 :])
+
+
+def test_a_hole_behind_times_that_repeat_is_not_concealed(tmp_path: Path) -> None:
+    """A recorder that begins again counts its times from the beginning, too."""
+    path = tmp_path / "whole.ts"
+    _write(path, *STREAMS["h264 open ts"][::2], STREAMS["h264 open ts"][3])
+    packet = max(_packets(path)[20:], key=len)
+    data = path.read_bytes()
+    whole = [pixels for _, pixels in _read(path)]
+    place = data.index(packet[100:150])
+    path.write_bytes(data + data[:place] + b"\xff" * 60 + data[place + 60 :])
+    read = [pixels for _, pixels in _read(path)]
+    assert len(read) == 2 * COUNT
+    assert all(pixels is None or np.array_equal(pixels, whole[n % COUNT]) for n, pixels in enumerate(read))
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_it_is_known_where_slices_of_h265_begin(tmp_path: Path, slices: int) -> None:
+    """Where a slice ends after so many bytes, their number changes, and is no sign of a loss."""
+    path, follower = tmp_path / "whole.mkv", H265()
+    _write(path, "libx265", "matroska", {"x265-params": f"keyint=18:slices={slices}:ctu=16:repeat-headers=1:log-level=none"})
+    packets = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    begins = set()
+    while packets.grab():
+        units = [unit for unit in re.split(rb"\x00\x00\x00?\x01", retrieved(packets)) if unit]
+        begins.add(follower.take(units).begins)
+    packets.release()
+    assert begins == {(0,) if slices == 1 else (0, 4 * 10)}  # of 10 x 8 blocks

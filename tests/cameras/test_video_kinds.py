@@ -1,5 +1,7 @@
 """Videos as recorders really write them: each readable frame once, by number the same ones, at their own depth or refused."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -288,3 +290,27 @@ def test_a_recording_behind_another_one_is_said(tmp_path: Path) -> None:
     assert len(frames) == 10
     assert isinstance(last, ConfigError)
     assert "only the first was read, of 10 frames" in last.problem.text
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("mpeg2video", "mpegts"), ("libx264", "mp4")])
+def test_large_video_of_fields_is_refused_too(tmp_path: Path, codec: str, kind: str) -> None:
+    """For large frames OpenCV's memory is new and zero in a new process, as if all were black."""
+    path = tmp_path / "fields.video"
+    with av.open(str(path), "w", format=kind) as container:
+        options = {
+            "flags": "+ildct+ilme",
+            **({"x264opts": "tff=1", "preset": "ultrafast"} if codec == "libx264" else {"q": "8"}),
+        }
+        stream = container.add_stream(codec, rate=RATE, options=options)
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.full((1080, 1920), 60 + 20 * number, np.uint8), format="gray")
+            frame = frame.reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    program = (
+        "import sys; from pathlib import Path; from inspector.cameras.video import VideoFile; VideoFile(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
+    assert "holds interlaced video" in done.stderr

@@ -43,8 +43,9 @@ def test_numbers_of_yolo_that_mean_something_else(tmp_path: Path, lines: tuple[s
 
 
 def test_polygons_of_yolo_that_touch_the_border_are_polygons(tmp_path: Path) -> None:
-    folder = _yolo(tmp_path, "0 0 0 1 0 1 1 0 1 0 0", "1 0.25 0.2 0.45 0.2 0.45 0.5 0.25 0.5")
-    assert boxes(read_dataset(folder, "detection")) == {"images/0.png": [[0, 0, 20, 10]], "images/1.png": [BOX]}
+    folder = _yolo(tmp_path, "0 0 0 1 0 1 1 0 1 0 0", "1 0.25 0.2 0.45 0.2 0.45 0.5 0.25 0.5", "0 1 0 1 1 0 1 0 0 1 0")
+    found = {"images/0.png": [[0, 0, 20, 10]], "images/1.png": [BOX], "images/2.png": [[0, 0, 20, 10]]}
+    assert boxes(read_dataset(folder, "detection")) == found
 
 
 def test_coco_whose_boxes_are_corners_is_refused(tmp_path: Path) -> None:

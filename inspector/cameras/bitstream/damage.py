@@ -19,10 +19,15 @@ _START = re.compile(rb"\x00\x00\x01")
 _FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01]|\x00+\Z)")
 _BLOCK = 16  # bytes
 _TRIES = 64  # a packet that cannot be read looks like the end
+_AHEAD = 16  # packets by which one may come behind its turn, most that H.264 and H.265 allow
 _STEADY = 8  # pictures whose slices begin at the same places, after which fewer slices are a loss
 
 
 class _Follower(Protocol):
+    @property
+    def repeats(self) -> bool:
+        """Whether evenly coloured areas may be the same byte again and again."""
+
     def take(self, units: list[bytes]) -> Picture: ...
 
 
@@ -36,6 +41,8 @@ class Damage:
         self._leading = False  # leading pictures are spoilt, too
         self._begins: tuple[int, ...] = ()
         self._steady = 0  # pictures in a row whose slices begin there
+        self._fewer: tuple[int, ...] = ()
+        self._again = 0  # pictures in a row with these fewer slices
 
     def lose(self) -> None:
         """Note that a packet could not be read."""
@@ -71,34 +78,39 @@ class Damage:
         units = [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
         if any(len(unit) < 2 or unit[0] & 0x80 for unit in units):
             return None
-        if any(_filled(unit) for unit in units if self._is_slice(unit)):
-            return None
         try:
-            return self._follower.take(units)
+            picture = self._follower.take(units)
         except ValueError:
             return None
+        repeats = self._follower.repeats
+        return None if any(_filled(unit, repeats=repeats) for unit in units if self._is_slice(unit)) else picture
 
     def _is_slice(self, unit: bytes) -> bool:
         return 1 <= unit[0] & 0x1F <= 5 if self._codec is H264 else unit[0] >> 1 & 0x3F < 32
 
     def _complete(self, picture: Picture) -> bool:
-        """Return False if slices are missing that all pictures before had."""
-        if picture.begins == self._begins:
-            self._steady += 1
+        """Return False if slices are missing that all pictures before had; as often again, fewer are how it is encoded now."""
+        begins = picture.begins
+        if begins == self._begins:
+            self._steady, self._again = self._steady + 1, 0
             return True
-        missing = self._steady >= _STEADY and len(picture.begins) < len(self._begins)
-        if not missing:
-            self._begins, self._steady = picture.begins, 1
-        return not missing
+        if self._steady >= _STEADY and len(begins) < len(self._begins):
+            self._again = self._again + 1 if begins == self._fewer else 1
+            self._fewer = begins
+            if self._again < _STEADY:
+                return False
+        self._begins, self._steady, self._again = begins, 1, 0
+        return True
 
 
-def _filled(unit: bytes) -> bool:
+def _filled(unit: bytes, *, repeats: bool) -> bool:
     """Return whether a byte is repeated 48 times.
 
-    No encoder writes this into compressed data, but a file system or a copying program does where it could not read.
+    No encoder writes this into arithmetically coded data, but a file system or a copying program does where it could not read.
+    `repeats`: the data are coded otherwise, and bytes other than 255 may be those of an even area.
     """
     blocks = np.frombuffer(unit, np.uint8)[: len(unit) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-    same = (blocks == blocks[:, :1]).all(axis=1)
+    same = (blocks == (255 if repeats else blocks[:, :1])).all(axis=1)
     return bool((same[1:] & same[:-1] & (blocks[1:, 0] == blocks[:-1, 0])).any())
 
 
@@ -111,13 +123,17 @@ class FileDamage:
         self._packets: Iterator[tuple[float, bytes]] | None = None
         self._known: set[float] = set()
         self._spoilt: set[float] = set()
+        self._judged = 0
         self._lost = False  # a packet could not be read, so that the time of its picture is unknown
         self._ended = False
         self._matched = False
 
-    def spoils(self, time: float) -> bool:
-        """Return whether the picture at this time, in ms, is damaged or depends on one that is."""
-        while time not in self._known and not self._ended:
+    def spoils(self, time: float, number: int) -> bool:
+        """Return whether the picture at this time, in ms, is damaged or depends on one that is.
+
+        `number`: pictures that were read before it; by that it is known even where times repeat.
+        """
+        while (time not in self._known or self._judged <= number + _AHEAD) and not self._ended:
             self._judge_next()
         if time not in self._known:
             return self._lost or self._matched
@@ -140,6 +156,7 @@ class FileDamage:
             self._lost = True
             self._damage.lose()
         else:
+            self._judged += 1
             self._known.add(time)
             if self._damage.spoils(packet):
                 self._spoilt.add(time)

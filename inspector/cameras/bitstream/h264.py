@@ -24,6 +24,8 @@ class H264:
         self._sps: dict[int, _Sps] = {}
         self._sps_of: dict[int, int] = {}  # by picture parameter set
         self._reference: int | None = None  # number of the last reference picture
+        self.repeats = False
+        """Whether macroblocks are coded with codes of whole bits (CAVLC): of an even area these are the same for each."""
 
     def take(self, units: list[bytes]) -> Picture:
         """Return what the units of one access unit hold. Raises ValueError if a header cannot be read."""
@@ -37,6 +39,7 @@ class H264:
                 bits = Bits(unit[1:_HEADER])
                 identity = bits.exp()
                 self._sps_of[identity] = bits.exp()
+                self.repeats = self.repeats or not bits.flag()
             elif 1 <= kind <= 5:
                 slices.append((kind, unit))
         if not slices:

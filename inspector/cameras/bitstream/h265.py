@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from inspector.cameras.bitstream.bits import Bits
 from inspector.cameras.bitstream.picture import Picture
@@ -22,6 +23,7 @@ class _Sps:
     order_bits: int
     planes: bool
     sets: tuple[_Set, ...]
+    address_bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class _Pps:
 class H265:
     """Follows the pictures of a stream in decoding order."""
 
+    repeats: ClassVar[bool] = False  # all are coded arithmetically
     _sps: dict[int, _Sps] = field(default_factory=dict)
     _pps: dict[int, _Pps] = field(default_factory=dict)
     _before: int = 0  # order of the last picture that others count from
@@ -60,7 +63,22 @@ class H265:
             return Picture(shows=False)
         kind = slices[0][0] >> 1 & 0x3F
         follows = bool(slices[0][2] & 0x80) and self._follows(slices[0], kind)
-        return Picture(key=kind in _IRAP, leading=kind in _RASL, follows=follows, begins=tuple(range(len(slices))))
+        begins = tuple(map(self._begin, slices))
+        return Picture(key=kind in _IRAP, leading=kind in _RASL, follows=follows, begins=begins)
+
+    def _begin(self, unit: bytes) -> int:
+        """Return the first block of a slice segment (7.3.6.1); 0 if that cannot be told."""
+        bits = Bits(unit[2:_HEADER])
+        if bits.flag():
+            return 0
+        if unit[0] >> 1 & 0x3F in _IRAP:
+            bits.flag()
+        pps = self._pps.get(bits.exp())
+        sps = self._sps.get(pps.sps) if pps is not None else None
+        if pps is None or sps is None:
+            return 0
+        bits.take(int(pps.dependent))
+        return bits.take(sps.address_bits)
 
     def _follows(self, unit: bytes, kind: int) -> bool:
         """Return whether all pictures have come that this one uses (8.3.1, 8.3.2)."""
@@ -117,13 +135,14 @@ def _read_sps(bits: Bits) -> tuple[int, _Sps]:
     _skip_profile(bits, layers)
     identity = bits.exp()
     planes = bits.exp() == 3 and bits.flag()
-    bits.skip_exp(2)
+    width, height = bits.exp(), bits.exp()
     if bits.flag():
         bits.skip_exp(4)
     bits.skip_exp(2)
     order_bits = bits.exp() + 4
     bits.skip_exp(3 * (layers + 1 if bits.flag() else 1))
-    bits.skip_exp(6)
+    block = 1 << min(6, bits.exp() + 3 + bits.exp())
+    bits.skip_exp(4)
     if bits.flag() and bits.flag():
         _skip_scaling(bits)
     bits.take(2)
@@ -137,7 +156,8 @@ def _read_sps(bits: Bits) -> tuple[int, _Sps]:
         raise ValueError("too many sets of references")
     for number in range(count):
         sets.append(_read_set(bits, number, sets, in_slice=False))
-    return identity, _Sps(order_bits, planes, tuple(sets))
+    blocks = -(-width // block) * -(-height // block)
+    return identity, _Sps(order_bits, planes, tuple(sets), max(0, blocks - 1).bit_length())
 
 
 def _skip_profile(bits: Bits, layers: int) -> None:

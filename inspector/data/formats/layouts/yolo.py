@@ -156,7 +156,7 @@ def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
     if values[0] != int(values[0]) or values[0] < 0:
         raise ValueError(f"{words[0]!r} is not a class number")
     width, height = size
-    if max(values[1:], default=0.0) > _MOST or min(values[1:], default=0.0) < 1 - _MOST:
+    if len(values) > 1 and not 1 - _MOST <= min(values[1:]) <= max(values[1:]) <= _MOST:
         raise ValueError("its numbers are no fractions of the image")
     if len(values) == 5:
         x, y, w, h = values[1] * width, values[2] * height, values[3] * width, values[4] * height
@@ -174,6 +174,8 @@ def _key_points(values: list[float]) -> bool:
     flags, (x, y, width, height) = values[7::3], values[1:5]
     if (len(values) - 5) % 3 or not flags or not set(flags) <= {0.0, 1.0} or not (width > 0 and height > 0):
         return False
+    if any(abs(centre - 0.5) + size / 2 > 0.5 + _ROUNDED for centre, size in ((x, width), (y, height))):
+        return False  # no box: the outline of a whole image is of zeros and ones as well
     seen = [point for *point, flag in zip(values[5::3], values[6::3], flags, strict=True) if flag]
     return all(abs(at - x) <= width / 2 + _ROUNDED and abs(down - y) <= height / 2 + _ROUNDED for at, down in seen)
 
