@@ -23,8 +23,10 @@ IN_BOTH = frozenset(
     {
         "archive/test_command.py",
         "archive/test_kill.py",
+        "archive/test_line.py",
         "archive/test_rejudging.py",
         "archive/test_server.py",
+        "archive/test_tables.py",
         "bundles/test_bundle.py",
         "cameras/test_http.py",
         "core/test_durable.py",
@@ -33,6 +35,7 @@ IN_BOTH = frozenset(
         "core/test_untrusted.py",
         "imaging/test_pages.py",
         "station/test_counting.py",
+        "station/test_heat_maps.py",
         "station/test_supervisor.py",
         "tasks/test_detection.py",
         "tasks/test_losses.py",

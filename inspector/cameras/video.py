@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, GreyOptions, Pace, parse_options
-from inspector.cameras.bitstream.damage import FileDamage, retrieved
-from inspector.cameras.bitstream.h264 import H264
+from inspector.cameras.bitstream.damage import FileDamage, retrieved, units_of
+from inspector.cameras.bitstream.h264 import H264, has_fields
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.capture import to_frame
 from inspector.cameras.containers import avi_codec, ends_early, several_recordings
@@ -164,9 +164,11 @@ class VideoFile:
         self._keep_depth()
         if self.codec.lower() in _MJPEG:
             self._read_raw()
-        if not self._raw and pixels in _PLANES:
-            self._check_fields()
         follower = _FOLLOWERS.get(self.codec.lower())
+        if not self._raw and pixels in _PLANES:
+            if follower is H264 and self._announces_fields():
+                raise self._of_fields()
+            self._check_fields()
         if follower is not None:
             self._damage = FileDamage(self._opened(raw=True), follower)
 
@@ -197,6 +199,13 @@ class VideoFile:
         finally:
             seen.release()
             stored.release()
+
+    def _announces_fields(self) -> bool:
+        """Return whether an H.264 file says that its pictures may be of two fields."""
+        raw = self._opened(raw=True)
+        packet = retrieved(raw) if raw.grab() else b""
+        raw.release()
+        return any(unit[:1] and unit[0] & 0x1F == 7 and has_fields(unit) for unit in units_of(packet))
 
     def _of_fields(self) -> ConfigError:
         return ConfigError(

@@ -7572,6 +7572,10 @@
         <translation>{epochs} エポック後も何も学習できていません。検証画像での {name} は {value} ですが、画像を見ない回答でも {chance} に達します。</translation>
     </message>
     <message>
+        <source>Another bundle is in {folder} now than the one that was looked at.</source>
+        <translation>{folder} にあるバンドルは、確認したときのものと異なります。</translation>
+    </message>
+    <message>
         <source>Bands beside its colours are left out: {count}.</source>
         <translation>色以外のバンドは使用しません（{count} 個）。</translation>
     </message>
@@ -7618,6 +7622,10 @@
     <message>
         <source>Choose inspections of one recipe revision.</source>
         <translation>同じレシピ改訂の検査を選んでください。</translation>
+    </message>
+    <message>
+        <source>Compare it again.</source>
+        <translation>もう一度比較してください。</translation>
     </message>
     <message>
         <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
@@ -7840,6 +7848,10 @@
         <translation>ジャーナル {journal}: 記録 {sequence} の署名がこのステーションのものではありません。</translation>
     </message>
     <message>
+        <source>Judge the frames of all its cameras together.</source>
+        <translation>すべてのカメラのフレームを一緒に判定してください。</translation>
+    </message>
+    <message>
         <source>Known are: {families}.</source>
         <translation>知られているもの: {families}。</translation>
     </message>
@@ -8004,6 +8016,10 @@
         <translation>カメラを RTP over RTSP(TCP、インターリーブ)に設定してください。</translation>
     </message>
     <message>
+        <source>Set the camera to progressive pictures.</source>
+        <translation>カメラをプログレッシブ（順次走査）に設定してください。</translation>
+    </message>
+    <message>
         <source>Set the option unit of the source to kelvin or celsius, or save temperatures in kelvin.</source>
         <translation>ソースのオプション unit を kelvin または celsius に設定するか、温度をケルビンで保存してください。</translation>
     </message>
@@ -8054,6 +8070,10 @@
     <message>
         <source>Start the line again, so that the new bundle judges.</source>
         <translation>ラインを再起動すると、新しいバンドルで判定します。</translation>
+    </message>
+    <message>
+        <source>Start the program again: it may have been updated while it ran.</source>
+        <translation>プログラムを起動し直してください。実行中に更新された可能性があります。</translation>
     </message>
     <message>
         <source>Stop it there first, or give one of the two recipes another name.</source>
@@ -8428,6 +8448,10 @@
         <translation>レシピ {recipe} はプログラムに付属するもので、変更されません。</translation>
     </message>
     <message>
+        <source>The recipe {recipe} compares with the place {place}, which the camera {camera} does not see.</source>
+        <translation>レシピ{recipe}は場所{place}と比較しますが、カメラ{camera}にはその場所が写りません。</translation>
+    </message>
+    <message>
         <source>The recipe {recipe} names no takt.</source>
         <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
@@ -8614,6 +8638,10 @@
     <message>
         <source>The work was cancelled.</source>
         <translation>処理は中止されました。</translation>
+    </message>
+    <message>
+        <source>The worker does not know the job that it was given.</source>
+        <translation>処理プロセスは、渡されたジョブに対応していません。</translation>
     </message>
     <message>
         <source>The worker of {bundle} cannot be used ({detail}).</source>
@@ -10066,6 +10094,10 @@
     <message>
         <source>{source} refuses the user or the password.</source>
         <translation>{source} がユーザー名またはパスワードを拒否しました。</translation>
+    </message>
+    <message>
+        <source>{source} sends interlaced video (of fields), which cannot be converted here.</source>
+        <translation>{source} はインターレース映像（フィールド）を送信しており、ここでは変換できません。</translation>
     </message>
     <message>
         <source>{source} sends its video over UDP only, where lost pictures cannot be told.</source>

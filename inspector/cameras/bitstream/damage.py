@@ -23,6 +23,13 @@ _AHEAD = 16  # packets by which one may come behind its turn, most that H.264 an
 _STEADY = 8  # pictures whose slices begin at the same places, after which fewer slices are a loss
 
 
+def units_of(packet: bytes) -> list[bytes]:
+    """Return the units of an Annex B byte stream, each from its header on."""
+    marks = [mark.end() for mark in _START.finditer(packet)]
+    ends = [mark - 3 for mark in marks[1:]] + [len(packet)] * bool(marks)
+    return [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
+
+
 class _Follower(Protocol):
     @property
     def repeats(self) -> bool:
@@ -73,9 +80,7 @@ class Damage:
         """Return what a packet holds; None if it is damaged."""
         if _FORBIDDEN.search(packet):
             return None
-        marks = [mark.end() for mark in _START.finditer(packet)]
-        ends = [mark - 3 for mark in marks[1:]] + [len(packet)]
-        units = [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
+        units = units_of(packet)
         if any(len(unit) < 2 or unit[0] & 0x80 for unit in units):
             return None
         try:

@@ -236,6 +236,7 @@ class ServerForm(Themed, QFrame):
         self.fields["address"].setPlaceholderText("server:5432/archive")
         self.fields["password"].setPlaceholderText(self.tr("unchanged") if self._kept.password else "")
         self.encrypted.setText(self.tr("Only over an encrypted connection"))
+        self.encrypted.setAccessibleName(self.encrypted.text())
         for button, text, icon in (
             (self.test, self.tr("Test"), "retry"),
             (self.save, self.tr("Save"), "save"),
