@@ -82,9 +82,9 @@ def test_planted_times_are_found_in_their_stages(behaviour: Behaviour, bundle: s
         time.sleep(decode)
         decoded(*arguments)
 
-    def slow_judge(*arguments: Any) -> Any:
+    def slow_judge(*arguments: Any, **named: Any) -> Any:
         time.sleep(verdict)
-        return judged(*arguments)
+        return judged(*arguments, **named)
 
     def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
         for _ in range(40):
