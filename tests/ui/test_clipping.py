@@ -33,6 +33,10 @@ def clipped(root: QWidget) -> list[str]:
             needed = widget.fontMetrics().horizontalAdvance(widget.text())
             if needed > room_for_text(widget) + 1 or widget.height() < widget.fontMetrics().ascent():
                 found.append(f"{name}: {widget.text()!r} needs {needed} of {room_for_text(widget)} px")
+        if isinstance(widget, QLabel) and widget.text() and widget.wordWrap():
+            needed = widget.heightForWidth(widget.width())
+            if needed > widget.height() + 1:
+                found.append(f"{name}: {widget.text()!r} needs {needed} of {widget.height()} px of height")
         if isinstance(widget, QAbstractButton) and widget.text() and not _icon_only(widget):
             needed = max(widget.fontMetrics().horizontalAdvance(line) for line in widget.text().splitlines())
             if needed > room_for_text(widget):

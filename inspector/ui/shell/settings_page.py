@@ -93,11 +93,9 @@ class SettingsPage(Themed, QWidget):
         self._title.setProperty("role", "title")
         self.choosers: dict[str, QComboBox] = {}
         self.server = ServerForm()
-        self.server.setMaximumWidth(theme.SPACING * 130)
         self._texts: dict[str, tuple[QLabel, QLabel, QLabel]] = {}
         card = QFrame()
         card.setProperty("role", "card")
-        card.setMaximumWidth(theme.SPACING * 130)
         grid = QGridLayout(card)
         grid.setContentsMargins(*(theme.SPACING * 3,) * 4)
         grid.setHorizontalSpacing(theme.SPACING * 4)
@@ -106,6 +104,8 @@ class SettingsPage(Themed, QWidget):
         for row, setting in enumerate(SETTINGS):
             self._add(grid, row, setting)
         inside = QWidget()
+        # Not the cards: a layout asks how high they are in all its width, in which their texts need fewer lines.
+        inside.setMaximumWidth(theme.SPACING * 138)
         box = QVBoxLayout(inside)
         box.setContentsMargins(*(theme.SPACING * 4,) * 4)
         box.setSpacing(theme.SPACING * 3)
