@@ -99,7 +99,7 @@ class WhereView(Themed, QWidget):
         self._about = info.folder
         self._process = process = QProcess(self)
         process.started.connect(self._lower)
-        process.finished.connect(lambda code, _status: self._on_end(code))
+        process.finished.connect(self._on_end)  # not a lambda: it would keep the view until the process, its child, is deleted
         process.errorOccurred.connect(self._on_error)
         process.start(program, arguments)
         self._show()
