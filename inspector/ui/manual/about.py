@@ -116,7 +116,7 @@ class AboutView(Themed, QWidget):
         self._process = process = QProcess(self)
         process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         process.readyReadStandardOutput.connect(self._read)
-        process.finished.connect(lambda *_: self.check.setEnabled(True))
+        process.finished.connect(self._on_end)
         process.errorOccurred.connect(self._on_error)
         self.output.setPlainText(self.tr("Looking at this computer…"))
         self.check.setEnabled(False)
@@ -124,6 +124,9 @@ class AboutView(Themed, QWidget):
         self._said = False
         self._decoder.reset()
         process.start(program, arguments)
+
+    def _on_end(self) -> None:
+        self.check.setEnabled(True)
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart and self._process is not None:
