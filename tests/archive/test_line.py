@@ -428,7 +428,7 @@ def test_while_the_line_runs_retention_deletes_and_says_when_it_cannot(
     folder, recorder = tmp_path / "archive", Recorder()
     folder.mkdir()
     (folder / "retention.json").write_text('{"ng_image_days": -1}')
-    feeding = Feeding(FeedJob(archive=folder, first_keep_s=0.001, keep_s=0.001))
+    feeding = Feeding(FeedJob(archive=folder, first_keep_s=1e-9, keep_s=1e-9))
     camera = FakeCamera("top", steady(0, value=200, pause=0.02), live=False)
     recipe = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
     sinks = [*archive_sinks(folder=folder), recorder]
