@@ -29,6 +29,7 @@ IN_BOTH = frozenset(
         "archive/test_tables.py",
         "bundles/test_bundle.py",
         "cameras/test_http.py",
+        "cameras/test_video_kinds.py",
         "core/test_durable.py",
         "core/test_installed.py",
         "core/test_locks.py",
