@@ -165,9 +165,8 @@ def last_comparison(archive: Archive, candidate: Candidate) -> Mapping[str, Any]
 
 def _recorded_of(archive: Archive, what: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Yield the events of a kind with their details, newest first."""
-    for event in events(archive.database, limit=_MOST_EVENTS):
-        if event["what"] == what:
-            yield event, parse_json(event["detail"])
+    for event in events(archive.database, what, limit=_MOST_EVENTS):
+        yield event, parse_json(event["detail"])
 
 
 def approve(archive: Archive, candidate: Candidate, *, who: str, confirmed: bool = False) -> dict[str, Any]:

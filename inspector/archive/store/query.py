@@ -229,9 +229,10 @@ def gaps(database: Database) -> list[Mapping[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query.order_by(JournalRow.id, GapRow.first))]
 
 
-def events(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
-    """Return the audit trail, newest first."""
+def events(database: Database, what: str = "", *, limit: int = 1000) -> list[Mapping[str, Any]]:
+    """Return the audit trail, newest first. `what`: only events of this kind."""
     query = select(*EventRow.__table__.columns).order_by(EventRow.creation_time.desc(), EventRow.id.desc()).limit(limit)
+    query = query.where(EventRow.what == what) if what else query
     with database.read() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
 

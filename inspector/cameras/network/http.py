@@ -88,6 +88,7 @@ class HttpCapture:
         self._video: Capture | None = None
         self._connection: http.client.HTTPConnection | None = None
         self._socket: socket | None = None
+        self._response: http.client.HTTPResponse | None = None  # keeps the socket open after the connection was closed
         self._parts: Parts | None = None
         self._data = b""
         self._whole = True
@@ -174,10 +175,7 @@ class HttpCapture:
     def release(self) -> None:
         if self._video is not None:
             self._video.release()
-        if self._connection is not None:
-            self._connection.close()
-        if self._socket is not None:
-            self._socket.close()
+        self._close_connection()
 
     def _next_part(self) -> bool:
         while self._parts is not None and not self._gone.is_set():
@@ -256,7 +254,8 @@ class HttpCapture:
         for name, value in headers.items():
             self._connection.putheader(name, value)
         self._connection.endheaders()
-        return self._connection.getresponse()
+        self._response = self._connection.getresponse()
+        return self._response
 
     def _wait_at_most(self, timeout: float) -> None:
         """Set the time-out of a read a little longer than the consumer's, which notices silence first."""
@@ -290,6 +289,9 @@ class HttpCapture:
         return body
 
     def _close_connection(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
