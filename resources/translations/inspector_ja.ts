@@ -8092,6 +8092,10 @@
         <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
     </message>
     <message>
+        <source>That was too short to learn anything: train for more epochs, and allow the time for them.</source>
+        <translation>短すぎて何も学習できませんでした。エポック数を増やし、そのための時間を許可してください。</translation>
+    </message>
+    <message>
         <source>The archive cannot be copied to {folder} ({detail}).</source>
         <translation>アーカイブを {folder} にコピーできません({detail})。</translation>
     </message>

@@ -1,6 +1,7 @@
 """A training that learns nothing says so, keeps the epoch with the least loss on validation, and leaves a warning."""
 
 import math
+import re
 from pathlib import Path
 from types import MappingProxyType
 
@@ -90,6 +91,8 @@ def test_chance_is_what_one_answer_for_all_reaches() -> None:
         ({}, (5.0, 3.0, 2.0), (5.0, 3.0, 4.0), 20.0, "learns its images by heart"),
         ({"network": "fpn_lite0"}, (5.0, 3.0, 2.0), (5.0, 3.0, 2.0), 20.0, "start weights: imagenet"),
         ({}, (5.0, 3.0, 2.0), (5.0, 3.0, 2.0), None, "train for more epochs"),
+        ({}, (5.0,), (5.0,), 20.0, "too short to learn anything"),
+        ({}, (5.0, 5.0), (5.0, 5.0), 20.0, "too short to learn anything"),
     ],
 )
 def test_the_likely_cause_is_said_with_the_next_step(
@@ -97,16 +100,11 @@ def test_the_likely_cause_is_said_with_the_next_step(
 ) -> None:
     settings = tiny("detection", tmp_path, tmp_path / "bundle", **changes)
     known = card("detection").model_copy(update={"network": settings.network})
-    rows = zip((1, 2, 3), losses, checked, strict=True)
-    curve = [{**LEARNING, "epoch": epoch, "loss": loss, "val_loss": other} for epoch, loss, other in rows]
+    rows = enumerate(zip(losses, checked, strict=True), 1)
+    curve = [{**LEARNING, "epoch": epoch, "loss": loss, "val_loss": other} for epoch, (loss, other) in rows]
     what, why = nothing_learnt(known, settings, curve, 0.0, px)
-    assert what.text == "After 3 epochs the network finds nothing in the validation images (mAP50 0)."
-    assert_matches(said, why.text)
-
-
-def assert_matches(pattern: str, text: str) -> None:
-    with pytest.raises(AssertionError, match=pattern):
-        raise AssertionError(text)
+    assert what.text == f"After {len(losses)} epochs the network finds nothing in the validation images (mAP50 0)."
+    assert re.search(said, why.text)
 
 
 def test_a_training_that_learns_nothing_ends_with_a_warning_and_its_least_loss(tmp_path: Path) -> None:

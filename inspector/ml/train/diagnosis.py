@@ -73,6 +73,8 @@ def nothing_learnt(
 def _cause(card: Card, settings: TrainSettings, curve: Sequence[Mapping[str, Any]], object_px: float | None) -> Message:
     """Return the likely cause and the next step."""
     losses, checked = ([float(row[name]) for row in curve] for name in ("loss", "val_loss"))
+    if len(curve) < _FIRST_LOOK:
+        return message("That was too short to learn anything: train for more epochs, and allow the time for them.")
     if losses[-1] > _STEADY * losses[0]:
         return message(
             "The loss does not fall: the learning rate is too large, or the labels do not belong to the images. Try a learning "
