@@ -185,7 +185,9 @@ def main() -> int:
             failed |= _check(path, language)
             continue
         update(path, language)
-        _tool("lrelease", str(path), "-qm", str(path.with_suffix(".qm")), "-silent")
+        compiled = path.with_suffix(".qm.new")  # not in place: a program that runs has the file open
+        _tool("lrelease", str(path), "-qm", str(compiled), "-silent")
+        compiled.replace(path.with_suffix(".qm"))
         missing = [key for key, words in entries(path).items() if not words]
         sys.stdout.write(f"{path.name}: {len(entries(path))} texts, {len(missing)} not translated\n")
     return int(failed)

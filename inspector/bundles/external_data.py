@@ -4,7 +4,6 @@ ONNX is protocol buffers: a message is a sequence of fields, each a tag (number 
 lead to tensors are followed; the data of tensors are skipped.
 """
 
-import mmap
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -51,23 +50,20 @@ def external_files(graph: Path) -> frozenset[str]:
     later.
     """
     found: set[str] = set()
-    with graph.open("rb") as stream:
-        if not stream.seek(0, 2):
-            return frozenset()
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            waiting = [("model", 0, len(data))]
-            while waiting:
-                kind, start, end = waiting.pop()
-                if kind == "tensor":
-                    found |= _locations(data, start, end)
-                    continue
-                for number, value, stop in _fields(data, start, end):
-                    if stop and number in _FIELDS[kind]:
-                        waiting.append((_FIELDS[kind][number], value, stop))
+    data = graph.read_bytes()  # not mapped: a mapped file that is cut short meanwhile ends the process
+    waiting = [("model", 0, len(data))]
+    while waiting:
+        kind, start, end = waiting.pop()
+        if kind == "tensor":
+            found |= _locations(data, start, end)
+            continue
+        for number, value, stop in _fields(data, start, end):
+            if stop and number in _FIELDS[kind]:
+                waiting.append((_FIELDS[kind][number], value, stop))
     return frozenset(found)
 
 
-def _locations(data: mmap.mmap, start: int, end: int) -> set[str]:
+def _locations(data: bytes, start: int, end: int) -> set[str]:
     """Return the locations of one tensor; empty if the tensor holds its own data."""
     external, named = False, set()
     for number, value, stop in _fields(data, start, end):
@@ -81,7 +77,7 @@ def _locations(data: mmap.mmap, start: int, end: int) -> set[str]:
     return (named or {""}) if external else set()
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield the fields of a message, until the first broken field.
 
     Each integer is (number, value, 0); each text, message or array is (number, start, end).
@@ -106,7 +102,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
             return
 
 
-def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Return an integer and the offset after it; a broken integer ends the message."""
     value = 0
     for index in range(min(_LONGEST_VARINT, end - at)):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -54,6 +55,22 @@ def test_the_compiled_file_is_of_this_source(tool: ModuleType, qapp: object) -> 
     assert translator.load(str(TS.with_suffix(".qm")))
     for (context, source), words in tool.entries(TS).items():
         assert translator.translate(context, source) == words
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system tells which files are mapped")
+def test_an_update_may_write_over_the_files_that_a_window_shows(qapp: object) -> None:
+    """A file that is mapped ends the process when it is written over: that of a name, as Qt maps it, but not ours."""
+    maps = Path("/proc/self/maps")
+    named = QTranslator()
+    assert named.load(str(TS.with_suffix(".qm")))
+    assert ".qm" in maps.read_text()
+    del named
+    strings.set_language("ja")
+    try:
+        assert strings.translate(message("The disk of the journal is slow.")) == "ジャーナルのディスクが遅くなっています。"
+        assert ".qm" not in maps.read_text()
+    finally:
+        strings.set_language("en")
 
 
 def test_the_shipped_font_has_every_letter(tool: ModuleType, qapp: object) -> None:

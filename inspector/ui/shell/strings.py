@@ -19,6 +19,7 @@ Language = Literal["en", "ja"]
 LANGUAGES: Final[dict[Language, str]] = {"en": "English", "ja": "日本語"}
 
 _installed: list[QTranslator] = []
+_texts: dict[Path, bytes] = {}  # of the files; a translator keeps no copy
 
 
 def system_language() -> Language:
@@ -48,7 +49,12 @@ def set_language(language: Language) -> None:
     qt = Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)) / f"qtbase_{language}.qm"
     for path in (qt, ours):
         translator = QTranslator(app)
-        if path.is_file() and translator.load(str(path)):
+        try:
+            # Read, because Qt maps the file of a name: an update that writes over it would end the process.
+            texts = _texts.setdefault(path, path.read_bytes())
+        except OSError:
+            continue
+        if translator.load(texts):
             app.installTranslator(translator)
             _installed.append(translator)
 
