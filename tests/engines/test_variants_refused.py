@@ -212,7 +212,8 @@ def test_a_tuned_variant_whose_files_were_changed_is_passed_over_with_one_senten
     tuning = tuning_job.tune(order, Quiet())
     assert tuning.chosen is not None
     program = load_program(recipe)
-    assert [one.precision for one in decide(program, root=tmp_path).runtimes.values()] == ["fp16"]
+    decision = decide(program, root=tmp_path, test_s=None)  # a busy computer may not keep the speed
+    assert [one.precision for one in decision.runtimes.values()] == ["fp16"], decision.note
     file = next(window.folder.glob("openvino-fp16-*.bin"))
     file.write_bytes(bytes(len(file.read_bytes())))
     decision = decide(load_program(recipe), root=tmp_path)
