@@ -3,8 +3,10 @@
 #
 # Needs root. Linux: the packages are checked by lintian and the desktop's own tools, then installed into a Debian 12 and a Debian 13
 # made by debootstrap and used there, without any network, as an ordinary user would; the .run file as a user whose home has spaces
-# and Japanese letters in its name. Windows: as far as wine goes. Every step runs; the exit code is 0 only if all passed. Pictures
-# and logs are in build/installers-test.
+# and Japanese letters in its name; Debian 11 is too old for them and has to be told so. Windows: as far as wine goes. Every step
+# runs; the exit code is 0 only if all passed. Pictures and logs are in build/installers-test.
+#
+#   INSPECTOR_PHOTOGRAPH   the picture that the installed program judges (default: one of the screenshots)
 set -euo pipefail
 # shellcheck source=packaging/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -13,9 +15,10 @@ source "$ROOT/packaging/steps.sh"
 
 DIST="$ROOT/build/dist"
 OUT="$ROOT/build/installers-test"
-SUITE=bookworm DEBIAN="$OUT/bookworm" # Debian 12; the steps of Debian 13 set both anew
+SUITE=bookworm DEBIAN="$OUT/bookworm" # Debian 12; the steps of Debian 13 and 11 set both anew
 VERSION="$(sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/pyproject.toml" | head -n 1)"
 HOME_PATH="/home/検査 員"
+PHOTOGRAPH="${INSPECTOR_PHOTOGRAPH:-$ROOT/resources/screenshots/detection.png}"
 
 need() { # need WHAT COMMAND...: stop the step with a sentence if a command fails
     local what="$1"
@@ -98,7 +101,18 @@ install_deb() {
         tail -5 "$OUT/apt.log"
         return 1
     }
-    cp "$ROOT/resources/screenshots/detection.png" "$DEBIAN/media/photograph.png"
+    cp "$PHOTOGRAPH" "$DEBIAN/media/photograph.png"
+}
+
+# Half a file is refused, and dpkg says why.
+half_deb() {
+    local code=0 file="$DIST/inspector_${VERSION}_amd64.deb"
+    head -c $(($(stat -c %s "$file") / 2)) "$file" >"$DEBIAN/media/half.deb"
+    inside offline root dpkg --force-depends -i /media/half.deb >"$OUT/half-deb.txt" 2>&1 || code=$?
+    need "the installation fails" [ "$code" -ne 0 ]
+    need "the reason is given: $(tail -3 "$OUT/half-deb.txt")" grep -qi 'unexpected end of' "$OUT/half-deb.txt"
+    need "nothing is left half-way" [ -z "$(inside offline root find /usr/lib/inspector /usr/bin/inspector ! -type d 2>/dev/null)" ]
+    need "dpkg is in order" [ -z "$(inside offline root dpkg --audit)" ]
 }
 
 # Nothing of a package is left where the disk is full, and dpkg says why.
@@ -271,6 +285,7 @@ linux() {
         stop "the tests need debootstrap, lintian, desktop-file-utils, appstream, libxml2-utils, man-db and rpm"
     step "packages by the rules" checks
     step "Debian 12 from nothing" make_debian
+    step "half a .deb" half_deb
     step "a full disk" full_disk
     step "install the .deb" install_deb
     step "the first day, without a network" use_program /usr/bin/inspector deb
@@ -289,6 +304,23 @@ linux() {
     step "install the .deb on Debian 13" install_deb
     step "the first day on Debian 13" use_program /usr/bin/inspector deb-13
     step "remove on Debian 13" remove_unused
+    SUITE=bullseye DEBIAN="$OUT/bullseye"
+    step "Debian 11 from nothing" make_debian
+    step "what Debian 11 is told" older_linux
+}
+
+# A Linux with an older C library: apt and the .run file say what is missing, and nothing is installed.
+older_linux() {
+    local code=0
+    cp "$DIST/inspector_${VERSION}_amd64.deb" "$DIST/inspector-$VERSION-linux.run" "$DEBIAN/media/"
+    inside online root apt-get -qq -y --no-install-recommends install "/media/inspector_${VERSION}_amd64.deb" >"$OUT/older-deb.txt" 2>&1 || code=$?
+    need "apt refuses the .deb" [ "$code" -ne 0 ]
+    need "it names the C library: $(tail -5 "$OUT/older-deb.txt")" grep -q 'Depends: libc6 (>= 2\.' "$OUT/older-deb.txt"
+    code=0
+    as_user sh "/media/inspector-$VERSION-linux.run" >"$OUT/older-run.txt" 2>&1 || code=$?
+    need "the .run file refuses" [ "$code" = 1 ]
+    need "it names the C library: $(cat "$OUT/older-run.txt")" grep -q 'this Linux is too old: it has glibc 2\.31' "$OUT/older-run.txt"
+    need "nothing is installed" [ ! -e "$DEBIAN/usr/lib/inspector" -a ! -e "$DEBIAN$HOME_PATH/.local" ]
 }
 
 training_pack() {

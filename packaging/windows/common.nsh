@@ -32,6 +32,11 @@ VIAddVersionKey "ProductVersion" "${VERSION}"
 VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !define MUI_ICON "${ICON}"
 
+Function .onInstFailed ; a file could not be written
+    SetOutPath "$TEMP"
+    RMDir /r "$INSTDIR\.new"
+FunctionEnd
+
 !macro InitMultiUser ; MultiUser.nsh puts its own folder in the place of the one that /D names
     Push $INSTDIR
     !insertmacro MULTIUSER_INIT

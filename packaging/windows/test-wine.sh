@@ -47,7 +47,7 @@ stand_ins() {
 }
 
 windows_first_day() {
-    cp "$ROOT/resources/screenshots/detection.png" "$WINEPREFIX/drive_c/photograph.png"
+    cp "$PHOTOGRAPH" "$WINEPREFIX/drive_c/photograph.png"
     need "it says its version" grep -q "inspector, version $VERSION" <(program --version)
     program doctor --json >"$OUT/windows-doctor.jsonl"
     need "the doctor finds no problem" grep -q '"problem": 0' "$OUT/windows-doctor.jsonl"
@@ -97,6 +97,29 @@ windows_refused() { # without the stand-ins the new files fail their self-test h
     need "half a setup program does nothing: $code" [ "$code" -ne 0 ]
 }
 
+# A drive with too little space is refused before anything is written; one that is full in the middle, while setup writes its files
+# or while they are unpacked, is left empty.
+windows_full_drive() {
+    local code=0 small="$OUT/small" size
+    mkdir -p "$small"
+    ln -sfn "$small" "$WINEPREFIX/dosdevices/s:"
+    trap 'umount "$small" 2>/dev/null || true' EXIT
+    for size in 60 250; do
+        mount -t tmpfs -o size="${size}m" tmpfs "$small"
+        if [ $size = 60 ]; then
+            in_wine "$DIST/inspector-$VERSION-setup.exe" /S /CurrentUser /NOTEST '/D=S:\Inspector' || code=$?
+            need "too little space is refused: $code" [ "$code" = 2 ]
+            need "nothing is left: $(find "$small" -type f | head -3)" [ -z "$(find "$small" -type f)" ]
+        fi
+        code=0 # by this name setup asks how much space the drive of the root has
+        in_wine "$DIST/inspector-$VERSION-setup.exe" /S /CurrentUser /NOTEST "/D=Z:${small//\//\\}\Inspector" || code=$?
+        need "a drive that is full in the middle is refused: $code" [ "$code" = 2 ]
+        need "nothing is left: $(find "$small" -type f | head -3)" [ -z "$(find "$small" -type f)" ]
+        umount "$small"
+    done
+    rm "$WINEPREFIX/dosdevices/s:"
+}
+
 windows_remove() {
     in_wine "$INSTALLED/uninstall.exe" /CurrentUser /S
     for _ in $(seq 60); do
@@ -119,5 +142,6 @@ windows() {
     fi
     step "repair on Windows" windows_repair
     step "what is refused on Windows" windows_refused
+    step "a full drive on Windows" windows_full_drive
     step "uninstall" windows_remove
 }
