@@ -137,11 +137,11 @@ use_program() { # use_program PROGRAM NAME: the first day with it, without a net
     local program="$1" name="$2"
     as_user "$program" --version
     as_user "$program" doctor --json >"$OUT/$name-doctor.jsonl"
-    need "the doctor finds no problem" grep -q '"problem": 0' "$OUT/$name-doctor.jsonl"
+    need "the doctor finds no problem" grep -qE '"problem": ?0\b' "$OUT/$name-doctor.jsonl"
     as_user "$program" predict --model plate-defects --json /media/photograph.png >"$OUT/$name-predict.jsonl"
-    need "a picture gets a verdict" grep -qE '"verdict": "(OK|NG|REVIEW)"' "$OUT/$name-predict.jsonl"
+    need "a picture gets a verdict" grep -qE '"verdict": ?"(OK|NG|REVIEW)"' "$OUT/$name-predict.jsonl"
     as_user "$program" run --limit 20 --out "$HOME_PATH/runs" --json >"$OUT/$name-run.jsonl"
-    need "the demo line judges parts" grep -qE '"verdict": "NG"' "$OUT/$name-run.jsonl"
+    need "the demo line judges parts" grep -qE '"verdict": ?"NG"' "$OUT/$name-run.jsonl"
     use_archive "$program" "$name"
     # Four seconds of the clock do not matter here: the picture is taken when 5 parts have been judged.
     as_user xvfb-run -a -s '-screen 0 1920x1080x24' "$program" gui --start --screenshot "$HOME_PATH/$name.png" --parts 5
