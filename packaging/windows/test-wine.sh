@@ -103,7 +103,7 @@ windows_full_drive() {
     local code=0 small="$OUT/small" size
     mkdir -p "$small"
     ln -sfn "$small" "$WINEPREFIX/dosdevices/s:"
-    trap 'umount "$small" 2>/dev/null || true' EXIT
+    trap 'umount "$OUT/small" 2>/dev/null || true' EXIT
     for size in 60 250; do
         mount -t tmpfs -o size="${size}m" tmpfs "$small"
         if [ $size = 60 ]; then
