@@ -313,7 +313,7 @@ linux() {
 older_linux() {
     local code=0
     cp "$DIST/inspector_${VERSION}_amd64.deb" "$DIST/inspector-$VERSION-linux.run" "$DEBIAN/media/"
-    inside online root apt-get -qq -y --no-install-recommends install "/media/inspector_${VERSION}_amd64.deb" >"$OUT/older-deb.txt" 2>&1 || code=$?
+    inside online root apt-get -q -y --no-install-recommends install "/media/inspector_${VERSION}_amd64.deb" >"$OUT/older-deb.txt" 2>&1 || code=$?
     need "apt refuses the .deb" [ "$code" -ne 0 ]
     need "it names the C library: $(tail -5 "$OUT/older-deb.txt")" grep -q 'Depends: libc6 (>= 2\.' "$OUT/older-deb.txt"
     code=0
