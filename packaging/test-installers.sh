@@ -326,7 +326,7 @@ older_linux() {
 training_pack() {
     cp "$DIST/inspector-training_${VERSION}_amd64.deb" "$DEBIAN/media/"
     inside online root dpkg -i "/media/inspector-training_${VERSION}_amd64.deb" >"$OUT/training.log" 2>&1
-    as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --epochs 2 --out "$HOME_PATH/trained" || [ $? = 3 ]
+    as_user inspector train --task classification --network simple_cnn --size 96 --data "$HOME_PATH/demo data/window" --epochs 2 --folds 0 --out "$HOME_PATH/trained" || [ $? = 3 ]
     as_user inspector predict --model "$HOME_PATH/trained" /media/photograph.png >/dev/null
     as_user inspector export --model "$HOME_PATH/trained" --precision int8 --max-drop 1 --out "$HOME_PATH/int8"
     need "the variant is in the bundle" grep -q int8 "$DEBIAN$HOME_PATH/int8/card.json"
