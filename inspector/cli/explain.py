@@ -9,6 +9,7 @@ from typing import assert_never, cast, get_args
 import click
 import cv2
 import numpy as np
+from click.core import ParameterSource
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Bundle, Card
@@ -18,18 +19,23 @@ from inspector.cli.support.tools import Numbers
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Frame, Masks, Prediction, Region, Scores, Temperatures
-from inspector.engines.base import open_engine
+from inspector.engines.base import Engine, open_engine
 from inspector.engines.explainer import Explainer, HeatMap, check_inside
 from inspector.imaging.colormaps import PALETTES, Palette
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import prepare, view, whole
 from inspector.imaging.visible import Picture
+from inspector.ml.reports.trust import Box, Faith, faithful
 from inspector.results.overlays import heat_picture
 from inspector.tasks.base import Task, card_threshold, task_of
 from inspector.tasks.masks import class_map
-from inspector.workers.messages import ExplainMethod
+from inspector.workers.messages import BlackBoxMethod, ExplainMethod
+from inspector.workers.priority import LOWEST_PRIORITY, be_nice
 
 _OUTPUTS = ("maximum", "mean", "minimum")
+_OF_ONE_IMAGE = ("layer", "target", "region", "palette", "opacity")
+_OF_A_REPORT = ("most", "background")
+_OF_NO_LAYER = get_args(BlackBoxMethod)
 _REGION = Numbers("x,y,width,height", 4, Region)
 
 
@@ -77,6 +83,7 @@ class _Target(click.ParamType[Target]):
 @click.option(
     "--most", type=click.IntRange(2), default=60, show_default=True, help="Images of the folder that a report looks at."
 )
+@click.option("--background", is_flag=True, help="Make the report at the lowest priority, beside a running line.")
 @click.option("--layer", help="Layer of the network; its default if left out.")
 @click.option(
     "--target",
@@ -94,12 +101,15 @@ class _Target(click.ParamType[Target]):
 @click.option("--palette", type=click.Choice(list(PALETTES)), default="rainbow", show_default=True)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the heat over the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.pass_context
 def explain(
+    context: click.Context,
     image: Path,
     models: tuple[Path, ...],
     out: Path | None,
     report_to: Path | None,
     most: int,
+    background: bool,
     layer: str | None,
     target: Target | None,
     region: Region | None,
@@ -116,17 +126,34 @@ def explain(
     """
     if (out is None) == (report_to is None) or image.is_dir() != (report_to is not None):
         raise click.UsageError("Give an image and --out, or a folder and --report.")
+    _check_heeded(context, report=report_to is not None, method=method)
     opened = [Bundle.open(model) for model in models]
     if report_to is not None:
         from inspector.cli.support.trust import report
 
-        if any(given is not None for given in (layer, target, region)):
-            raise click.UsageError("--layer, --target and --region belong to one image, not to a report.")
-        return report(image, opened, report_to, method=method, part=part, most=most, as_json=as_json)
+        if background:
+            be_nice(LOWEST_PRIORITY)
+        return report(image, opened, report_to, method=method, part=part, most=most, background=background, as_json=as_json)
     if len(opened) > 1:
         raise click.UsageError("One image is explained for one --model.")
     asked = _Asked(layer, target or Target(), region, method, part)
     return _explain_one(image, opened[0], cast(Path, out), asked, palette, opacity, as_json=as_json)
+
+
+def _check_heeded(context: click.Context, *, report: bool, method: ExplainMethod | None) -> None:
+    """Raise UsageError for an option that was given but would change nothing beside the others."""
+    unheeded = [name for name in (_OF_ONE_IMAGE if report else _OF_A_REPORT) if _is_given(context, name)]
+    if unheeded:
+        names = " and ".join(f"--{name}" for name in unheeded)
+        raise click.UsageError(f"{names}: of {'one image, not of a report' if report else 'a report, not of one image'}.")
+    if method in _OF_NO_LAYER and context.params["layer"] not in (None, method):
+        raise click.UsageError(f"--method {method} covers pieces of the image and looks into no layer: leave out --layer.")
+    if method == "eigencam" and _is_given(context, "target"):
+        raise click.UsageError("--method eigencam shows what stands out, whatever is named: leave out --target.")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +180,23 @@ def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette:
     frame = Frame(read.pixels, "file", 0, time.monotonic(), now, read.unit, source=str(image), bits=read.bits)
     if part is not None:
         check_inside(part, frame)
-    prediction = _predict(bundle, frame, region or whole(frame.pixels))
-    box = None if target.box is None else _box(prediction, bundle.card, target.box)
-    if box is not None:
-        index = box[1]
     explainer = Explainer(bundle)
     try:
-        heat = explainer.explain(
-            frame,
-            region=region,
-            layer=asked.layer,
-            class_index=index,
-            box=None if box is None else box[0],
-            output=target.output,
-            method=method,
-        )
+        with open_engine("onnxruntime", bundle) as engine:
+            prediction = _predict(engine, bundle, frame, region or whole(frame.pixels))
+            box = None if target.box is None else _box(prediction, bundle.card, target.box)
+            if box is not None:
+                index = box[1]
+            heat = explainer.explain(
+                frame,
+                region=region,
+                layer=asked.layer,
+                class_index=index,
+                box=None if box is None else box[0],
+                output=target.output,
+                method=method,
+            )
+            faith = _faith(engine, bundle.card, frame, heat, None if box is None else box[0])
     finally:
         explainer.close()
     shown = heat_picture(frame.pixels, heat, PALETTES[cast("Palette", palette)], opacity)
@@ -179,8 +208,18 @@ def _explain_one(image: Path, bundle: Bundle, out: Path, asked: _Asked, palette:
     at_part = None if part is None else share_in(heat, part)
     output = None if target.output is None else _OUTPUTS[target.output]
     what = explained(heat, bundle.card, output=output, boxed=box is not None, method=method)
-    _tell(heat, bundle.card, what, inside_share(heat, prediction, bundle.card), at_part, out, as_json)
+    _tell(heat, bundle.card, what, inside_share(heat, prediction, bundle.card), at_part, faith, out, as_json)
     return 0
+
+
+def _faith(engine: Engine, card: Card, frame: Frame, heat: HeatMap, box: Box | None) -> Faith | None:
+    """Return how far a heat map names what the score depends on; None for temperatures, and where there is no heat."""
+    if not card.classes:
+        return None
+    pixels = prepare(frame.pixels, card.input, heat.region, bits=frame.bits)
+    geometry = view(heat.region, card.input)
+    at = None if box is None else cast(Box, tuple(geometry.to_input(np.asarray([box], np.float32))[0].tolist()))
+    return faithful(engine.infer, card, pixels, heat.on_input(card.input), card.classes.index(heat.class_name), box=at)
 
 
 def explained(heat: HeatMap, card: Card, *, output: str | None, boxed: bool, method: ExplainMethod | None) -> str:
@@ -231,7 +270,7 @@ def share_in(heat: HeatMap, part: Region) -> float | None:
     return float(values[rows, columns].sum(dtype=np.float64)) / total if total > 0 else None
 
 
-def _box(prediction: Prediction, card: Card, number: int) -> tuple[tuple[float, float, float, float], int]:
+def _box(prediction: Prediction, card: Card, number: int) -> tuple[Box, int]:
     """Return the corners in frame pixels and the class of a box, counted from the best one. Raises ConfigError."""
     answer = prediction.answer
     kept = answer.at_least(card_threshold(card)) if isinstance(answer, Boxes) else None
@@ -244,10 +283,9 @@ def _box(prediction: Prediction, card: Card, number: int) -> tuple[tuple[float, 
     return (left, top, right, bottom), int(kept.classes[at])
 
 
-def _predict(bundle: Bundle, frame: Frame, region: Region) -> Prediction:
+def _predict(engine: Engine, bundle: Bundle, frame: Frame, region: Region) -> Prediction:
     spec = bundle.card.input
-    with open_engine("onnxruntime", bundle) as engine:
-        raw: Floats = engine.infer(prepare(frame.pixels, spec, region, bits=frame.bits)[None])
+    raw: Floats = engine.infer(prepare(frame.pixels, spec, region, bits=frame.bits)[None])
     return task_of(bundle.card.task).decode(raw, bundle.card, [view(region, spec, frame.camera)], [frame])[0]
 
 
@@ -279,6 +317,12 @@ def _draw(shown: Picture, prediction: Prediction, card: Card, class_name: str) -
         cv2.polylines(shown, contours, True, colour, width + extra, cv2.LINE_AA)
 
 
+def _judged(faith: Faith) -> str:
+    if faith.insertion > faith.deletion and faith.road > 0:
+        return "the score depends on what the heat marks."
+    return "the score hardly depends on what the heat marks; do not rely on this map."
+
+
 def _check_target(target: Target, card: Card) -> None:
     """Raise ConfigError for a target that a bundle of this task has not."""
     answer = task_of(card.task).answer
@@ -302,7 +346,16 @@ def _class_index(card: Card, name: str | None) -> int | None:
     return card.classes.index(name)
 
 
-def _tell(heat: HeatMap, card: Card, what: str, share: float | None, at_part: float | None, out: Path, as_json: bool) -> None:
+def _tell(
+    heat: HeatMap,
+    card: Card,
+    what: str,
+    share: float | None,
+    at_part: float | None,
+    faith: Faith | None,
+    out: Path,
+    as_json: bool,
+) -> None:
     if as_json:
         told = {
             "bundle": card.name,
@@ -312,6 +365,9 @@ def _tell(heat: HeatMap, card: Card, what: str, share: float | None, at_part: fl
             "target": heat.target,
             "inside": share,
             "at_part": at_part,
+            "insertion": None if faith is None else faith.insertion,
+            "deletion": None if faith is None else faith.deletion,
+            "road": None if faith is None else faith.road,
             "empty": not bool(heat.values.any()),
             "out": str(out),
         }
@@ -324,3 +380,5 @@ def _tell(heat: HeatMap, card: Card, what: str, share: float | None, at_part: fl
         say(f"{share:.0%} of the heat lies in what was predicted.")
     if at_part is not None:
         say(f"{at_part:.0%} of the heat lies on the part.")
+    if faith is not None:
+        say(f"Insertion {faith.insertion:.2f}, deletion {faith.deletion:.2f}, ROAD {faith.road:+.2f}: {_judged(faith)}")

@@ -9,7 +9,7 @@ from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
-from inspector.imaging.preprocessing import prepare, view, whole, wrong_unit
+from inspector.imaging.preprocessing import InputSpec, prepare, view, whole, wrong_unit
 from inspector.workers.jobs import ExplainJob
 from inspector.workers.messages import Explained, ExplainMethod, ExplainRequest
 from inspector.workers.process import WorkerProcess
@@ -36,6 +36,13 @@ class HeatMap:
         """Return the values in the pixels of `region`."""
         size = (self.region.width, self.region.height)
         return np.asarray(cv2.resize(self.values, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+    def on_input(self, spec: InputSpec) -> Floats:
+        """Return the values in the pixels of the network's input, 0 where it shows nothing of the frame."""
+        content = view(self.region, spec).content(spec)
+        shown = np.zeros((spec.height, spec.width), np.float32)
+        shown[content.y : content.bottom, content.x : content.right] = self.values
+        return shown
 
 
 def check_inside(region: Region, frame: Frame) -> None:

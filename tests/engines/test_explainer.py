@@ -11,7 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
+from inspector.bench.frames import demo_frames
 from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.explain import explained, inside_share
 from inspector.core.errors import ConfigError, EngineError
@@ -19,6 +21,7 @@ from inspector.core.sentence import Sentence
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.imaging.preprocessing import InputSpec
+from inspector.recipes.locate import find_bundle
 from inspector.runs.trust import PAGE, Advice, Trust
 from tests.children import workers
 
@@ -96,6 +99,32 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
     np.testing.assert_array_equal(shown[outside], frame().pixels[outside])  # as it was, around the region
 
 
+def test_the_command_says_how_far_the_map_can_be_relied_on(
+    bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Insertion, deletion and ROAD, also of one box; temperatures have none, because nothing of a kelvin is nothing of heat."""
+    from inspector.cli.main import run
+
+    image, out = tmp_path / "part.png", tmp_path / "heat.png"
+    pictures, good = demo_frames("detection", 12, seed=0)
+    cv2.imwrite(str(image), cv2.cvtColor(pictures[good.index(False)], cv2.COLOR_RGB2BGR))
+    trust = ("insertion", "deletion", "road")
+    for asked in (["--target", "box:1"], ["--target", "box:1", "--method", "occlusion"]):
+        arguments = ["explain", str(image), "--model", str(find_bundle("plate-defects")), "--out", str(out), *asked]
+        assert run([*arguments, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["deletion"] < told["insertion"]  # a trained network's map marks what its score depends on
+        assert told["road"] > 0
+        assert run(arguments) == 0
+        numbers = f"Insertion {told['insertion']:.2f}, deletion {told['deletion']:.2f}, ROAD {told['road']:+.2f}"
+        assert f"{numbers}: the score depends on what the heat marks." in capsys.readouterr().out
+    warm = tmp_path / "warm.tif"
+    tifffile.imwrite(warm, np.linspace(290, 320, 64 * 96, dtype=np.float32).reshape(64, 96))
+    assert run(["explain", str(warm), "--model", str(bundles("thermal").folder), "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [told[name] for name in trust] == [None] * 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -112,6 +141,11 @@ def test_the_command_writes_a_picture_and_says_what_it_shows(
         (["--out", "heat.txt"], "PNG"),
         (["--target", "box:5000"], "There is no box 5000"),
         (["--model", "nowhere"], "There is no bundle"),
+        (["--method", "rise", "--layer", "neck"], "--method rise covers pieces of the image and looks into no layer"),
+        (["--method", "occlusion", "--layer", "rise"], "--method occlusion covers pieces of the image and looks into no layer"),
+        (["--method", "eigencam", "--target", "class:dent"], "leave out --target"),
+        (["--most", "60"], "--most: of a report, not of one image"),
+        (["--background"], "--background: of a report, not of one image"),
     ],
 )
 def test_wrong_usage_ends_with_code_2_and_a_sentence(
@@ -197,7 +231,15 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     assert (told.inside_truth, told.lift) == (None, None)
     assert (tmp_path / "out" / PAGE).is_file()
     assert run([*arguments, "--part", "8,8,20,2000"]) == 2
-    assert run([*arguments, "--target", f"class:{bundle.card.classes[0]}"]) == 2  # a report would not heed it
+    for unheeded in (
+        ["--target", f"class:{bundle.card.classes[0]}"],
+        ["--layer", "x"],
+        ["--palette", "iron"],
+        ["--opacity", "1"],
+    ):
+        capsys.readouterr()
+        assert run([*arguments, *unheeded]) == 2
+        assert f"{unheeded[0]}: of one image, not of a report" in capsys.readouterr().err
     assert run(["explain", str(tmp_path / "data"), "--model", str(bundle.folder), "--out", "x.png"]) == 2
     command = shlex.split(training_command(bundle, tmp_path / "data", covering("0,0,20,20")))
     assert command[:2] == ["inspector", "train"]

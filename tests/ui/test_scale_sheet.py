@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from inspector.core.types import Inspection, Verdict
+from inspector.core.types import Inspection, Prediction, Region, Temperatures, Verdict
 from inspector.imaging.known_scales import KNOWN_SCALES
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.tabs.instrument.scale_sheet import ScaleSheet
@@ -139,3 +139,33 @@ def test_a_folder_without_a_recipe_is_measured_once_its_scale_is_said(qtbot: QtB
     choose(tabs.degrees, "hundredths-above-minus-100")
     tabs.degrees.use.click()
     assert tab.values["maximum"].text() == f"{74.25 + 273.15 - 100:.1f} °C"
+
+
+def test_each_of_two_cameras_with_grey_values_is_told_its_own_scale(qtbot: QtBot) -> None:
+    """The sheet is for the camera whose answer is shown; where no bundle looks, for the first that nobody has told yet."""
+    tabs = AnalysisTabs()
+    qtbot.addWidget(tabs)
+    tabs.resize(1366, 700)
+    tabs.show()
+    light = make_frame(np.zeros((60, 80), np.uint8), camera="visible")
+    kelvin, tenths = np.rint((CELSIUS + 273.15) * 100).astype(np.uint16), np.rint((CELSIUS + 100) * 10).astype(np.uint16)
+    frames = {"visible": light, "left": make_frame(kelvin, camera="left"), "right": make_frame(tenths, camera="right")}
+    tabs.set_inspection(Inspection("P0", 0, Verdict.NOT_INSPECTED, (), frames, (), "", 0, 1.0), None)
+    for camera, scale in (("left", "centikelvin"), ("right", "optris")):
+        press(tabs, qtbot, "Grey values in degrees…")
+        assert tabs.degrees is not None
+        assert tabs.degrees.accessibleName() == f"What the values are in degrees: {camera}"
+        choose(tabs.degrees, scale)
+        tabs.degrees.use.click()
+        tab = tabs.tabs["thermal"]
+        assert tab.inspection is not None
+        shown = tab.inspection.frames[camera]
+        assert shown.unit == "kelvin"
+        assert float(shown.pixels.max()) == pytest.approx(74.25 + 273.15, abs=0.1)
+    answer = Prediction("heat", "thermal", "right", (), Region(0, 0, 80, 60), Temperatures(340.0, 310.0, 290.0, "predicted"))
+    told = Inspection("P1", 1, Verdict.NOT_INSPECTED, (), frames, (answer,), "", 0, 1.0)
+    tabs.set_inspection(told, None)
+    press(tabs, qtbot, "Grey values in degrees…")
+    assert tabs.degrees is not None
+    assert tabs.degrees.accessibleName() == "What the values are in degrees: right"
+    assert tabs.degrees.table.selected_key() == KEYS.index("optris")

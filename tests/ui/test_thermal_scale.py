@@ -71,6 +71,25 @@ def test_limits_are_those_of_the_cameras_temperatures() -> None:
     assert limits_of(None, "thermal") == ()
 
 
+def test_a_limit_of_a_place_belongs_to_the_camera_that_sees_it() -> None:
+    """Two cameras with the same bundle: a limit of the motor's place must not stretch the colours of the bearing's camera."""
+    given = Recipe(
+        name="heat",
+        cameras={"left": CameraModel(source="usb:0"), "right": CameraModel(source="usb:1")},
+        inspect=(
+            InspectModel(bundle="heat", camera="left", place="motor"),
+            InspectModel(bundle="heat", camera="right", place="bearing"),
+        ),
+        rules=(
+            Rule(bundle="heat", quantity="temperature_max", limit=120.0, place="motor"),
+            Rule(bundle="heat", quantity="temperature_max", limit=60.0, place="bearing"),
+            Rule(bundle="heat", quantity="temperature_mean", limit=150.0),
+        ),
+    )
+    found = {camera: [round(one - KELVIN_AT_0_C) for one in limits_of(given, camera)] for camera in given.cameras}
+    assert found == {"left": [120, 150], "right": [60, 150]}
+
+
 def test_the_same_temperature_has_the_same_colour_in_two_frames(qtbot: QtBot) -> None:
     feed = Feed(ViewLink())
     qtbot.addWidget(feed)

@@ -85,7 +85,7 @@ def bench_beside(
         write_demo_data(folder / "data", parts=_PARTS, seed=0)
         trainer = stack.enter_context(_Training(folder, training))
         rows, lost = [], 0
-        with _Line(folder / network, engine, _Source(CAMERA)) as line:
+        with BenchLine(folder / network, engine, Source(CAMERA)) as line:
             for done in range(rounds + 1):
                 progress(done, rounds + 2)
                 trainer.pause()
@@ -99,7 +99,7 @@ def bench_beside(
         del rows[0]  # caches and clocks warm up
         progress(rounds + 1, rounds + 2)
         before = median(row[0] for row in rows)
-        with _Line(folder / network, engine, _Live(CAMERA, before * _LIVE_SHARE)) as line:
+        with BenchLine(folder / network, engine, _Live(CAMERA, before * _LIVE_SHARE)) as line:
             live, live_lost = line.rate(seconds), line.lost()
         niceness, group, threads = trainer.facts()
     return Beside(
@@ -131,7 +131,7 @@ def _write_bundle(folder: Path, network: str, size: int) -> None:
         )
 
 
-class _Source(Camera):
+class Source(Camera):
     """A camera that delivers frames as fast as they are taken while it is open, and waits for the station."""
 
     live = False
@@ -151,16 +151,16 @@ class _Source(Camera):
                 yield self.frame(self._pictures[self.given % len(self._pictures)])
 
 
-class _Live(_Source):
+class _Live(Source):
     """A camera that delivers a fixed number of frames a second, whether or not the station is ready."""
 
     live = True
 
 
-class _Line:
+class BenchLine:
     """The station without a window."""
 
-    def __init__(self, bundle: Path, engine: str, source: _Source) -> None:
+    def __init__(self, bundle: Path, engine: str, source: Source) -> None:
         self._source = source
         self._taken = Taken()
         recipe = recipe_for([bundle], "bench", engine=engine)

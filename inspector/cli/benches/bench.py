@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from inspector.cli.benches.archive import archive
+from inspector.cli.benches.explaining import explain
 from inspector.cli.benches.faults import faults, restart, watched
 from inspector.cli.benches.line import COMMANDS
 from inspector.cli.benches.rejudging import rejudge
@@ -130,6 +131,6 @@ def beside_training(network: str, training: str, engine: str, rounds: int, secon
 
 for command in (
     *(*COMMANDS, archive, rejudge, window, dialog, gallery, start),
-    *(faults, restart, watched, thermal, hot_spots),
+    *(faults, restart, watched, thermal, hot_spots, explain),
 ):
     bench.add_command(command)

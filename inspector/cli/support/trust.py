@@ -57,11 +57,13 @@ def report(
     method: ExplainMethod | None = None,
     part: Region | None = None,
     most: int = 60,
+    background: bool = False,
     as_json: bool = False,
 ) -> int:
     """Measure every bundle on at most `most` images of a labelled folder and write the report.
 
-    Exit code 1 if some images could not be read. Raises ConfigError, StorageError.
+    `background`: leave the processor to a running line. Exit code 1 if some images could not be read. Raises ConfigError,
+    StorageError.
     """
     now: list[Trust] = []
     pictures: dict[str, list[tuple[str, bytes]]] = {}
@@ -77,7 +79,11 @@ def report(
             task = bar.add_task(bundle.name, total=len(samples))
             items = list(sample_items(samples, bundle.card, problems=broken))
             masks, tick = _masks(folder, dataset), partial(bar.advance, task)
-            trust, shown = _measured(bundle, items, folder, data, masks, method=method, part=part, tick=tick)
+            explainer = Explainer(bundle, low_priority=background)
+            try:
+                trust, shown = _measured(bundle, explainer, items, folder, data, masks, method=method, part=part, tick=tick)
+            finally:
+                explainer.close()
         now.append(trust)
         pictures[bundle.name] = shown
     before = earlier(out, data, now)
@@ -90,6 +96,7 @@ def report(
 
 def _measured(
     bundle: Bundle,
+    explainer: Explainer,
     items: Sequence[Item],
     folder: Path,
     data: str,
@@ -103,22 +110,18 @@ def _measured(
     card = bundle.card
     if not items:
         raise ConfigError("None of the images in {folder} can be read.", folder=folder)
-    explainer = Explainer(bundle)
-    try:
-        with open_engine("onnxruntime", bundle) as engine:
-            found = predict_items(engine.infer, card, items)
-            seen = []
-            for item, prediction in found:
-                seen.append(_look(item, prediction, explainer, engine.infer, bundle, masks, method, part))
-                tick()
-            # A tiled bundle sees, and learns from, other inputs than the whole frame.
-            tiled = bool(items[0].tiles)
-            scored = task_of(card.task).answer is not Temperatures and not tiled
-            frames, what = [one.pixels for one in seen], [one.looked for one in seen]
-            hot = hot_area(engine.infer, card, frames, what, card.classes) if scored else None
-            light, place = unsteady(engine.infer, card, frames, what) if scored else (0.0, 0.0)
-    finally:
-        explainer.close()
+    with open_engine("onnxruntime", bundle) as engine:
+        found = predict_items(engine.infer, card, items)
+        seen = []
+        for item, prediction in found:
+            seen.append(_look(item, prediction, explainer, engine.infer, bundle, masks, method, part))
+            tick()
+        # A tiled bundle sees, and learns from, other inputs than the whole frame.
+        tiled = bool(items[0].tiles)
+        scored = task_of(card.task).answer is not Temperatures and not tiled
+        frames, what = [one.pixels for one in seen], [one.looked for one in seen]
+        hot = hot_area(engine.infer, card, frames, what, card.classes) if scored else None
+        light, place = unsteady(engine.infer, card, frames, what) if scored else (0.0, 0.0)
     numbers = figures(what)
     advised = advice(
         what,
@@ -170,10 +173,7 @@ def _look(
     truth = item.truth if mask is None else replace(mask.annotation(frame.height, frame.width), label=item.truth.label)
     faith = None
     if task_of(card.task).answer is not Temperatures and not item.tiles:
-        content = item.view.content(card.input)
-        warm = np.zeros((card.input.height, card.input.width), np.float32)
-        warm[content.y : content.bottom, content.x : content.right] = heat.values
-        faith = faithful(infer, card, item.pixels, warm, kind)
+        faith = faithful(infer, card, item.pixels, heat.on_input(card.input), kind)
     measured = looked(item, prediction, whole, card=card, class_index=kind, part=part, truth=truth, faith=faith)
     picture, _ = fitted(visible(frame), shortest=240, longest=480)
     shown = heated(picture, whole)

@@ -26,6 +26,7 @@ from inspector.tasks.boxes import box_iou
 from inspector.tasks.masks import class_map
 
 Inside = NDArray[np.bool_]
+Box = tuple[float, float, float, float]
 
 GRID = 16  # cells along a side of the mean map
 _SLACK = 1 / 16  # of the side: as far as the coarse cells of a layer blur what the network saw
@@ -195,8 +196,13 @@ def is_right(prediction: Prediction, truth: Annotation, card: Card, label: int |
     return None
 
 
-def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_index: int) -> Faith | None:
-    """Return insertion, deletion and ROAD of a heat map of the input [height, width]; None if there is no score, or no heat."""
+def faithful(
+    infer: Infer, card: Card, frame: Prepared, heat: Floats, class_index: int, *, box: Box | None = None
+) -> Faith | None:
+    """Return insertion, deletion and ROAD of a heat map of the input [height, width]; None if there is no score, or no heat.
+
+    `box`: (left, top, right, bottom) in pixels of the input, where the map explains one box rather than all of its class.
+    """
     if not heat.any():
         return None
     chance = np.random.default_rng(0).permutation(heat.size)  # pixels of equal heat, mostly of none, come in no order
@@ -211,7 +217,7 @@ def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_inde
         inserted.append(np.where(hot, frame, blurred))
         deleted.append(np.where(hot, mean, frame))
     changed = np.concatenate([np.stack([*inserted, *deleted]), removals(card, frame, heat)])
-    numbers = scores(infer, card, changed, [class_index] * len(changed))
+    numbers = scores(infer, card, changed, [class_index] * len(changed), box=box)
     whole = numbers[_STEPS + 1]
     if not whole > 0:
         return None
@@ -220,13 +226,15 @@ def faithful(infer: Infer, card: Card, frame: Prepared, heat: Floats, class_inde
     return Faith(float(relative[: ends[0]].mean()), float(relative[ends[0] : ends[1]].mean()), road(relative[ends[1] :]))
 
 
-def scores(infer: Infer, card: Card, frames: Prepared, classes: Sequence[int]) -> NDArray[np.float64]:
-    """Return the explained number of a class for each input [N, height, width, C]."""
+def scores(
+    infer: Infer, card: Card, frames: Prepared, classes: Sequence[int], *, box: Box | None = None
+) -> NDArray[np.float64]:
+    """Return the explained number of a class, or of one box of it, for each input [N, height, width, C]."""
     found: list[float] = []
     for begin in range(0, len(frames), card.max_batch):
         piece = slice(begin, begin + card.max_batch)
         for answer, kind in zip(answers_of(infer, card, frames[piece]), classes[piece], strict=True):
-            found.append(explained_number(answer, kind, None))
+            found.append(explained_number(answer, kind, box))
     return np.array(found)
 
 

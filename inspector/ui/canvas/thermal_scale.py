@@ -17,19 +17,19 @@ AT_START: Final = (20.0 + KELVIN_AT_0_C, 70.0 + KELVIN_AT_0_C)  # before the fir
 
 
 def limits_of(recipe: Recipe | None, camera: str) -> tuple[float, ...]:
-    """Return the temperatures in kelvin at which rules of this camera decide, lowest first.
+    """Return the temperatures in kelvin at which rules decide about what this camera sees, lowest first.
 
     A comparison with good parts decides at a difference, which is no temperature.
     """
     if recipe is None:
         return ()
-    bundles = {step.bundle for step in recipe.inspect if step.camera == camera}
+    steps = [step for step in recipe.inspect if step.camera == camera]
     found: set[float] = set()
     for rule in recipe.rules:
         quantity = QUANTITIES[rule.quantity]
         if rule.is_compared:
             continue
-        if rule.bundle in bundles and Temperatures in quantity.fits and quantity.unit == "°C":
+        if any(map(rule.is_about, steps)) and Temperatures in quantity.fits and quantity.unit == "°C":
             found |= {rule.limit + KELVIN_AT_0_C}
             found |= set() if rule.review is None else {rule.review + KELVIN_AT_0_C}
     return tuple(sorted(found))

@@ -49,7 +49,7 @@ class PictureTab(AnalysisTab):
 
     def refresh(self) -> None:
         frame = self.frame()
-        self.degrees.setVisible(frame is not None and is_grey(frame))
+        self.degrees.setVisible(self.inspection is not None and any(map(is_grey, self.inspection.frames.values())))
         for name, text in self._numbers(frame).items():
             self.values[name].setText(text)
             self.values[name].setAccessibleName(f"{self.names[name].text()}: {text}")

@@ -65,6 +65,7 @@ class AnalysisTabs(Themed, TabWidget):
         self._declared = DeclaredSources()
         self._stored: tuple[Inspection | None, Recipe | None, Path | None, Sequence[PartHeat]] = (None, None, None, ())
         self.degrees: ScaleSheet | None = None  # made when it is first wanted
+        self._declaring = ""  # the camera that it is open for
         self._judged_by: tuple[tuple[str, ...], Path | None] | None = None  # bundles and their folder
         self._answers: frozenset[type[Answer]] | None = None  # of these bundles; None: they cannot be read
         self.currentChanged.connect(self._on_current)
@@ -136,18 +137,20 @@ class AnalysisTabs(Themed, TabWidget):
 
     def _open_degrees(self) -> None:
         """Open the sheet that says what the grey values of this source are in degrees, for as long as the window is open."""
-        inspection = self._stored[0]
-        frame = None if inspection is None else self._declared.grey(inspection)
-        if frame is None:
+        inspection, chosen = self._stored[0], self.current().prediction()
+        frame = None if inspection is None else self._declared.grey(inspection, None if chosen is None else chosen.camera)
+        if inspection is None or frame is None:
             return
         if self.degrees is None:
             self.degrees = ScaleSheet(self)
             self.degrees.used.connect(self._on_degrees)
-        self.degrees.open(frame, self._declared.of(frame), steps=False)
+        self._declaring = frame.camera
+        several = len(inspection.frames) > 1
+        self.degrees.open(frame, self._declared.of(frame), steps=False, camera=frame.camera if several else "")
 
     def _on_degrees(self, how: Reading) -> None:
         inspection, recipe, base, heat = self._stored
-        frame = None if inspection is None else self._declared.grey(inspection)
+        frame = None if inspection is None else inspection.frames.get(self._declaring)
         if frame is not None:
             self._declared.declare(frame, how)
             self.set_inspection(inspection, recipe, base=base, heat=heat)

@@ -28,9 +28,13 @@ class DeclaredSources:
         """Return what was declared of a frame's source."""
         return self._scales.get(_key(frame), AS_IT_SAYS)
 
-    def grey(self, inspection: Inspection) -> Frame | None:
-        """Return the first frame of grey values of 16 bits."""
-        return next((frame for frame in inspection.frames.values() if is_grey(frame)), None)
+    def grey(self, inspection: Inspection, camera: str | None = None) -> Frame | None:
+        """Return the frame of grey values of 16 bits that is to be declared, if there is one.
+
+        It is that of `camera`, else the first of which nothing is declared, else the first.
+        """
+        found = [frame for frame in inspection.frames.values() if is_grey(frame)]
+        return min(found, key=lambda frame: (frame.camera != camera, _key(frame) in self._scales), default=None)
 
     def in_degrees(self, inspection: Inspection | None) -> Inspection | None:
         """Return the inspection with frames in kelvin where their source is declared; the same one if none is.

@@ -45,6 +45,7 @@ class ScaleSheet(Themed, Cover):
         self.setObjectName("scale_sheet")
         self._frame: Frame | None = None
         self._at: tuple[int, int] | None = None
+        self._camera = ""
         self._title, self._hint, self.says, self.document = QLabel(), QLabel(), QLabel(), QLabel()
         self._title.setProperty("role", "title")
         self.says.setObjectName("scale_says")
@@ -126,8 +127,13 @@ class ScaleSheet(Themed, Cover):
 
     # Use
 
-    def open(self, frame: Frame | None, how: Reading = AS_IT_SAYS, *, steps: bool) -> None:
-        """Show the sheet for a source that is declared so far as `how`. `steps`: it has further frames to show."""
+    def open(self, frame: Frame | None, how: Reading = AS_IT_SAYS, *, steps: bool, camera: str = "") -> None:
+        """Show the sheet for a source that is declared so far as `how`.
+
+        `steps`: it has further frames to show. `camera`: its name, where there are others.
+        """
+        self._camera = camera
+        self._show_title()
         self.next.setVisible(steps)
         with QSignalBlocker(self.unit):
             self.unit.setCurrentIndex(self.unit.findData(how.unit) if how.unit in _UNITS else -1)
@@ -280,9 +286,13 @@ class ScaleSheet(Themed, Cover):
 
     # Texts
 
-    def retranslate(self) -> None:
-        self._title.setText(self.tr("What the values are in degrees"))
+    def _show_title(self) -> None:
+        title = self.tr("What the values are in degrees")
+        self._title.setText(f"{title}: {self._camera}" if self._camera else title)
         self.setAccessibleName(self._title.text())
+
+    def retranslate(self) -> None:
+        self._show_title()
         self._hint.setText(
             self.tr(
                 "Press a point in the picture whose temperature you know, and choose the line that gives it. "

@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import psutil
 from PySide6.QtCore import QProcess, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
@@ -21,7 +20,6 @@ from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
-from inspector.workers.priority import LOW_PRIORITY
 
 _LONGEST_SAID: Final = 300  # letters of what went wrong
 
@@ -93,12 +91,11 @@ class WhereView(Themed, QWidget):
         info, settings, folder = self._info, self._settings, self.folder
         if self._process is not None or info is None or info.bundle is None or settings is None or folder is None:
             return
-        command = ("explain", str(settings.data), "--model", str(info.bundle), "--report", str(folder))
+        command = ("explain", str(settings.data), "--model", str(info.bundle), "--report", str(folder), "--background")
         program, *arguments = program_command(*command)
         self._said.pop(info.folder, None)
         self._about = info.folder
         self._process = process = QProcess(self)
-        process.started.connect(self._lower)
         process.finished.connect(self._on_end)  # not a lambda: it would keep the view until the process, its child, is deleted
         process.errorOccurred.connect(self._on_error)
         process.start(program, arguments)
@@ -112,11 +109,6 @@ class WhereView(Themed, QWidget):
             process.kill()
             process.waitForFinished(5000)
             process.deleteLater()
-
-    def _lower(self) -> None:
-        if self._process is not None:
-            with suppress(psutil.Error, OSError, AttributeError):
-                psutil.Process(self._process.processId()).nice(LOW_PRIORITY)
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart:
