@@ -5,18 +5,15 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
-from pydantic import ValidationError
 
 from inspector.cameras.sequence import open_sequence
 from inspector.cli.main import stop_with
 from inspector.cli.support.lines import say, say_json
-from inspector.core.config import describe_validation, write_atomically
+from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
-from inspector.core.types import Floats, Frame
-from inspector.core.untrusted import read_bounded
-from inspector.imaging.colormaps import PALETTES, indices
-from inspector.imaging.registration import Points, Registration, as_points, find_grid, register
-from inspector.imaging.visible import visible as as_picture
+from inspector.core.types import Frame
+from inspector.imaging.registration import Points, Registration, as_points, find_grid, read_registration, register
+from inspector.results.overlays import warm_picture
 
 _STALE = 3  # exit code
 
@@ -80,7 +77,7 @@ def command(
         raise click.UsageError("Give either --point several times, or --grid.")
     if overlay is not None and known is not None:
         raise click.UsageError("--overlay shows a registration that is measured, so it goes with --out.")
-    kept = None if known is None else _read(known)
+    kept = None if known is None else read_registration(known)
     warm, seen = _frame(thermal_file), _frame(visible_file)
     if overlay is not None and (warm.unit != "kelvin" or overlay.suffix.lower() != ".png"):
         stop_with("--overlay writes a .png, and needs a thermal picture that holds temperatures.", 2)
@@ -93,7 +90,9 @@ def command(
     if out is not None:
         write_atomically(out, found.model_dump_json(indent=1).encode())
     if overlay is not None:
-        write_atomically(overlay, _overlaid(found.warp(np.asarray(warm.pixels, np.float32)), seen))
+        shown = warm_picture(seen, found.warp(np.asarray(warm.pixels, np.float32)))
+        _, data = cv2.imencode(".png", shown[:, :, ::-1])
+        write_atomically(overlay, data.tobytes())
     _tell(found, out, as_json=as_json)
     return 0
 
@@ -128,23 +127,6 @@ def _points(
                     height=frame.height,
                 )
     return found
-
-
-def _read(file: Path) -> Registration:
-    try:
-        return Registration.model_validate_json(read_bounded(file))
-    except (OSError, ValueError) as error:
-        detail = describe_validation(error) if isinstance(error, ValidationError) else error
-        raise ConfigError("{file} is not a registration ({detail}).", file=file, detail=detail) from error
-
-
-def _overlaid(kelvin: Floats, frame: Frame) -> bytes:
-    picture, alive = as_picture(frame).copy(), np.isfinite(kelvin)
-    if alive.any():
-        colours = PALETTES["iron"][indices(kelvin, float(kelvin[alive].min()), float(kelvin[alive].max()))]
-        picture[alive] = (picture[alive].astype(np.uint16) + colours[alive]) // 2
-    _, data = cv2.imencode(".png", picture[:, :, ::-1])
-    return data.tobytes()
 
 
 def _tell(found: Registration, out: Path | None, *, as_json: bool) -> None:

@@ -7,16 +7,18 @@ error is measured by leaving each point out of the fit in turn, since four point
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from inspector.core.config import FiniteModel
+from inspector.core.config import FiniteModel, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.types import Floats, Frame
+from inspector.core.untrusted import read_bounded
 from inspector.imaging.visible import visible
 
 Points = NDArray[np.float64]  # [N, 2], x and y
@@ -137,6 +139,15 @@ def register(
         mm_per_px=mm_per_px,
         created=datetime.now(UTC),
     )
+
+
+def read_registration(file: Path) -> Registration:
+    """Return the registration that was kept in a file. Raises ConfigError."""
+    try:
+        return Registration.model_validate_json(read_bounded(file))
+    except (OSError, ValueError) as error:
+        detail = describe_validation(error) if isinstance(error, ValidationError) else error
+        raise ConfigError("{file} is not a registration ({detail}).", file=file, detail=detail) from error
 
 
 def find_grid(frame: Frame, columns: int, rows: int, *, name: str) -> Points:

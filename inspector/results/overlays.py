@@ -9,9 +9,9 @@ from types import MappingProxyType
 import numpy as np
 import PIL.Image
 
-from inspector.core.types import Frame, Inspection, Masks, Pixels, Verdict
+from inspector.core.types import Floats, Frame, Inspection, Masks, Pixels, Verdict
 from inspector.engines.explainer import HeatMap
-from inspector.imaging.colormaps import Palette, Table, indices
+from inspector.imaging.colormaps import PALETTES, Palette, Table, indices
 from inspector.imaging.visible import Colour, Picture, visible
 from inspector.tasks.drawing import WHITE, Pen, draw_prediction, font, tint
 
@@ -46,6 +46,15 @@ def heat_picture(pixels: Pixels, heat: HeatMap, palette: Table, opacity: float) 
     weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
     patch[...] = np.rint(patch * (1 - weight) + colours * weight).astype(np.uint8)
     return shown
+
+
+def warm_picture(frame: Frame, kelvin: Floats) -> Picture:
+    """Return a frame of light as 8-bit RGB under temperatures [H, W] of the same pixels, half and half; NaN leaves it alone."""
+    picture, alive = visible(frame).copy(), np.isfinite(kelvin)
+    if alive.any():
+        colours = PALETTES["iron"][indices(kelvin, float(kelvin[alive].min()), float(kelvin[alive].max()))]
+        picture[alive] = (picture[alive].astype(np.uint16) + colours[alive]) // 2
+    return picture
 
 
 def _displayable(pixels: Pixels) -> Picture:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TABS
+from inspector.core.storage.paths import user_data
 from inspector.core.types import Answer, Inspection
 from inspector.imaging.colormaps import TemperatureUnit
 from inspector.imaging.image import Reading
@@ -19,7 +20,7 @@ from inspector.tasks.base import task_of
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
-from inspector.ui.tabs.instrument.declared import DeclaredSources
+from inspector.ui.tabs.instrument.declared import DeclaredSources, frames_of_light
 from inspector.ui.tabs.instrument.scale_sheet import ScaleSheet
 from inspector.ui.tabs.picture import PictureTab
 from inspector.ui.tabs.thermal import ThermalTab
@@ -28,8 +29,9 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
 
-if TYPE_CHECKING:  # brings all that explains along
+if TYPE_CHECKING:  # these bring all that explains along
     from inspector.results.heat import PartHeat
+    from inspector.ui.tabs.instrument.register_sheet import RegisterSheet
 
 PICTURE: Final = "picture"  # the tab of frames that no bundle looks at
 
@@ -65,6 +67,7 @@ class AnalysisTabs(Themed, TabWidget):
         self._declared = DeclaredSources()
         self._stored: tuple[Inspection | None, Recipe | None, Path | None, Sequence[PartHeat]] = (None, None, None, ())
         self.degrees: ScaleSheet | None = None  # made when it is first wanted
+        self.register: RegisterSheet | None = None
         self._declaring = ""  # the camera that it is open for
         self._judged_by: tuple[tuple[str, ...], Path | None] | None = None  # bundles and their folder
         self._answers: frozenset[type[Answer]] | None = None  # of these bundles; None: they cannot be read
@@ -82,6 +85,8 @@ class AnalysisTabs(Themed, TabWidget):
             _fill(self.panels.widget(at), tab.panel_apart())
         if isinstance(tab, PictureTab | ThermalTab):
             tab.scale_wanted.connect(self._open_degrees)
+        if isinstance(tab, ThermalTab):
+            tab.register_wanted.connect(self._open_register)
         if isinstance(tab, GradCamTab):
             tab.hold_wanted.connect(self.hold_wanted)
         if isinstance(tab, ThresholdTab):
@@ -155,11 +160,27 @@ class AnalysisTabs(Themed, TabWidget):
             self._declared.declare(frame, how)
             self.set_inspection(inspection, recipe, base=base, heat=heat)
 
+    def _open_register(self) -> None:
+        """Open the sheet that measures how the thermal camera and one that sees light lie to each other."""
+        inspection, recipe, _, _ = self._stored
+        thermal = self.current().frame()
+        seen = () if inspection is None else frames_of_light(inspection)
+        if thermal is None or not seen:
+            return
+        from inspector.ui.tabs.instrument.register_sheet import REGISTRATIONS, RegisterSheet
+
+        if self.register is None:
+            self.register = RegisterSheet(self)
+        cameras = {} if recipe is None else recipe.cameras
+        sides = {name: camera.mm_per_px for name, camera in cameras.items() if camera.mm_per_px is not None}
+        self.register.open(thermal, seen, folder=user_data() / REGISTRATIONS, sides=sides)
+
     def leave(self) -> bool:
         """Close the sheet; return False where none is open."""
-        if self.degrees is None or not self.degrees.isVisible():
+        sheet = next((one for one in (self.degrees, self.register) if one is not None and one.isVisible()), None)
+        if sheet is None:
             return False
-        self.degrees.leave()
+        sheet.leave()
         return True
 
     @property

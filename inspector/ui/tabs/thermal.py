@@ -37,6 +37,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.base import AnalysisTab, caption, headed
 from inspector.ui.tabs.controls import Choice, CopyButton, NumberField
+from inspector.ui.tabs.instrument.declared import frames_of_light
 from inspector.ui.tabs.instrument.instrument import Instrument
 from inspector.ui.tabs.instrument.saving import SaveButton, joined, picture_png
 from inspector.ui.widgets.inputs import ComboBox
@@ -55,6 +56,8 @@ class ThermalTab(AnalysisTab):
 
     scale_wanted = Signal()
     """What the grey values of the source are in degrees was said in the window, and is to be said anew."""
+    register_wanted = Signal()
+    """How this camera and one that sees light lie to each other is to be measured."""
 
     tools_direction: ClassVar = QBoxLayout.Direction.LeftToRight
     answer: ClassVar[type[Answer] | None] = Temperatures
@@ -85,6 +88,9 @@ class ThermalTab(AnalysisTab):
         self.degrees = QPushButton()
         self.degrees.setMinimumHeight(theme.TOUCH)
         self.degrees.hide()
+        self.register = QPushButton()
+        self.register.setMinimumHeight(theme.TOUCH)
+        self.register.hide()
         self.table = ValueTable()
         self.copy = CopyButton()
         self.instrument = Instrument(self.canvas)
@@ -111,6 +117,7 @@ class ThermalTab(AnalysisTab):
         self.panel.addLayout(headed(self.headings["whole"], self.save))
         self.panel.addLayout(self._numbers())
         self.panel.addWidget(self.degrees)
+        self.panel.addWidget(self.register)
         self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
         self.panel.addWidget(self.instrument)
         self.panel.addLayout(headed(self.headings["spots"], self.copy))
@@ -180,6 +187,7 @@ class ThermalTab(AnalysisTab):
         self.unit.chosen.connect(self._on_unit)
         self.span.currentIndexChanged.connect(self._recolor)
         self.degrees.clicked.connect(self.scale_wanted)
+        self.register.clicked.connect(self.register_wanted)
         self.instrument.changed.connect(self._on_instrument)
         self.instrument.draft_changed.connect(self._show_marks)
         self.save.failed.connect(self._on_failed)
@@ -228,6 +236,7 @@ class ThermalTab(AnalysisTab):
         for widget in (self.palette_choice, self.span):
             widget.setEnabled(radiometric)
         self.save.setEnabled(frame is not None)
+        self.register.setVisible(radiometric and self.inspection is not None and bool(frames_of_light(self.inspection)))
         thermal = frame if radiometric else None
         if thermal is None:
             self.instrument.leave()
@@ -318,6 +327,8 @@ class ThermalTab(AnalysisTab):
         }
         self.degrees.setText(self.tr("Grey values in degrees…"))
         self.degrees.setAccessibleName(self.degrees.text())
+        self.register.setText(self.tr("Align with the visible camera…"))
+        self.register.setAccessibleName(self.register.text())
         for name, text in headings.items():
             self.headings[name].setText(text)
         for name, text in names.items():

@@ -67,5 +67,10 @@ def is_grey(frame: Frame) -> bool:
     return frame.unit != "kelvin" and frame.pixels.ndim == 2 and frame.pixels.dtype == np.uint16
 
 
+def frames_of_light(inspection: Inspection) -> tuple[Frame, ...]:
+    """Return the frames that see light: colour, or grey of 8 bits."""
+    return tuple(frame for frame in inspection.frames.values() if frame.unit != "kelvin" and not is_grey(frame))
+
+
 def _key(frame: Frame) -> tuple[str, str]:
     return frame.camera, str(Path(frame.source).parent)
