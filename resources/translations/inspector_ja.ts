@@ -2952,6 +2952,105 @@
     </message>
 </context>
 <context>
+    <name>RegisterSheet</name>
+    <message>
+        <source>Kept in {file}.</source>
+        <translation>{file} に保存しました。</translation>
+    </message>
+    <message>
+        <source>Points in both pictures: {count}. At least five are needed.</source>
+        <translation>両方の画像の点: {count}。少なくとも5点が必要です。</translation>
+    </message>
+    <message>
+        <source>Four points always fit. Press a fifth, so that the error can be measured.</source>
+        <translation>4点は必ず一致します。誤差を測るために5点目を指定してください。</translation>
+    </message>
+    <message>
+        <source>{count} points: error {error:.2f} px, at worst {worst:.2f} px.</source>
+        <translation>{count}点: 誤差 {error:.2f} px、最大 {worst:.2f} px。</translation>
+    </message>
+    <message>
+        <source>{count} points: error {error:.2f} px ({mm:.2f} mm), at worst {worst:.2f} px.</source>
+        <translation>{count}点: 誤差 {error:.2f} px（{mm:.2f} mm）、最大 {worst:.2f} px。</translation>
+    </message>
+    <message>
+        <source>Measured last on {when}. Find the target again to see whether it still holds.</source>
+        <translation>前回の測定: {when}。今も有効かどうかは、ターゲットをもう一度検出して確かめてください。</translation>
+    </message>
+    <message>
+        <source>What was measured on {when} no longer holds: a camera was moved. Points lie up to {off:.1f} px from where it expects them (limit {limit:.1f} px).</source>
+        <translation>{when} の測定結果はもう有効ではありません。カメラが動いています。点が想定の位置から最大 {off:.1f} px ずれています（限度 {limit:.1f} px）。</translation>
+    </message>
+    <message>
+        <source>What was measured on {when} still holds: points lie up to {off:.1f} px from where it expects them (limit {limit:.1f} px).</source>
+        <translation>{when} の測定結果は今も有効です。点のずれは想定の位置から最大 {off:.1f} px です（限度 {limit:.1f} px）。</translation>
+    </message>
+    <message>
+        <source>How the thermal and the visible camera lie to each other</source>
+        <translation>サーマルカメラと可視カメラの位置合わせ</translation>
+    </message>
+    <message>
+        <source>Put a heated target of round spots before both cameras and find it, or press the same points in both pictures. It holds for the plane of the target.</source>
+        <translation>丸い点の並んだ加熱ターゲットを両方のカメラの前に置いて検出するか、両方の画像で同じ点を指定してください。結果はターゲットの平面で有効です。</translation>
+    </message>
+    <message>
+        <source>Thermal picture</source>
+        <translation>サーマル画像</translation>
+    </message>
+    <message>
+        <source>Visible picture</source>
+        <translation>可視画像</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Spots in a row</source>
+        <translation>1行の点の数</translation>
+    </message>
+    <message>
+        <source>Rows of spots</source>
+        <translation>点の行数</translation>
+    </message>
+    <message>
+        <source>Visible pixel, mm (0: unknown)</source>
+        <translation>可視画像の1画素、mm（0: 不明）</translation>
+    </message>
+    <message>
+        <source>Find the target</source>
+        <translation>ターゲットを検出</translation>
+    </message>
+    <message>
+        <source>Undo the last point</source>
+        <translation>最後の点を取り消す</translation>
+    </message>
+    <message>
+        <source>Remove all points</source>
+        <translation>点をすべて消す</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>保存する</translation>
+    </message>
+    <message>
+        <source>Visible camera</source>
+        <translation>可視カメラ</translation>
+    </message>
+    <message>
+        <source>Show the temperatures over it</source>
+        <translation>温度を重ねて表示</translation>
+    </message>
+</context>
+<context>
     <name>ResultFacts</name>
     <message>
         <source>{low} to {high} with 95 % confidence</source>
@@ -4595,6 +4694,10 @@
     <message>
         <source>Grey values in degrees…</source>
         <translation>濃淡値を温度に換算…</translation>
+    </message>
+    <message>
+        <source>Align with the visible camera…</source>
+        <translation>可視カメラとの位置合わせ…</translation>
     </message>
     <message>
         <source>predicted, not measured</source>
@@ -9710,6 +9813,10 @@
     <message>
         <source>{file} is not a list of settings.</source>
         <translation>{file} は設定の一覧ではありません。</translation>
+    </message>
+    <message>
+        <source>{file} is not a registration ({detail}).</source>
+        <translation>{file} は位置合わせのファイルではありません（{detail}）。</translation>
     </message>
     <message>
         <source>{file} is not a report ({detail}).</source>

@@ -117,7 +117,6 @@ class ThermalTab(AnalysisTab):
         self.panel.addLayout(headed(self.headings["whole"], self.save))
         self.panel.addLayout(self._numbers())
         self.panel.addWidget(self.degrees)
-        self.panel.addWidget(self.register)
         self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
         self.panel.addWidget(self.instrument)
         self.panel.addLayout(headed(self.headings["spots"], self.copy))
@@ -132,6 +131,7 @@ class ThermalTab(AnalysisTab):
             self.limits[name].setBuddy(field)
             self.limits[name].setWordWrap(True)
             self.panel.addLayout(headed(self.limits[name], field))
+        self.panel.addWidget(self.register)
 
     def _numbers(self) -> QGridLayout:
         """Return the grid with highest, mean and lowest temperature in a row, with their origin below."""

@@ -289,6 +289,7 @@ class RegisterSheet(Themed, Cover):
     def _of_known(self) -> str:
         """Return what is to be said of the registration that was kept."""
         known = self._known
+        theme.set_role(self.known, "")
         if known is None or self._kept:
             return ""
         warm, light = self._frames["thermal"], self._frames["visible"]
@@ -302,6 +303,7 @@ class RegisterSheet(Themed, Cover):
             return self.tr("Measured last on {when}. Find the target again to see whether it still holds.").format(when=when)
         off, limit = known.deviation(thermal, seen), known.limit_px()
         if off > limit:
+            theme.set_role(self.known, "error")
             text = self.tr(
                 "What was measured on {when} no longer holds: a camera was moved. Points lie up to {off:.1f} px from where it "
                 "expects them (limit {limit:.1f} px)."
