@@ -98,7 +98,7 @@ class _Job:
 @click.option("--emissivity-at", "patches", multiple=True, type=Emissivity(), help="Another emissivity in a rectangle.")
 @click.option("--reflected", type=float, help="Reflected temperature in the unit of --unit.")
 @click.option("--distance", type=float, help="In metres.")
-@click.option("--humidity", type=float, help="Of the air, in percent.")
+@click.option("--humidity", type=click.FloatRange(0, 100), help="Of the air, in percent.")
 @click.option("--air", type=float, help="Temperature of the air in the unit of --unit.")
 @click.option(
     "--values",

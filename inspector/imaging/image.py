@@ -58,7 +58,7 @@ class Scene:
             if value is not None and not low <= value <= high:  # NaN is not within either
                 raise ConfigError(
                     "{name} = {value:g} is not possible; it lies between {low:g} and {high:g}.",
-                    remedy="Look the value up for the surface, or leave it out.",
+                    remedy="Give another value, or leave it out.",
                     name=field.name,
                     value=value,
                     low=low,

@@ -6383,6 +6383,10 @@
         <translation>フレーム内の領域を指定してください。</translation>
     </message>
     <message>
+        <source>Give another value, or leave it out.</source>
+        <translation>別の値を指定するか、省略してください。</translation>
+    </message>
+    <message>
         <source>Give at least one class and one box.</source>
         <translation>クラスと枠を 1 つ以上指定してください。</translation>
     </message>
@@ -7969,10 +7973,6 @@
     <message>
         <source>Leave them out, or give the file as the thermal camera saved it.</source>
         <translation>指定しないか、サーモカメラが保存したままのファイルを指定してください。</translation>
-    </message>
-    <message>
-        <source>Look the value up for the surface, or leave it out.</source>
-        <translation>その表面の値を調べるか、指定しないでください。</translation>
     </message>
     <message>
         <source>Make a pair of keys with: inspector bundle make-key FILE.</source>
