@@ -35,6 +35,7 @@ class Slow:
         self.asked: list[Question] = []
         self.classes: list[int | None] = []
         self.boxes: list[tuple[float, float, float, float] | None] = []
+        self.layers_: list[str | None] = []
         self.go = threading.Semaphore(0)
         self.closed = 0
         self.error: Exception | None = None
@@ -54,6 +55,7 @@ class Slow:
     ) -> HeatMap:
         self.classes.append(class_index)
         self.boxes.append(box)
+        self.layers_.append(layer)
         assert self.go.acquire(timeout=10)
         if self.error is not None:
             raise self.error
@@ -369,6 +371,28 @@ def test_a_box_that_is_clicked_is_explained(qtbot: QtBot, tab: GradCamTab, slow:
     slow.go.release()
     qtbot.waitUntil(lambda: len(slow.boxes) == 2)
     assert slow.boxes == [None, (10.0, 10.0, 40.0, 40.0)]
+    tab.close_workers()
+
+
+def test_only_what_a_method_heeds_can_be_chosen(qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle) -> None:
+    """Occlusion and RISE look into no layer, Eigen-CAM asks for no class and no box: the chosen ones are not told to them."""
+    tab.thread_._make = lambda folder: slow
+    tab.set_frozen(True)
+    tab.set_inspection(*inspected(bundle))
+    slow.go.release()
+    qtbot.waitUntil(shown(tab))
+    layer = tab.layer.itemData(1)
+    assert layer is not None
+    tab.layer.setCurrentIndex(1)
+    tab.class_choice.setCurrentIndex(1)
+    seen = []
+    for number, method in enumerate(("gradcam", "rise", "occlusion", "eigencam"), start=2):
+        tab.method.setCurrentIndex(tab.method.findData(method))
+        tab.explain()
+        slow.go.release()
+        qtbot.waitUntil(lambda number=number: len(slow.layers_) == number and not tab.busy)  # type: ignore[misc]
+        seen.append((tab.layer.isEnabled(), slow.layers_[-1], tab.class_choice.isEnabled(), slow.classes[-1]))
+    assert seen == [(True, layer, True, 0), (False, None, True, 0), (False, None, True, 0), (True, layer, False, None)]
     tab.close_workers()
 
 

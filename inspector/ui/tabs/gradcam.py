@@ -44,6 +44,8 @@ METHODS: "tuple[tuple[str, ExplainMethod | None], ...]" = (
     ("Occlusion", "occlusion"),
     ("RISE", "rise"),
 )
+_OF_NO_LAYER = ("occlusion", "rise")  # they cover pieces of the picture
+_OF_NO_CLASS = ("eigencam",)  # it shows what stands out
 SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
 
@@ -93,6 +95,7 @@ class GradCamTab(AnalysisTab):
             chooser.setMinimumHeight(theme.TOUCH)
             chooser.setMinimumWidth(theme.SPACING * 12)
             chooser.activated.connect(self.explain)
+        self.method.currentIndexChanged.connect(self._on_method)
         self.button = QPushButton()
         self.button.setProperty("role", "primary")
         self.button.setMinimumHeight(theme.TOUCH)
@@ -231,9 +234,16 @@ class GradCamTab(AnalysisTab):
             self._problem = error
             self._draw()
             return None
-        kind = self.class_choice.currentData()
-        box, method = self._box(prediction), self.method.currentData()
-        return Question(folder, frame, prediction.region, self.layer.currentData(), kind, box, method)
+        method = self.method.currentData()
+        layer = None if method in _OF_NO_LAYER else self.layer.currentData()
+        kind, box = (None, None) if method in _OF_NO_CLASS else (self.class_choice.currentData(), self._box(prediction))
+        return Question(folder, frame, prediction.region, layer, kind, box, method)
+
+    def _on_method(self) -> None:
+        """Offer only what the method heeds."""
+        method = self.method.currentData()
+        self.layer.setEnabled(method not in _OF_NO_LAYER)
+        self.class_choice.setEnabled(method not in _OF_NO_CLASS)
 
     def _kept_of(self, prediction: Prediction) -> "HeatMap | None":
         """Return the map that the archive has of a prediction."""
