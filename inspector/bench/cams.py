@@ -5,6 +5,7 @@ inspector.bench.cams NETWORK SIZE ROUNDS THREADS`.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from inspector.core.registry import NETWORKS
 from inspector.core.types import Floats
 from inspector.tasks.base import loss_of
 from inspector.workers.messages import ExplainRequest
+from inspector.workers.process import PASSIVE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +61,8 @@ def measure_map(network: str, *, size: int, rounds: int, threads: int) -> MapCos
     """Measure an untrained network in a process of its own. Raises JobError if torch is missing."""
     words = [network, str(size), str(rounds), str(threads)]
     command = [sys.executable, "-P", "-m", "inspector.bench.cams", *words]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    environment = {**PASSIVE, **os.environ}  # as a worker has it that explains
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, env=environment)
     if done.returncode:
         raise needs_torch(done.stderr)
     return MapCost(**json.loads(done.stdout.splitlines()[-1]))

@@ -81,12 +81,12 @@ def usable_cores() -> Sequence[int]:
 
 # Threads of OpenMP without work sleep instead of spinning. libgomp, which torch brings along on Linux, reads the first; Intel's
 # library, which it brings along on Windows, reads both. They must be set before the library is loaded.
-_PASSIVE: Mapping[str, str] = MappingProxyType({"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"})
+PASSIVE: Mapping[str, str] = MappingProxyType({"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"})
 
 
 def _environment(kind: str) -> dict[str, str]:
     # A worker that infers answers frames one by one: waking its threads would be part of each answer.
-    environment = {**({} if kind == "infer" else _PASSIVE), **os.environ}
+    environment = {**({} if kind == "infer" else PASSIVE), **os.environ}
     environment.update(PYTHONIOENCODING="utf-8", PYTHONUTF8="1", PYTHONUNBUFFERED="1")
     if installation() is None:
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]

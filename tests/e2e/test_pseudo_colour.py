@@ -21,7 +21,7 @@ pytest.importorskip("torch")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 _PARTS, _LEARNT = 1000, 800
-_TRAINING = "--task thermal --network thermal_cnn --option head=stats --option filters=16 --epochs 30 --batch 16 --lr 0.002"
+_TRAINING = "--task thermal --network thermal_cnn --option head=stats --option filters=8 --epochs 16 --batch 16 --lr 0.002"
 
 
 def written(rows: list[dict[str, str]], thermal: Path, out: Path) -> tuple[np.ndarray, np.ndarray]:

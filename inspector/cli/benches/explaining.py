@@ -62,7 +62,7 @@ def explain(
     with progress("heat maps") as tell:
         for done, name in enumerate(maps):
             tell(done, len(maps))
-            costs.append(measure_map(name, size=size, rounds=20, threads=threads))
+            costs.append(measure_map(name, size=size, rounds=10, threads=threads))
     if line:
         with progress(f"{network}: explaining beside the line") as tell:
             beside = bench_explaining(
