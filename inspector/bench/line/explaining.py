@@ -200,28 +200,36 @@ class _Report:
     def round(self, line: BenchLine, seconds: float) -> tuple[float, float]:
         """Return the line's parts a second while the report rests and while it is made."""
         for process in self._all():
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         alone = line.rate(seconds)
         for process in self._all():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
         beside = line.rate(seconds)
         if self._process.poll() is not None:
-            raise JobError("The report ended before the measurement did.", remedy="Give more parts, or less time.")
+            raise _over()
         return alone, beside
 
     def priority(self) -> tuple[int, int | None]:
         """Return the niceness of the process that makes the maps, and that of its group."""
-        worker = self._workers()[0]
+        workers = self._workers()
+        if not workers:
+            raise _over()
+        worker = workers[0]
         group = Path(f"/proc/{worker.pid}/autogroup")
         said = group.read_text("ascii").split() if group.exists() else []
         return worker.nice(), int(said[-1]) if said else None
 
     def _workers(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = self._process.children(recursive=True)
-        return found
+        if self._process.poll() is None:
+            with suppress(psutil.NoSuchProcess):
+                found: list[psutil.Process] = self._process.children(recursive=True)
+                return found
+        return []
 
     def _all(self) -> list[psutil.Process]:
-        return [self._process, *self._workers()]
+        return [] if self._process.poll() is not None else [self._process, *self._workers()]
 
     def _busy(self) -> float:
         """Return the seconds of the processor that its worker has used. Raises JobError if the report has ended."""
@@ -245,6 +253,10 @@ class _Report:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._end()
+
+
+def _over() -> JobError:
+    return JobError("The report ended before the measurement did.", remedy="Give more parts, or less time.")
 
 
 def _until(found: Callable[[], bool]) -> None:
