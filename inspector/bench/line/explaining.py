@@ -29,7 +29,7 @@ from inspector.recipes.recipe import ArchiveModel
 from inspector.station.heat_maps import MOST_WAITING, HeatSink
 
 _PATIENCE = 900.0  # seconds until maps are made that give way to other programs on the machine
-_BUSY = 4.0  # seconds of the processor after which a worker has loaded torch and makes maps
+_BUSY = 10.0  # seconds of the processor after which a report and its worker have loaded all and look at images
 _LOOK_S = 0.05
 _AHEAD = 8  # parts that wait to be explained
 
@@ -232,12 +232,13 @@ class _Report:
         return [] if self._process.poll() is not None else [self._process, *self._workers()]
 
     def _busy(self) -> float:
-        """Return the seconds of the processor that its worker has used. Raises JobError if the report has ended."""
+        """Return the seconds of the processor that it has used, 0 until it has a worker. Raises JobError if it has ended."""
         if self._process.poll() is not None:
             said = self._process.stderr.read().decode("utf-8", "replace") if self._process.stderr is not None else ""
             raise JobError("The report cannot be made: {detail}", detail=(said.strip().splitlines() or ["it said nothing"])[-1])
         with suppress(psutil.NoSuchProcess):
-            return max((sum(worker.cpu_times()[:2]) for worker in self._workers()), default=0.0)
+            if self._workers():
+                return float(sum(sum(process.cpu_times()[:2]) for process in self._all()))
         return 0.0
 
     def _end(self) -> None:
