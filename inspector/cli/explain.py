@@ -27,7 +27,7 @@ from inspector.imaging.visible import Picture
 from inspector.results.overlays import heat_picture
 from inspector.tasks.base import Task, card_threshold, task_of
 from inspector.tasks.masks import class_map
-from inspector.workers.messages import ExplainMethod
+from inspector.workers.messages import BLACK_BOX, ExplainMethod
 
 _OUTPUTS = ("maximum", "mean", "minimum")
 _REGION = Numbers("x,y,width,height", 4, Region)
@@ -125,6 +125,8 @@ def explain(
         return report(image, opened, report_to, method=method, part=part, most=most, as_json=as_json)
     if len(opened) > 1:
         raise click.UsageError("One image is explained for one --model.")
+    if method in BLACK_BOX and layer not in (None, method):
+        raise click.UsageError(f"--method {method} covers pieces of the image and looks into no layer. Leave out --layer.")
     asked = _Asked(layer, target or Target(), region, method, part)
     return _explain_one(image, opened[0], cast(Path, out), asked, palette, opacity, as_json=as_json)
 
@@ -317,7 +319,8 @@ def _tell(heat: HeatMap, card: Card, what: str, share: float | None, at_part: fl
         }
         say_json(told)
         return
-    say(f"{card.name}: {what}, layer {heat.layer} -> {out}")
+    where = f"by {heat.layer}" if heat.layer in BLACK_BOX else f"layer {heat.layer}"
+    say(f"{card.name}: {what}, {where} -> {out}")
     if not heat.values.any():
         say("Nothing in the image spoke for it: the heat map is empty.")
     if share is not None:

@@ -152,6 +152,10 @@
         <translation>{without} 個の部品は画像が残っておらず、{failed} 個は判定できませんでした。</translation>
     </message>
     <message>
+        <source>The new bundle was trained with a data set that keeps no parts for testing: it may have learnt from all of these.</source>
+        <translation>新しいバンドルの学習に使ったデータセットは、テスト用の部品を取り分けていません。これらの部品すべてから学習している可能性があります。</translation>
+    </message>
+    <message>
         <source>New bundle</source>
         <translation>新しいバンドル</translation>
     </message>

@@ -290,6 +290,12 @@ def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab,
     tab.method.activated.emit(4)
     qtbot.waitUntil(lambda: not tab.busy, timeout=60_000)
     assert tab.values["target"].text() == target  # the same class by another method
+    tab.layer.setCurrentIndex(1)
+    tab.method.setCurrentIndex(tab.method.findData("occlusion"))
+    tab.method.activated.emit(5)
+    assert not tab.layer.isVisible()  # it looks into none
+    qtbot.waitUntil(lambda: not tab.busy, timeout=60_000)
+    assert tab.values["layer"].text() == "occlusion"
     newer = replace(inspection, part="P2")
     tab.set_inspection(newer, recipe)
     assert not shown(tab)()

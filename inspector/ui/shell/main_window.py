@@ -489,7 +489,7 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
-        for name in ("help", "inspect", "review", "archive", "train", "recipes", "settings_page"):
+        for name in ("help", "inspect", "review", "archive", "train", "recipes", "settings_page", "handover"):
             if self._has(name):
                 getattr(self, name).close_workers()
         if self._has("worker"):

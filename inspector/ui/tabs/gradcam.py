@@ -89,6 +89,7 @@ class GradCamTab(AnalysisTab):
             self.method.addItem(text, method)
         self.layer_label.setBuddy(self.layer)
         self.class_label.setBuddy(self.class_choice)
+        self.method.currentIndexChanged.connect(self._show_layers)
         for chooser in (self.method, self.layer, self.class_choice):
             chooser.setMinimumHeight(theme.TOUCH)
             chooser.setMinimumWidth(theme.SPACING * 12)
@@ -233,7 +234,8 @@ class GradCamTab(AnalysisTab):
             return None
         kind = self.class_choice.currentData()
         box, method = self._box(prediction), self.method.currentData()
-        return Question(folder, frame, prediction.region, self.layer.currentData(), kind, box, method)
+        layer = self.layer.currentData() if self._looks_into_layers() else None
+        return Question(folder, frame, prediction.region, layer, kind, box, method)
 
     def _kept_of(self, prediction: Prediction) -> "HeatMap | None":
         """Return the map that the archive has of a prediction."""
@@ -361,6 +363,16 @@ class GradCamTab(AnalysisTab):
             for name in layers:
                 self.layer.addItem(name, name)
             self.layer.setCurrentIndex(max(0, self.layer.findData(chosen)) if chosen is not None else 0)
+
+    def _show_layers(self) -> None:
+        """Offer the layers only to a method that looks into one."""
+        self.layer.setVisible(self._looks_into_layers())
+        self.layer_label.setVisible(self._looks_into_layers())
+
+    def _looks_into_layers(self) -> bool:
+        from inspector.workers.messages import BLACK_BOX
+
+        return self.method.currentData() not in BLACK_BOX
 
     def _offer_classes(self, prediction: Prediction) -> None:
         with QSignalBlocker(self.class_choice):
