@@ -33,8 +33,8 @@ from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.test_line import _parts, _run
 from tests.station.fakes import Behaviour, recipe_of, write_classifier
 from tests.ui.archive_shown import calm, listed, showing
+from tests.ui.fitting import clipped
 from tests.ui.pressing import press
-from tests.ui.test_clipping import clipped
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from inspector.ui.archive.what_if import share_lines
 from inspector.ui.archive.work_strip import Step
 from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
+from inspector.ui.shell.strings import time_text
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
@@ -63,7 +64,7 @@ def offered(current: Path | None) -> Offered:
         with suppress(InspectorError):
             cards[place] = read_card(place)
     newest = sorted(cards, key=lambda place: cards[place].created, reverse=True)
-    bundles = [(f"{cards[place].name}  {cards[place].created.astimezone():%Y-%m-%d %H:%M}", place) for place in newest]
+    bundles = [(f"{cards[place].name}  {time_text(cards[place].created)}", place) for place in newest]
     recipes = [path for path in known_recipes() if not is_shipped(path)]
     if current is not None and not is_shipped(current):
         recipes = [current, *(path for path in recipes if path != current)]
