@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from inspector.ui.shell import theme
 
+PADDING = 12  # pixels of a tab beside its text
 ROWS = 2  # of a table that are seen at least, if it has as many
 
 
@@ -120,7 +121,7 @@ def room_for_text(widget: QWidget) -> int:
 def _cut_tabs(bar: QTabBar) -> Iterator[tuple[str, int, int]]:
     for at in range(bar.count()):
         if bar.isTabVisible(at):
-            needed = bar.fontMetrics().horizontalAdvance(bar.tabText(at)) + theme.SPACING  # and a gap to the next
+            needed = bar.fontMetrics().horizontalAdvance(bar.tabText(at)) + PADDING
             room = bar.tabRect(at).width()
             if needed > room or bar.tabRect(at).right() > bar.width():
                 yield bar.tabText(at), needed, room

@@ -34,6 +34,7 @@ from inspector.results.heat import PartHeat
 from inspector.runs.trust import FIGURES, Advice, Trust, dump_trust, trust_folder
 from inspector.station.counters import Counters
 from inspector.station.ledgers import Ledgers
+from inspector.station.load_shedding import Shed
 from inspector.station.outputs import Outputs
 from inspector.training.state import RunState
 from inspector.ui.inspect.station_worker import StationWorker
@@ -172,6 +173,9 @@ class Walk:
         page.takt.set_open(True)
         self.look("inspect takt")
         page.takt.set_open(False)
+        page.notice.show_level(Shed.RATE)
+        self.look("inspect shed")
+        page.notice.show_level(Shed.NOTHING)
         self.conductor.station.camera("visible", CameraState.LOST, LOST, REMEDY)
         self.conductor.station.fault(PLATES, message("The engine of {bundle} is closed.", bundle=PLATES))
         self.wait(lambda: len(page.banners.problems()) == 2)
