@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inspector.archive.archive import Archive
+from inspector.archive.archive import Archive, record_in
 from inspector.archive.contents import event_content
 from inspector.archive.dataset import is_test_part
 from inspector.archive.filters import Filters
@@ -212,11 +212,14 @@ def step_back(archive: Archive, path: Path, *, who: str, reason: str = "") -> di
     return _recorded(archive, "step_back", file, before, written, who=who, reason=reason)
 
 
-def record_recipe(archive: Archive, path: Path, *, who: str) -> None:
-    """Record the content that a recipe has now, after it was changed by a person. Raises ConfigError and StorageError."""
+def record_recipe(folder: Path, path: Path, *, who: str) -> None:
+    """Record in the archive in `folder` what a recipe is now, after a person has changed it; its database is fed later.
+
+    Raises ConfigError and StorageError.
+    """
     file = adopt.open_recipe_file(path)
     written = adopt.Written(path, file.recipe, file.stamp)
-    archive.write(event_content("recipe", who=who, **_content(written)))
+    record_in(folder, event_content("recipe", who=who, **_content(written)))
 
 
 def _recorded(

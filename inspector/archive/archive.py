@@ -29,13 +29,18 @@ class Archive:
 
     def record(self, *contents: Mapping[str, Any]) -> None:
         """Record like `write`, and leave the feeding to whoever feeds next. Raises StorageError; then nothing is recorded."""
-        journal = open_journal(self.folder, StationKey(self.folder))
-        try:
-            finish_interrupted(journal)  # of a line that ended without a word since the archive was opened
-            for content in contents:
-                journal.submit(content)
-        finally:
-            journal.close()
+        record_in(self.folder, *contents)
+
+
+def record_in(folder: Path, *contents: Mapping[str, Any]) -> None:
+    """Record what a person did in the archive in `folder`, whose database is not needed. Raises StorageError."""
+    journal = open_journal(folder, StationKey(folder))
+    try:
+        finish_interrupted(journal)  # of a line that ended without a word since the archive was opened
+        for content in contents:
+            journal.submit(content)
+    finally:
+        journal.close()
 
 
 @contextlib.contextmanager

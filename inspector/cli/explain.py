@@ -29,13 +29,12 @@ from inspector.ml.reports.trust import Box, Faith, faithful
 from inspector.results.overlays import heat_picture
 from inspector.tasks.base import Task, card_threshold, task_of
 from inspector.tasks.masks import class_map
-from inspector.workers.messages import BlackBoxMethod, ExplainMethod
+from inspector.workers.messages import BLACK_BOX, ExplainMethod
 from inspector.workers.priority import LOWEST_PRIORITY, be_nice
 
 _OUTPUTS = ("maximum", "mean", "minimum")
 _OF_ONE_IMAGE = ("layer", "target", "region", "palette", "opacity")
 _OF_A_REPORT = ("most", "background")
-_OF_NO_LAYER = get_args(BlackBoxMethod)
 _REGION = Numbers("x,y,width,height", 4, Region)
 
 
@@ -146,7 +145,7 @@ def _check_heeded(context: click.Context, *, report: bool, method: ExplainMethod
     if unheeded:
         names = " and ".join(f"--{name}" for name in unheeded)
         raise click.UsageError(f"{names}: of {'one image, not of a report' if report else 'a report, not of one image'}.")
-    if method in _OF_NO_LAYER and context.params["layer"] not in (None, method):
+    if method in BLACK_BOX and context.params["layer"] not in (None, method):
         raise click.UsageError(f"--method {method} covers pieces of the image and looks into no layer: leave out --layer.")
     if method == "eigencam" and _is_given(context, "target"):
         raise click.UsageError("--method eigencam shows what stands out, whatever is named: leave out --target.")
@@ -373,7 +372,8 @@ def _tell(
         }
         say_json(told)
         return
-    say(f"{card.name}: {what}, layer {heat.layer} -> {out}")
+    where = f"by {heat.layer}" if heat.layer in BLACK_BOX else f"layer {heat.layer}"
+    say(f"{card.name}: {what}, {where} -> {out}")
     if not heat.values.any():
         say("Nothing in the image spoke for it: the heat map is empty.")
     if share is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import assert_never, get_args
+from typing import assert_never
 
 import cv2
 import numpy as np
@@ -15,9 +15,8 @@ from inspector.ml.evaluate import Infer
 from inspector.tasks.base import card_threshold, task_of
 from inspector.tasks.boxes import box_iou
 from inspector.tasks.statistics.truth import input_frame, input_view
-from inspector.workers.messages import BlackBoxMethod, Explained, ExplainRequest
+from inspector.workers.messages import BLACK_BOX, Explained, ExplainRequest
 
-LAYERS = get_args(BlackBoxMethod)  # in place of a layer's name
 _GRID = 12  # places along a side
 _COVERED = 2  # places along a side that are covered at once
 _ALIKE = 0.5  # smallest IoU with the box that is explained
@@ -35,8 +34,8 @@ def black_box(infer: Infer, card: Card, frame: Prepared, question: ExplainReques
     The number that is explained is the score of a class, the sum of the scores of its boxes or of one box, the sum of its
     mask, or a temperature. Raises ConfigError for a wrong question.
     """
-    method = question.method or (question.layer if question.layer in LAYERS else "occlusion")
-    if card.family and (method not in LAYERS or question.layer not in (None, *LAYERS)):
+    method = question.method or (question.layer if question.layer in BLACK_BOX else "occlusion")
+    if card.family and (method not in BLACK_BOX or question.layer not in (None, *BLACK_BOX)):
         raise ConfigError(
             "{bundle} was imported as a graph: it has no layers, and is explained by covering pieces of the frame.",
             remedy="Leave out the layer, and choose the method occlusion or rise.",

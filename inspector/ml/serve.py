@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,11 @@ from inspector.core.types import Floats
 from inspector.imaging.preprocessing import Prepared
 from inspector.workers.exchange import INPUT, OUTPUT, make_map, open_map
 from inspector.workers.jobs import ExplainJob, InferJob
-from inspector.workers.messages import BlackBoxMethod, Explained, ExplainRequest, Inferred, InferRequest, Ready, Refused
+from inspector.workers.messages import BLACK_BOX, Explained, ExplainRequest, Inferred, InferRequest, Ready, Refused
 
 if TYPE_CHECKING:
     from inspector.ml.channel import Channel
 
-BLACK_BOX = get_args(BlackBoxMethod)
 log = logging.getLogger(__name__)
 
 

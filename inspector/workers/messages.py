@@ -9,7 +9,7 @@ Numbers are finite. A number that may be measured as NaN or infinite (a loss tha
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Final, Literal, Protocol, Self, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
@@ -24,6 +24,7 @@ SILENT_S = 120.0  # without one for so long a worker counts as frozen: a library
 CamMethod = Literal["gradcam", "gradcam++", "layercam", "eigencam"]
 BlackBoxMethod = Literal["occlusion", "rise"]  # need no layers and no gradients
 ExplainMethod = Literal[CamMethod, BlackBoxMethod]
+BLACK_BOX: Final = get_args(BlackBoxMethod)  # they stand in place of a layer's name too
 Scalar = Option | None
 
 

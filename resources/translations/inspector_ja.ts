@@ -152,6 +152,10 @@
         <translation>{without} 個の部品は画像が残っておらず、{failed} 個は判定できませんでした。</translation>
     </message>
     <message>
+        <source>The new bundle was trained with a data set that keeps no parts for testing: it may have learnt from all of these.</source>
+        <translation>新しいバンドルの学習に使ったデータセットは、テスト用の部品を取り分けていません。これらの部品すべてから学習している可能性があります。</translation>
+    </message>
+    <message>
         <source>New bundle</source>
         <translation>新しいバンドル</translation>
     </message>
@@ -3208,8 +3212,8 @@
         <translation>レシピで使う</translation>
     </message>
     <message>
-        <source>Open the report</source>
-        <translation>レポートを開く</translation>
+        <source>Report</source>
+        <translation>レポート</translation>
     </message>
     <message>
         <source>Export</source>
@@ -3450,10 +3454,6 @@
         <translation>終了して最良を残す</translation>
     </message>
     <message>
-        <source>Go on from the last epoch</source>
-        <translation>最後のエポックから続ける</translation>
-    </message>
-    <message>
         <source>Train again</source>
         <translation>もう一度学習</translation>
     </message>
@@ -3476,6 +3476,10 @@
     <message>
         <source>End now; the best epoch so far is measured and becomes a bundle</source>
         <translation>ここで終了し、これまでで最良のエポックを測定してバンドルにします</translation>
+    </message>
+    <message>
+        <source>From the last epoch</source>
+        <translation>最後のエポックから</translation>
     </message>
     <message>
         <source>With the same settings, which can be changed first</source>
@@ -3947,6 +3951,10 @@
     <message>
         <source>Settings</source>
         <translation>設定</translation>
+    </message>
+    <message>
+        <source>The line that runs was started otherwise, and goes on so. This holds from its next start.</source>
+        <translation>動作中のラインは別の設定で開始されており、そのまま続きます。この設定は次の開始から有効です。</translation>
     </message>
     <message>
         <source>Default: {value}</source>

@@ -138,6 +138,8 @@ def test_the_command_says_how_far_the_map_can_be_relied_on(
         (["--region", "0,0,5000,10"], "does not fit"),
         (["--region", "-1,0,10,10"], "is not x,y,width,height"),
         (["--part", "0,0,5000,10"], "does not fit"),
+        (["--method", "rise", "--layer", "stride8"], "looks into no layer"),
+        (["--method", "occlusion", "--layer", "rise"], "looks into no layer"),
         (["--out", "heat.txt"], "PNG"),
         (["--target", "box:5000"], "There is no box 5000"),
         (["--model", "nowhere"], "There is no bundle"),

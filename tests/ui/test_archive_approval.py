@@ -3,31 +3,38 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from line_double import RECIPE, Conductor
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from inspector.archive import approval
 from inspector.archive.archive import opened_archive
+from inspector.archive.contents import event_content
 from inspector.archive.corrections import correct
+from inspector.archive.recording.journal import archive_folder
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.store.query import events, keys_of_part
 from inspector.core.storage.paths import user_data
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes import adopt
 from inspector.recipes.locate import own_recipes
 from inspector.recipes.recipe import ArchiveModel, load_recipe
 from inspector.ui.archive.approving import ApprovalPanel
 from inspector.ui.archive.page import ArchivePage
+from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import strings, theme
+from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.test_line import _parts, _run
 from tests.station.fakes import Behaviour, recipe_of, write_classifier
 from tests.ui.archive_shown import calm, listed, showing
+from tests.ui.fitting import clipped
 from tests.ui.pressing import press
-from tests.ui.test_clipping import clipped
 
 
 @pytest.fixture
@@ -146,8 +153,6 @@ def test_a_new_bundle_is_compared_approved_and_taken_back(
     press(page, qtbot, "Close the comparison")
     calm(qtbot, page)
     assert page.total.text() == "24 parts"
-    approving.record(recipe)  # as after it was changed on another page
-    qtbot.waitUntil(lambda: not page.worker.busy, timeout=10_000)
     with opened_archive(archive) as opened:
         said = [(one["what"], one["who"]) for one in reversed(events(opened.database))]
     assert said == [
@@ -155,5 +160,44 @@ def test_a_new_bundle_is_compared_approved_and_taken_back(
         ("comparison", ""),
         ("approval", "Ann"),
         ("step_back", "Ann"),
-        ("recipe", "Ann"),
     ]
+
+
+def test_a_bundle_that_may_have_learnt_from_the_parts_says_so(
+    qtbot: QtBot, show: Callable[[Path], ArchivePage], behaviour: Behaviour, bundle: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    compared_bundles(bundle, archive)
+    write_classifier(user_data() / "bundles" / "eager", ok_classes=("good", "bad"), dataset={"fingerprint": "f1"})
+    with opened_archive(archive) as opened:
+        opened.write(event_content("dataset", who="Ann", fingerprint="f1", kept_apart=False))
+    page = show(archive)
+    panel = page.approving.panel
+    page.hand_on.actions_by_name["compare"].trigger()
+    qtbot.waitUntil(panel.isVisible, timeout=10_000)
+    for name, doubted in (("better", False), ("eager", True)):
+        choose(panel, name)
+        press(page, qtbot, "Compare")
+        qtbot.waitUntil(lambda: panel.compared is not None, timeout=30_000)
+        calm(qtbot, page)
+        assert ("keeps no parts for testing: it may have learnt from all of these" in panel.answer.text()) is doubted
+
+
+def test_a_recipe_that_is_saved_is_recorded_and_makes_no_archive_page(
+    qtbot: QtBot, settings: Settings, conductor: Conductor, behaviour: Behaviour, bundle: str
+) -> None:
+    recipe = compared_bundles(bundle, archive_folder())
+    settings.override(archive="on")
+    settings.remember(replace(settings.layout, person="Ann"))
+    window = MainWindow(settings, StationWorker(factory=conductor))
+    window.worker.start()
+    window.open_choice(RunRequest(RECIPE), None)
+    window.show_page("recipes")
+    window.show()
+    qtbot.waitExposed(window)
+    window.recipes.recipe_written.emit(recipe)
+    assert not window.findChildren(ArchivePage)
+    window.close_now()  # at once: what was saved is recorded first
+    window.deleteLater()
+    with opened_archive(archive_folder()) as opened:
+        assert [(one["what"], one["who"]) for one in events(opened.database)] == [("recipe", "Ann")]

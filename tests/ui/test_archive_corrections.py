@@ -14,8 +14,8 @@ from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
 from tests.ui.archive_shown import calm, choose, known, listed, showing
+from tests.ui.fitting import clipped
 from tests.ui.pressing import press
-from tests.ui.test_clipping import clipped
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from inspector.ui.shell import strings, theme
 from inspector.ui.shell.settings import Preferences, Settings
 from tests.archive.recorded import COUNT, record_run
 from tests.ui.archive_shown import calm, choose, known, listed, showing, words
+from tests.ui.fitting import clipped
 from tests.ui.pressing import press
-from tests.ui.test_clipping import clipped
 
 BAD = (0, 7, 14, 21)
 CLASSES = ("scratch", "dent on the outer ring", "discoloured_edge_of_the_sealing_lip", "傷", "stain", "crack")

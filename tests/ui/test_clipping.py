@@ -2,71 +2,17 @@
 
 import pytest
 from line_double import Conductor
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QScrollArea, QStackedWidget, QTabBar, QToolButton, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QScrollArea, QTabBar
 from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Verdict
 from inspector.ui.shell import strings
 from inspector.ui.shell.main_window import MainWindow
+from tests.ui.fitting import clipped, settle
 
 SIZES = [(1024, 700), (1366, 768), (1920, 1080)]
 VIEWS = ("live", "classification", "detection", "segmentation", "thermal", "gradcam")
-
-
-def room_for_text(widget: QWidget) -> int:
-    """The pixels of width that a label or button has for its text."""
-    room = widget.contentsRect().width()
-    if isinstance(widget, QAbstractButton) and not widget.icon().isNull():
-        room -= widget.iconSize().width()
-    return room
-
-
-def clipped(root: QWidget) -> list[str]:
-    """Describe the visible texts that are wider than their widget, and the widgets that stick out of their parent."""
-    found = []
-    for widget in root.findChildren(QWidget):
-        if not widget.isVisible() or widget.objectName().startswith("qt_"):
-            continue
-        name = f"{type(widget).__name__} {widget.objectName()} {widget.accessibleName()}"
-        if isinstance(widget, QLabel) and widget.text() and not widget.wordWrap():
-            needed = widget.fontMetrics().horizontalAdvance(widget.text())
-            if needed > room_for_text(widget) + 1 or widget.height() < widget.fontMetrics().ascent():
-                found.append(f"{name}: {widget.text()!r} needs {needed} of {room_for_text(widget)} px")
-        if isinstance(widget, QLabel) and widget.text() and widget.wordWrap():
-            needed = widget.heightForWidth(widget.width())
-            if needed > widget.height() + 1:
-                found.append(f"{name}: {widget.text()!r} needs {needed} of {widget.height()} px of height")
-        if isinstance(widget, QAbstractButton) and widget.text() and not _icon_only(widget):
-            needed = max(widget.fontMetrics().horizontalAdvance(line) for line in widget.text().splitlines())
-            if needed > room_for_text(widget):
-                found.append(f"{name}: {widget.text()!r} needs {needed} of {room_for_text(widget)} px")
-        parent = widget.parentWidget()
-        if parent is not None and not _scrolls(parent) and parent is not root.window():
-            corner = widget.pos() + QPoint(widget.width() - 1, widget.height() - 1)
-            if not parent.rect().contains(corner) and widget.focusPolicy() is not Qt.FocusPolicy.NoFocus:
-                found.append(f"{name}: sticks out of {type(parent).__name__} {parent.objectName()}")
-    return found
-
-
-def _icon_only(button: QAbstractButton) -> bool:
-    return isinstance(button, QToolButton) and button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonIconOnly
-
-
-def _scrolls(widget: QWidget) -> bool:
-    """Whether the parent moves its children: a viewport, or something inside a scroll area."""
-    above: QWidget | None = widget
-    while above is not None:
-        if isinstance(above, QScrollArea | QStackedWidget) and not isinstance(above, QStackedWidget):
-            return True
-        above = above.parentWidget()
-    return False
-
-
-def settle() -> None:
-    """Let texts arrive and the layouts follow."""
-    for _ in range(3):
-        QApplication.processEvents()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -27,7 +27,7 @@ from inspector.ui.inspect.evidence import class_of, evidence
 from inspector.ui.inspect.operator_view import OperatorView, ReasonText
 from inspector.ui.inspect.panels import filmstrip
 from inspector.ui.inspect.station_worker import StationWorker
-from inspector.ui.shell import theme
+from inspector.ui.shell import strings, theme
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.widgets.hold_button import HOLD_MS, HoldButton
@@ -471,6 +471,21 @@ def test_the_strip_is_divided_where_another_recipe_judged(window: MainWindow) ->
     assert [thumb.heading for thumb in strip.thumbs[:2]] == ["", ""]  # one recipe needs no name
     strip.add(other[2:])
     assert [thumb.heading for thumb in strip.thumbs[:5]] == ["Other", "", "Demo line", "", ""]
+
+
+def test_the_strip_speaks_the_language_of_the_window(window: MainWindow) -> None:
+    strip = window.inspect.filmstrip
+    one = inspection(1, Verdict.NG)
+    stain = Judgement(0, "plates", "visible", one.predictions[0].region, "count", "stain", 1.0, "above", 0.0, Verdict.NG)
+    strip.add([replace(one, judgements=(stain,))])
+    english = picture_of(strip.thumbs[0])
+    strings.set_language("ja")
+    QApplication.processEvents()
+    assert strip.thumbs[0].caption == "汚れ"
+    assert not np.array_equal(picture_of(strip.thumbs[0]), english)
+    strings.set_language("en")
+    QApplication.processEvents()
+    assert np.array_equal(picture_of(strip.thumbs[0]), english)
 
 
 def test_a_strip_that_is_not_seen_makes_no_pictures(

@@ -140,3 +140,26 @@ def test_no_dialog_of_the_window_is_a_modal_box(window: MainWindow, conductor: C
     allowed = {"app.py", "measure.py", "scrolling.py"}  # the event loop itself
     found = [file.name for file in sorted(folder.rglob("*.py")) if bare.search(file.read_text("utf-8"))]
     assert set(found) <= allowed
+
+
+def test_a_running_line_that_does_not_follow_a_setting_says_so(
+    window: MainWindow, conductor: Conductor, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.inspect.start()
+    qtbot.waitUntil(lambda: bool(conductor.stations) and window.inspect.running)
+    window.show_page("settings")
+    notes = window.settings_page.notes
+    assert not any(note.isVisible() for note in notes.values())
+    chooser = window.settings_page.choosers["archive"]
+    chooser.setCurrentIndex(chooser.findData("on"))
+    chooser.activated.emit(chooser.currentIndex())
+    assert [name for name, note in notes.items() if note.isVisible()] == ["archive"]  # nothing is recorded yet
+    assert "from its next start" in notes["archive"].text()
+    chooser.setCurrentIndex(chooser.findData("off"))
+    chooser.activated.emit(chooser.currentIndex())
+    assert not notes["archive"].isVisible()
+    window.settings.choose(save_to=str(tmp_path))
+    window.settings_page.show_notes()
+    assert notes["save_to"].isVisible()
+    window.actions_by_name["stop"].trigger()
+    qtbot.waitUntil(lambda: not notes["save_to"].isVisible())

@@ -292,6 +292,12 @@ def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab,
     tab.method.activated.emit(4)
     qtbot.waitUntil(lambda: not tab.busy, timeout=60_000)
     assert tab.values["target"].text() == target  # the same class by another method
+    tab.layer.setCurrentIndex(1)
+    tab.method.setCurrentIndex(tab.method.findData("occlusion"))
+    tab.method.activated.emit(5)
+    assert not tab.layer.isVisible()  # it looks into none
+    qtbot.waitUntil(lambda: not tab.busy, timeout=60_000)
+    assert tab.values["layer"].text() == "occlusion"
     newer = replace(inspection, part="P2")
     tab.set_inspection(newer, recipe)
     assert not shown(tab)()
@@ -391,7 +397,7 @@ def test_only_what_a_method_heeds_can_be_chosen(qtbot: QtBot, tab: GradCamTab, s
         tab.explain()
         slow.go.release()
         qtbot.waitUntil(lambda number=number: len(slow.layers_) == number and not tab.busy)  # type: ignore[misc]
-        seen.append((tab.layer.isEnabled(), slow.layers_[-1], tab.class_choice.isEnabled(), slow.classes[-1]))
+        seen.append((not tab.layer.isHidden(), slow.layers_[-1], tab.class_choice.isEnabled(), slow.classes[-1]))
     assert seen == [(True, layer, True, 0), (False, None, True, 0), (False, None, True, 0), (True, layer, False, None)]
     tab.close_workers()
 

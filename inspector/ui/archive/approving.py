@@ -1,6 +1,5 @@
 """A new bundle in the place of the one in a recipe: compared on the archive, approved by a person, and taken back."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
 from inspector.core.storage.paths import is_shipped, user_data
 from inspector.recipes.locate import find_bundles, known_recipes
-from inspector.recipes.revisions import user_name
 from inspector.runs.folder import find_runs, read_run, runs_folder
 from inspector.ui.archive.asking import ArchiveThread
 from inspector.ui.archive.handing_on import HandingOn
@@ -31,11 +29,10 @@ from inspector.ui.archive.what_if import share_lines
 from inspector.ui.archive.work_strip import Step
 from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
+from inspector.ui.shell.strings import time_text
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
-
-log = logging.getLogger(__name__)
 
 BUTTONS: Final = ("compare", "approve", "step_back", "report", "close")
 
@@ -67,7 +64,7 @@ def offered(current: Path | None) -> Offered:
         with suppress(InspectorError):
             cards[place] = read_card(place)
     newest = sorted(cards, key=lambda place: cards[place].created, reverse=True)
-    bundles = [(f"{cards[place].name}  {cards[place].created.astimezone():%Y-%m-%d %H:%M}", place) for place in newest]
+    bundles = [(f"{cards[place].name}  {time_text(cards[place].created)}", place) for place in newest]
     recipes = [path for path in known_recipes() if not is_shipped(path)]
     if current is not None and not is_shipped(current):
         recipes = [current, *(path for path in recipes if path != current)]
@@ -183,6 +180,13 @@ class ApprovalPanel(Themed, QFrame):
         if found.made.without_images or found.made.failed:
             left = self.tr("{without} parts have no image any more, {failed} could not be judged.")
             texts.append(left.format(without=f"{found.made.without_images:,}", failed=f"{found.made.failed:,}"))
+        if not found.kept_apart:
+            texts.append(
+                self.tr(
+                    "The new bundle was trained with a data set that keeps no parts for testing: it may have learnt from all "
+                    "of these."
+                )
+            )
         return texts
 
     def retranslate(self) -> None:
@@ -288,17 +292,6 @@ class Approving(QObject):
         self.forget()
         if flips:
             self.flipped.emit(None)
-
-    def record(self, path: Path) -> None:
-        """Record in the audit trail that a person has changed a recipe."""
-        who = self._who() or user_name()
-
-        def failed(error: InspectorError) -> None:
-            log.warning("A change of the recipe %s is not in the audit trail: %s", path, error)
-
-        self._worker.ask(
-            f"recipe {path}", lambda archive: approval.record_recipe(archive, path, who=who), lambda _: None, failed
-        )
 
     def _compare(self, bundle: Path, recipe: Path) -> None:
         filters, who = self._meant(), self._who()

@@ -86,7 +86,7 @@ class CorrectionBar(Themed, QFrame):
         self.reason.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for field, stretch in ((self.reason, 2), (self.note, 2), (self.who, 1)):
             field.setMinimumHeight(theme.TOUCH)
-            field.setMinimumWidth(theme.SPACING * 11)
+            field.setMinimumWidth(theme.SPACING * (13 if field is self.who else 11))
             row.addWidget(field, stretch)
 
     def show_part(

@@ -167,7 +167,7 @@ class RecordView(Themed, QWidget):
             label = (
                 QCoreApplication.translate("settings", quantity.label or one.quantity) if quantity is not None else one.quantity
             )
-            what = label if one.name in ("", "-") else f"{class_name(one.name)}: {label}"
+            what = label if one.name in ("", "-") else f"{label}\n{class_name(one.name)}"
             known = math.isfinite(one.compared)  # else it could not be measured, or there was nothing to compare with
             sign = ">" if one.when == "above" else "<"
             cells = (
@@ -188,7 +188,8 @@ class RecordView(Themed, QWidget):
             value = QLabel(text)
             value.setTextFormat(Qt.TextFormat.PlainText)
             value.setWordWrap(True)
-            value.setMinimumWidth(1)
+            longest = max(value.fontMetrics().horizontalAdvance(word) for word in text.split())
+            value.setMinimumWidth(min(longest, FACTS_WIDTH - theme.SPACING * 5))  # what is wider than its place goes below
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             caption = QLabel(title)
             caption.setProperty("role", "small")
@@ -208,7 +209,7 @@ class RecordView(Themed, QWidget):
             (self.tr("Order"), row["job_id"]),
             (self.tr("Station"), " / ".join(text for text in (row["station"], row["line"]) if text)),
             (self.tr("Shift, operator"), ", ".join(text for text in (row["shift"], row["operator"]) if text)),
-            (self.tr("Time"), shown_time(row["creation_time"], row["utc_offset"])),
+            (self.tr("Time"), f"{time_of(row)} {shown_time(row['creation_time'], row['utc_offset'])[-6:]}"),
             (self.tr("Times in ms"), ", ".join(f"{name} {value:.1f}" for name, value in times.items() if value is not None)),
             (self.tr("The line was told"), verdict_word(Verdict(told)) if told else ""),
             (self.tr("Simulated"), self.tr("yes") if row["is_simulated"] else ""),

@@ -140,6 +140,7 @@ class StationWorker(NewsThread):
         self.setObjectName("station worker")
         self.save_to: Path | None = None
         self.archive = False
+        self._begun_with: tuple[bool, Path | None] = False, None  # `archive` and `save_to` of the run
         self._factory = factory
         self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
@@ -188,6 +189,15 @@ class StationWorker(NewsThread):
     def reset_tally(self, *, simulated: bool, lot: str) -> None:
         """Begin these counters anew, with this lot; "" for none."""
         self._command(lambda: self._reset(self._tallies.of(simulated=simulated), lot))
+
+    @property
+    def unheeded(self) -> tuple[str, ...]:
+        """What the running line does not follow, because it was started before it was changed: "archive", "save_to"."""
+        if not self.status.running:
+            return ()
+        archive, save_to = self._begun_with
+        changed = {"archive": archive != self.archive, "save_to": save_to != self.save_to}
+        return tuple(name for name, is_changed in changed.items() if is_changed)
 
     @property
     def status(self) -> StationStatus:
@@ -257,6 +267,7 @@ class StationWorker(NewsThread):
         sinks: list[Sink] = []
         keepers: list[Keep] = []
         self._end_maps()
+        self._begun_with = self.archive, self.save_to
         if self.archive:
             from inspector.archive.contents import RunContext
             from inspector.archive.recording.heat import heat_keepers

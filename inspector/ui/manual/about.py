@@ -26,7 +26,7 @@ from inspector.core.storage.paths import resources, user_config, user_data
 from inspector.runs.folder import runs_folder
 from inspector.ui.shell import theme
 from inspector.ui.shell.diagnostics.logfile import log_file
-from inspector.ui.shell.strings import translate
+from inspector.ui.shell.strings import time_text, translate
 from inspector.ui.tabs.base import caption
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
@@ -196,7 +196,7 @@ def _last_test() -> str:
     test = kept()
     if test is None:
         return ""
-    when = message("Self-test of the engines on {when}", when=test.created.astimezone().strftime("%Y-%m-%d %H:%M"))
+    when = message("Self-test of the engines on {when}", when=time_text(test.created))
     return "\n".join(translate(one) for one in (when, *in_words(test)))
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QTextDocument
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QTextDocument
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -29,6 +29,14 @@ _PICTURE_WIDTH: Final = 560
 _PICTURE: Final = re.compile(r"!\[[^\]]+\]\(([\w.-]+)\)")  # Qt leaves out a picture without words
 
 
+class _Text(QTextBrowser):
+    resized = Signal()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
+
+
 class Manual(Themed, Cover):
     """Help for every job. `tour_wanted`: the tour of the first start is to be shown again."""
 
@@ -42,7 +50,9 @@ class Manual(Themed, Cover):
         self.list = QListWidget()
         self.list.setObjectName("topics")
         self.list.setFixedWidth(theme.SPACING * 30)
-        self.text, self.about = QTextBrowser(), AboutView()
+        self.list.setWordWrap(True)
+        self.text, self.about = _Text(), AboutView()
+        self._pictures: dict[str, QImage] = {}  # of the topic on display
         self.text.setObjectName("manual_text")
         self.text.setOpenLinks(False)
         self.text.setFrameShape(QFrame.Shape.NoFrame)
@@ -54,6 +64,7 @@ class Manual(Themed, Cover):
         self.close_button.setObjectName("close_help")
         self._arrange()
         self.list.currentRowChanged.connect(self._show)
+        self.text.resized.connect(self._show_pictures)
         self.tour.clicked.connect(self._to_tour)
         self.close_button.clicked.connect(self.hide)
         self.retranslate()
@@ -103,14 +114,19 @@ class Manual(Themed, Cover):
             self._show_text(text_of(TOPICS[row]))
 
     def _show_text(self, markdown: str) -> None:
-        """Show a text with its pictures, in a width that leaves room for words beside them."""
+        """Show a text with its pictures."""
+        pictures = {name: QImage(str(resources() / "screenshots" / name)) for name in _PICTURE.findall(markdown)}
+        self._pictures = {name: picture for name, picture in pictures.items() if not picture.isNull()}
         self.text.setMarkdown(markdown)
+        self._show_pictures()
+
+    def _show_pictures(self) -> None:
+        """Show the pictures as wide as there is room, but not wider than they are easily read."""
         document = self.text.document()
-        for name in _PICTURE.findall(markdown):
-            picture = QImage(str(resources() / "screenshots" / name))
-            if not picture.isNull():
-                small = picture.scaledToWidth(_PICTURE_WIDTH, Qt.TransformationMode.SmoothTransformation)
-                document.addResource(QTextDocument.ResourceType.ImageResource, QUrl(name), small)
+        width = min(_PICTURE_WIDTH, self.text.viewport().width() - 2 * round(document.documentMargin()))
+        for name, picture in self._pictures.items():
+            small = picture.scaledToWidth(max(width, 1), Qt.TransformationMode.SmoothTransformation)
+            document.addResource(QTextDocument.ResourceType.ImageResource, QUrl(name), small)
         document.markContentsDirty(0, document.characterCount())
 
     def _to_tour(self) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QDateTime, QLocale, QSize, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.addresses import hide_secrets
@@ -10,6 +10,7 @@ from inspector.core.errors import ConfigError
 from inspector.recipes.difference import Difference, differences
 from inspector.recipes.revisions import Revision, list_revisions
 from inspector.ui.shell import theme
+from inspector.ui.shell.strings import time_text
 from inspector.ui.tabs.base import caption
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
@@ -50,14 +51,13 @@ class RevisionsPanel(Themed, QWidget):
         self._fill()
 
     def _fill(self) -> None:
-        locale = QLocale()
         rows = [
             Row(
                 place,
                 (
                     Cell(str(one.number)),
                     Cell(one.who or "–"),
-                    Cell(locale.toString(_local(one), QLocale.FormatType.ShortFormat)),
+                    Cell(time_text(one.utc)),
                 ),
             )
             for place, one in enumerate(self._revisions)
@@ -102,7 +102,3 @@ class RevisionsPanel(Themed, QWidget):
 
 def _text(value: object) -> str:
     return "–" if value is None else hide_secrets(str(value))
-
-
-def _local(revision: Revision) -> QDateTime:
-    return QDateTime.fromSecsSinceEpoch(int(revision.utc.timestamp()))

@@ -1,15 +1,18 @@
 """What one page hands to another: pictures to train on, a bundle to judge with, a recipe to inspect with."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.inspection.run_request import resolve_recipe
 from inspector.recipes.locate import demo_recipe
+from inspector.recipes.revisions import user_name
 from inspector.ui.review.chooser import OPEN, OpenRecipe, With
 from inspector.ui.shell.settings import NO_RECIPE
 
 if TYPE_CHECKING:
+    from inspector.ui.recipes.audit_trail import AuditTrail
     from inspector.ui.shell.main_window import MainWindow
 
 
@@ -51,8 +54,20 @@ class Handover:
 
     def record_recipe(self, path: Path) -> None:
         """Have the audit trail of the archive say that a person has changed a recipe."""
-        if self._window.settings.preferences.archive == "on":
-            self._window.archive.approving.record(path)
+        settings = self._window.settings
+        if settings.preferences.archive == "on":
+            self._audit_trail.record(path, settings.layout.person.strip() or user_name())
+
+    @cached_property
+    def _audit_trail(self) -> "AuditTrail":
+        from inspector.ui.recipes.audit_trail import AuditTrail
+
+        return AuditTrail()
+
+    def close_workers(self) -> None:
+        """Record what is not yet recorded."""
+        if "_audit_trail" in vars(self):
+            self._audit_trail.finish()
 
     def reopen_archive(self) -> None:
         """Have the archive page ask the server of the settings from now on."""

@@ -102,13 +102,14 @@ class MainWindow(Themed, QMainWindow):
 
     @cached_property
     def worker(self) -> "StationWorker":
-        if self._worker is not None:
-            return self._worker
-        from inspector.station.part_ids import station_folder
-        from inspector.ui.inspect.station_worker import StationWorker
+        worker = self._worker
+        if worker is None:
+            from inspector.station.part_ids import station_folder
+            from inspector.ui.inspect.station_worker import StationWorker
 
-        worker = StationWorker(counts=station_folder())
-        worker.start()
+            worker = StationWorker(counts=station_folder())
+            worker.start()
+        worker.news.connect(self._tell_of_line, Qt.ConnectionType.QueuedConnection)
         return worker
 
     @cached_property
@@ -194,7 +195,7 @@ class MainWindow(Themed, QMainWindow):
     def settings_page(self) -> "SettingsPage":
         from inspector.ui.shell.settings_page import SettingsPage
 
-        page = SettingsPage(self._settings)
+        page = SettingsPage(self._settings, unheeded=lambda: self.worker.unheeded if self._has("worker") else ())
         self.pages.addWidget(page)
         page.failed.connect(self.show_error)
         page.server.saved.connect(self.handover.reopen_archive)
@@ -236,6 +237,11 @@ class MainWindow(Themed, QMainWindow):
         from inspector.ui.manual.helper import Helper
 
         return Helper(self)
+
+    def _tell_of_line(self) -> None:
+        """Tell the settings page that the line may have started or stopped."""
+        if self._has("settings_page") and self.settings_page.isVisible():
+            self.settings_page.show_notes()
 
     def _tell_of_trainings(self) -> None:
         """Tell what measures on this computer whether a training runs beside it."""
@@ -489,7 +495,7 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
-        for name in ("help", "inspect", "review", "archive", "train", "recipes", "settings_page"):
+        for name in ("help", "inspect", "review", "archive", "train", "recipes", "settings_page", "handover"):
             if self._has(name):
                 getattr(self, name).close_workers()
         if self._has("worker"):

@@ -1,5 +1,6 @@
 """The settings page: every choice with its value, its default, and a reason to change it."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,15 +86,19 @@ class SettingsPage(Themed, QWidget):
 
     failed = Signal(object)
 
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: Settings, parent: QWidget | None = None, *, unheeded: Callable[[], Collection[str]] = lambda: ()
+    ) -> None:
+        """Create the page. `unheeded`: returns the settings that the running line was not started with."""
         super().__init__(parent)
         self.setObjectName("page")
-        self._settings = settings
+        self._settings, self._unheeded = settings, unheeded
         self._title = QLabel()
         self._title.setProperty("role", "title")
         self.choosers: dict[str, QComboBox] = {}
         self.server = ServerForm()
         self._texts: dict[str, tuple[QLabel, QLabel, QLabel]] = {}
+        self.notes: dict[str, QLabel] = {}
         card = QFrame()
         card.setProperty("role", "card")
         grid = QGridLayout(card)
@@ -138,13 +143,18 @@ class SettingsPage(Themed, QWidget):
         chooser.activated.connect(lambda index: self._choose(setting.field, chooser.itemData(index)))
         words = QVBoxLayout()
         words.setSpacing(theme.SPACING // 2)
-        words.addWidget(why)
-        words.addWidget(default)
+        note = QLabel()
+        note.setWordWrap(True)
+        note.setProperty("role", "error")
+        note.hide()
+        for label in (why, default, note):
+            words.addWidget(label)
         grid.addWidget(caption, row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(chooser, row, 1, Qt.AlignmentFlag.AlignTop)
         grid.addLayout(words, row, 2)
         self.choosers[setting.field] = chooser
         self._texts[setting.field] = (caption, why, default)
+        self.notes[setting.field] = note
 
     def _values(self, setting: Setting) -> list[str]:
         values = [value for value, _ in setting.values]
@@ -176,6 +186,13 @@ class SettingsPage(Themed, QWidget):
             self._settings.choose(**{field: value})
         except StorageError as error:
             self.failed.emit(error)
+        self.show_notes()
+
+    def show_notes(self) -> None:
+        """Say of each setting whether the running line follows it."""
+        unheeded = self._unheeded()
+        for field, note in self.notes.items():
+            note.setVisible(field in unheeded)
 
     def _show_value(self, field: str, value: str) -> None:
         """Show a value, which is added if it is not listed."""
@@ -198,6 +215,9 @@ class SettingsPage(Themed, QWidget):
             caption.setText(name)
             chooser.setAccessibleName(name)
             why.setText(QCoreApplication.translate(_CONTEXT, setting.why))
+            self.notes[setting.field].setText(
+                self.tr("The line that runs was started otherwise, and goes on so. This holds from its next start.")
+            )
             words = {value: _words(value, text) for value, text in setting.values}
             for index in range(chooser.count()):
                 value = str(chooser.itemData(index))
@@ -207,6 +227,7 @@ class SettingsPage(Themed, QWidget):
             default.setText(self.tr("Default: {value}").format(value=first))
             with QSignalBlocker(chooser):
                 chooser.setCurrentIndex(chooser.findData(getattr(self._settings.preferences, setting.field)))
+        self.show_notes()
 
 
 def _words(value: str, text: str) -> str:

@@ -4,6 +4,7 @@ A widget's own strings go through `self.tr()` in a `retranslate()` method that i
 Sentences of the core arrive as `Message` and are looked up by template in the context "messages".
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,6 +58,11 @@ def set_language(language: Language) -> None:
         if translator.load(texts):
             app.installTranslator(translator)
             _installed.append(translator)
+
+
+def time_text(moment: datetime) -> str:
+    """Return a moment in local time, as every page shows it in every language."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def is_language_change(event: QEvent) -> bool:

@@ -44,7 +44,6 @@ METHODS: "tuple[tuple[str, ExplainMethod | None], ...]" = (
     ("Occlusion", "occlusion"),
     ("RISE", "rise"),
 )
-_OF_NO_LAYER = ("occlusion", "rise")  # they cover pieces of the picture
 _OF_NO_CLASS = ("eigencam",)  # it shows what stands out
 SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
@@ -235,15 +234,14 @@ class GradCamTab(AnalysisTab):
             self._draw()
             return None
         method = self.method.currentData()
-        layer = None if method in _OF_NO_LAYER else self.layer.currentData()
+        layer = self.layer.currentData() if self._looks_into_layers() else None
         kind, box = (None, None) if method in _OF_NO_CLASS else (self.class_choice.currentData(), self._box(prediction))
         return Question(folder, frame, prediction.region, layer, kind, box, method)
 
     def _on_method(self) -> None:
         """Offer only what the method heeds."""
-        method = self.method.currentData()
-        self.layer.setEnabled(method not in _OF_NO_LAYER)
-        self.class_choice.setEnabled(method not in _OF_NO_CLASS)
+        self._show_layers()
+        self.class_choice.setEnabled(self.method.currentData() not in _OF_NO_CLASS)
 
     def _kept_of(self, prediction: Prediction) -> "HeatMap | None":
         """Return the map that the archive has of a prediction."""
@@ -371,6 +369,16 @@ class GradCamTab(AnalysisTab):
             for name in layers:
                 self.layer.addItem(name, name)
             self.layer.setCurrentIndex(max(0, self.layer.findData(chosen)) if chosen is not None else 0)
+
+    def _show_layers(self) -> None:
+        """Offer the layers only to a method that looks into one."""
+        self.layer.setVisible(self._looks_into_layers())
+        self.layer_label.setVisible(self._looks_into_layers())
+
+    def _looks_into_layers(self) -> bool:
+        from inspector.workers.messages import BLACK_BOX
+
+        return self.method.currentData() not in BLACK_BOX
 
     def _offer_classes(self, prediction: Prediction) -> None:
         with QSignalBlocker(self.class_choice):

@@ -153,7 +153,8 @@ class ThermalTab(AnalysisTab):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self.histogram is None:
-            QTimer.singleShot(0, self, self._make_histogram)  # the picture is on screen before pyqtgraph is imported
+            # The picture is on screen before pyqtgraph is imported. A panel that stands apart may be deleted before its tab.
+            QTimer.singleShot(0, self.scale_, self._make_histogram)
 
     def _make_histogram(self) -> None:
         if self.histogram is not None:

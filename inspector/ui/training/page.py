@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from inspector.ui.training.run.view import RunView
     from inspector.ui.variants.panel import VariantsPanel
 
-_LIST_WIDTH: Final = theme.SPACING * 42
+_LIST_WIDTH: Final = theme.SPACING * 42  # in pixels; on a narrow panel a quarter of the page
 DEMO: Final = "window"  # demo data for a first training
 _QUEUE: Final = "queue"
 
@@ -89,7 +89,6 @@ class TrainPage(Themed, QWidget):
 
     def _arrange(self) -> None:
         self._aside = QFrame()
-        self._aside.setFixedWidth(_LIST_WIDTH)
         self._aside.hide()  # while there are no runs
         side = plain(QVBoxLayout(self._aside), theme.SPACING * 2)
         side.addWidget(self._title)
@@ -426,6 +425,7 @@ class TrainPage(Themed, QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._aside.setFixedWidth(min(_LIST_WIDTH, self.width() // 4))
         self._place_banners()
 
     def _place_banners(self) -> None:

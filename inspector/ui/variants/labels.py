@@ -5,7 +5,7 @@ from PySide6.QtCore import QCoreApplication
 from inspector.bundles.variants import PROCESSOR, Parity, Variant
 from inspector.core.sentence import Sentence
 from inspector.tuning.variant_list import Listed
-from inspector.ui.shell.strings import translate
+from inspector.ui.shell.strings import time_text, translate
 from inspector.ui.training.results.labels import measure_word, unit_of, value_text
 
 _ERRORS = {"minus_mae_kelvin": "mae_kelvin"}  # what training maximises: what a person sees
@@ -100,6 +100,7 @@ def _made(variant: Variant) -> list[str]:
         words = QCoreApplication.translate("variants", "Made on {when} with {versions}; judged on {processor}.")
     else:
         words = QCoreApplication.translate("variants", "Tried on {when} with {versions}, on {processor}.")
-    when = variant.created.astimezone().strftime("%Y-%m-%d %H:%M")
-    lines.append(words.format(when=when, versions=versions, processor=variant.software.get(PROCESSOR, "–")))
+    lines.append(
+        words.format(when=time_text(variant.created), versions=versions, processor=variant.software.get(PROCESSOR, "–"))
+    )
     return lines

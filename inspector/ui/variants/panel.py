@@ -109,8 +109,10 @@ class VariantsPanel(Themed, JobCover):
             form.addWidget(self._captions[name], 0, column)
             form.addWidget(field, 1, column)
             self._captions[name].setBuddy(field)
-        form.addWidget(self.start_button, 1, len(fields))
-        form.addWidget(self.cancel_button, 1, len(fields) + 1)
+        said = plain(QHBoxLayout(), theme.SPACING * 2)
+        said.addWidget(self.state, 1)
+        said.addWidget(self.start_button, 0, Qt.AlignmentFlag.AlignTop)
+        said.addWidget(self.cancel_button, 0, Qt.AlignmentFlag.AlignTop)
         form.setColumnStretch(0, 3)
         form.setColumnStretch(1, 1)
         foot = plain(QHBoxLayout(), theme.SPACING * 2)
@@ -120,7 +122,7 @@ class VariantsPanel(Themed, JobCover):
         for part in (head, form):
             box.addLayout(part)
         box.addWidget(self.progress)
-        box.addWidget(self.state)
+        box.addLayout(said)
         box.addWidget(self.table, 1)
         box.addLayout(foot)
 

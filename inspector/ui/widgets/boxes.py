@@ -1,13 +1,15 @@
 """Layout helpers: boxes without margins, scroll areas, and splitters."""
 
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QLayout, QScrollArea, QSplitter, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QAbstractButton, QFrame, QLayout, QScrollArea, QSplitter, QWidget
 
 from inspector.ui.shell import theme
 
 Box = TypeVar("Box", bound=QLayout)
+_NARROW: Final = theme.SPACING * 84
 
 
 def plain(box: Box, spacing: int = theme.SPACING) -> Box:
@@ -42,3 +44,10 @@ def two_thirds(left: QWidget, right: QWidget) -> QSplitter:
     splitter.setStretchFactor(1, 1)
     splitter.setSizes([theme.SPACING * 200, theme.SPACING * 100])
     return splitter
+
+
+def leave_out_icons(buttons: Iterable[QAbstractButton], width: int) -> None:
+    """Show the icons of buttons with texts only if their row is wide enough for both, in pixels."""
+    side = 0 if width < _NARROW else theme.ICON
+    for button in buttons:
+        button.setIconSize(QSize(side, side))

@@ -14,6 +14,7 @@ from inspector.ui.widgets.tips import plain_tip
 
 KEY_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+_FIRST = 3 * theme.TOUCH  # pixels of the first column that its texts get at least, if they need them
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,14 @@ class ValueTable(Themed, QTableWidget):
 
     def _fit_height(self) -> None:
         if self._whole:
+            header, bar = self.horizontalHeader(), self.horizontalScrollBar()
             rows = max(1, self.rowCount()) * self.verticalHeader().defaultSectionSize()
-            self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows + 2 * self.frameWidth())
+            below = bar.sizeHint().height() if header.length() > self._width() else 0
+            self.setFixedHeight(max(header.sizeHint().height(), header.minimumHeight()) + rows + below + 2 * self.frameWidth())
+
+    def _width(self) -> int:
+        """Return the width of all columns that needs no scrolling."""
+        return self.width() - 2 * self.frameWidth()
 
     def set_minor(self, column: int | None) -> None:
         """Set the column that shrinks first when there is not enough room; it is still copied. None: no column."""
@@ -111,17 +118,32 @@ class ValueTable(Themed, QTableWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit_columns()
+        self._fit_height()
 
     def _fit_columns(self) -> None:
-        """Fit number columns to their widest text; the first column takes the rest."""
-        metrics = QFontMetrics(theme.font("body", bold=True))
+        """Fit number columns to their widest text; the first column takes the rest, or `_FIRST` if there is less."""
+        if not self.columnCount():
+            return
         for column in range(1, self.columnCount()):
-            texts = [self._title(column), *(self._text(row, column) for row in range(self.rowCount()))]
-            self.setColumnWidth(column, max(metrics.horizontalAdvance(text) for text in texts) + 3 * theme.SPACING)
+            self.setColumnWidth(column, self._needed(column))
         if self._minor is not None:
             self.setColumnHidden(self._minor, False)
             needed = sum(self.columnWidth(column) for column in range(1, self.columnCount()))
-            self.setColumnHidden(self._minor, needed + 3 * theme.TOUCH > self.viewport().width())
+            self.setColumnHidden(self._minor, needed + _FIRST > self.viewport().width())
+        first = min(self._needed(0), _FIRST)
+        others = sum(self.columnWidth(column) for column in range(1, self.columnCount()))
+        mode = QHeaderView.ResizeMode
+        fits = others + first <= self.viewport().width()
+        self.horizontalHeader().setSectionResizeMode(0, mode.Stretch if fits else mode.Interactive)
+        if not fits:
+            self.setColumnWidth(0, first)
+
+    def _needed(self, column: int) -> int:
+        """Return the pixels of width that the texts of a column need."""
+        metrics = QFontMetrics(theme.font("body", bold=True))
+        texts = [self._title(column), *(self._text(row, column) for row in range(self.rowCount()))]
+        lines = [line for text in texts for line in (text.splitlines() or [""])]
+        return max(metrics.horizontalAdvance(line) for line in lines) + 3 * theme.SPACING
 
     def selected_key(self) -> int | None:
         rows = self.selectionModel().selectedRows()

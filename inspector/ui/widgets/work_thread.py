@@ -40,15 +40,16 @@ class BackgroundThread(QThread):
 class WorkThread(BackgroundThread, Generic[Work]):
     """Processes requests one at a time and sleeps when there are none.
 
-    Starts with the first request. The end is final: later requests (from an answer still in progress) are ignored, so that the
-    owner may be deleted. A subclass stores requests in attributes that it changes inside `_telling()`; `_take` and `_do`
-    process them, and `_failed` reports what `_do` raises.
+    Starts with the first request. `end` drops what has not begun, `finish` does it first. Both are final: later requests (from
+    an answer still in progress) are ignored, so that the owner may be deleted. A subclass stores requests in attributes that it
+    changes inside `_telling()`; `_take` and `_do` process them, and `_failed` reports what `_do` raises.
     """
 
     def __init__(self, parent: QObject | None = None, *, idle_s: float | None = None) -> None:
         """Create the thread. `idle_s`: call `_rest` after this many seconds without work; None: only at the end."""
         super().__init__(parent)
         self._idle_s = idle_s
+        self._last = False  # nothing comes after what was requested
 
     def _take(self) -> Work | None:
         """Return the next request and remove it; None: there is none. Called on the thread, with the lock held."""
@@ -70,7 +71,7 @@ class WorkThread(BackgroundThread, Generic[Work]):
         """Change the requests and wake the thread. `start`: also start the thread if it does not run."""
         with self._wake:
             yield
-            start = start and not self._stop
+            start = start and not self._stop and not self._last
             self._wake.notify()
         if start and not self.isRunning():
             self.start()
@@ -79,6 +80,13 @@ class WorkThread(BackgroundThread, Generic[Work]):
         """End the thread for good; wait for the work in progress."""
         with self._wake:
             self._stop = True
+            self._wake.notify()
+        self.wait()
+
+    def finish(self) -> None:
+        """End the thread for good when all that was requested is done; wait for it."""
+        with self._wake:
+            self._last = True
             self._wake.notify()
         self.wait()
 
@@ -98,9 +106,9 @@ class WorkThread(BackgroundThread, Generic[Work]):
                     work = self._take()
                     if work is not None:
                         return work
-                    if not self._wake.wait(self._idle_s):
+                    if self._last or not self._wake.wait(self._idle_s):
                         break
-                if self._stop:
+                if self._stop or self._last:
                     return None
             self._rest()
 

@@ -52,10 +52,9 @@ class Thumb(Themed, QAbstractButton):
         self._face = QPixmap()  # cached drawing of everything but the pressed state; null: not drawn yet
 
     def show_part(self, inspection: Inspection | None) -> None:
-        self.inspection, self._picture, self._face = inspection, None, QPixmap()
+        self.inspection, self._picture = inspection, None
         self.setEnabled(inspection is not None)
         self.describe()
-        self.update()
 
     def take_over(self, other: "Thumb") -> None:
         """Copy another place's contents without rendering them again."""
@@ -100,7 +99,9 @@ class Thumb(Themed, QAbstractButton):
         return "" if self.inspection is None else f"{self.inspection.utc.astimezone():%H:%M:%S}"
 
     def describe(self) -> None:
-        """Set the name, and the reasons as tool tip, in the window's language."""
+        """Set the name, the caption, and the reasons as tool tip, in the window's language."""
+        self._face = QPixmap()
+        self.update()
         if self.inspection is None:
             self.setAccessibleName(self.tr("Empty place for an NG part"))
             self.setAccessibleDescription("")

@@ -196,7 +196,7 @@ class TaktMeter(Themed, QWidget):
         self.button.setFixedSize(theme.TOUCH, theme.TOUCH)
         self.button.setIconSize(QSize(theme.ICON, theme.ICON))
         self.button.toggled.connect(self._on_fold)
-        row = plain(QHBoxLayout(self), theme.SPACING)
+        row = plain(QHBoxLayout(self), theme.SPACING // 2)
         row.addWidget(self.label, 1)
         row.addWidget(self.gauge)
         row.addWidget(self.button)
@@ -315,6 +315,7 @@ class ShedNotice(Themed, Cover):
         self.setProperty("role", "card")
         self._level = Shed.NOTHING
         self._text = QLabel()
+        self._text.setWordWrap(True)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.SPACING * 2, theme.SPACING // 2, theme.SPACING * 2, theme.SPACING // 2)
         row.addWidget(self._text)
@@ -333,10 +334,11 @@ class ShedNotice(Themed, Cover):
             self.uncover(level is not Shed.NOTHING)
 
     def place(self) -> None:
-        size = self.sizeHint()
-        width = min(size.width(), self.over.width())
+        beside = self.contentsMargins().left() + self.contentsMargins().right() + theme.SPACING * 4
+        width = min(self._text.fontMetrics().horizontalAdvance(self._text.text()) + beside + 2, self.over.width())
+        height = self.heightForWidth(width)
         foot = self._above.geometry().top() if self._above.isVisibleTo(self.over) else self.over.height()
-        self.setGeometry((self.over.width() - width) // 2, max(foot - size.height(), 0), width, size.height())
+        self.setGeometry((self.over.width() - width) // 2, max(foot - height, 0), width, height)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         moves = (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.Move, QEvent.Type.Resize)

@@ -27,6 +27,7 @@ class IsothermPanel(Themed, QWidget):
         super().__init__(parent)
         self._unit: TemperatureUnit = "C"
         self.kind = ComboBox()
+        self.kind.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.kind.setMinimumHeight(theme.TOUCH)
         for name in ("none", "above", "below", "between"):
             self.kind.addItem(name, name)

@@ -41,6 +41,7 @@ class LineProfile(Themed, QWidget):
         self.plot.view.viewport().installEventFilter(self)
         self.plot.view.installEventFilter(self)
         self.value = QLabel()
+        self.value.setWordWrap(True)
         layout = plain(QVBoxLayout(self))
         layout.addWidget(self.plot.view)
         layout.addWidget(self.value)

@@ -79,6 +79,7 @@ class ScaleSheet(Themed, Cover):
         column.addWidget(self._hint)
         column.addLayout(headed(self.known, self.celsius))
         column.addWidget(self.table)
+        self.table.set_whole()
         column.addWidget(self.document)
         for name, field in (("unit", self.unit), ("scale", self.scale), ("offset", self.offset)):
             self.labels[name].setBuddy(field)

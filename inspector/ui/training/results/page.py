@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
@@ -23,7 +23,7 @@ from inspector.ui.training.results.tables import FactsTable, Overview
 from inspector.ui.training.results.three_numbers import ThreeNumbers
 from inspector.ui.training.results.where_view import WhereView
 from inspector.ui.training.results.worst_view import WorstView
-from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.boxes import leave_out_icons, plain
 from inspector.ui.widgets.file_dialogs import ask_new_file
 from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
@@ -113,6 +113,10 @@ class ResultsView(Themed, QWidget):
         box.addWidget(self.numbers)
         box.addWidget(self.sentence)
         box.addWidget(self.tabs, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        leave_out_icons((self.judge, self.use, self.open_report, self.export), self.width())
 
     def show_run(self, info: RunInfo) -> None:
         """Show the results of this run."""
@@ -246,7 +250,7 @@ class ResultsView(Themed, QWidget):
         texts = (
             (self.judge, self.tr("Judge my pictures")),
             (self.use, self.tr("Use in a recipe")),
-            (self.open_report, self.tr("Open the report")),
+            (self.open_report, self.tr("Report")),
             (self.export, self.tr("Export")),
             (self.variants, self.tr("Variants")),
         )

@@ -50,6 +50,7 @@ class Plot(Themed, QWidget):
         self._items: list[object] = []
         self._title, self._legend, self._said = QLabel(), QLabel(), QLabel()
         self._title.setProperty("role", "strong")
+        self._title.setWordWrap(True)
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._legend.setWordWrap(True)
         self._said.setProperty("role", "error")

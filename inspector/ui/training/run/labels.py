@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
+from PySide6.QtCore import QCoreApplication
 
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS, TASKS
 from inspector.runs.measures import measure_of
 from inspector.training.state import LIVE, RunInfo, RunState
+from inspector.ui.shell.strings import time_text
 from inspector.ui.training.labels import minutes_text, task_word
 from inspector.workers.outcome import Cause
 
@@ -141,8 +142,7 @@ def best_text(info: RunInfo) -> str:
 
 def when_text(info: RunInfo) -> str:
     """Return when the run was created, in local time."""
-    local = QDateTime.fromSecsSinceEpoch(int(info.record.created.timestamp()))
-    return QLocale().toString(local, QLocale.FormatType.ShortFormat)
+    return time_text(info.record.created)
 
 
 def outcome_sentence(info: RunInfo) -> Message | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -37,7 +38,7 @@ from inspector.ui.training.run.labels import (
 )
 from inspector.ui.training.run.log import RunLog
 from inspector.ui.training.run.sample_strip import SampleStrip
-from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.boxes import leave_out_icons, plain
 from inspector.ui.widgets.inputs import CarefulButton
 from inspector.ui.widgets.themed import Themed
 from inspector.workers.messages import WorkerMessage
@@ -91,6 +92,8 @@ class RunView(Themed, QWidget):
         self._name.setProperty("role", "title")
         self._state.setProperty("role", "strong")
         self._kind.setProperty("role", "muted")
+        self._kind.setWordWrap(True)
+        self._kind.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for label in (self._name, self._kind, self._how):
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._best.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -113,8 +116,7 @@ class RunView(Themed, QWidget):
         head = plain(QHBoxLayout())
         for widget in (self._name, self._sign, self._state):
             head.addWidget(widget)
-        head.addStretch(1)
-        head.addWidget(self._kind)
+        head.addWidget(self._kind, 1)
         row = plain(QHBoxLayout())
         for name, button in self.buttons.items():
             button.setObjectName(f"run_{name}")
@@ -276,7 +278,7 @@ class RunView(Themed, QWidget):
             "resume": self.tr("Go on"),
             "stop": self.tr("Stop and keep the best"),
             "cancel": self._cancel_word(),
-            "resume_interrupted": self.tr("Go on from the last epoch"),
+            "resume_interrupted": self.tr("Go on"),
             "again": self.tr("Train again"),
             "details": self.tr("Copy details"),
             "folder": self.tr("Open folder"),
@@ -285,6 +287,7 @@ class RunView(Themed, QWidget):
         tips = {
             "pause": self.tr("It uses no processor then, but keeps its memory"),
             "stop": self.tr("End now; the best epoch so far is measured and becomes a bundle"),
+            "resume_interrupted": self.tr("From the last epoch"),
             "again": self.tr("With the same settings, which can be changed first"),
         }
         self.part.set_texts({"results": self.tr("Results"), "course": self.tr("Curves and log")})
@@ -294,6 +297,10 @@ class RunView(Themed, QWidget):
             button.setToolTip(tips.get(name, ""))
         self._dress()
         self._tell()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        leave_out_icons(self.buttons.values(), self.width())
 
     def _dress(self) -> None:
         for name, button in self.buttons.items():
