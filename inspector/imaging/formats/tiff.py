@@ -56,6 +56,7 @@ _SMALL = 0.3  # share of the largest page's area up to which a page is a thumbna
 _DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _COLOUR_MAP, _INK_SET, _MAX_SAMPLE = (
     270, 42112, 42113, 254, 262, 320, 332, 281,
 )  # fmt: skip
+_CHANNELS = re.compile(r'\bSizeC="(\d+)"')
 _FULL_OF = frozenset((1 << bits) - 1 for bits in range(9, 16))  # the largest values of 9 to 15 bits
 
 
@@ -132,11 +133,22 @@ class TiffPages:
         if described is not None and int(described.get("images", 1)) > len(pages):
             raise unsupported(path, f"a stack of {described['images']} pictures under one header (ImageJ)")
         try:
-            self._check_stack(pages)
-            self._pages, self.notes = _without_thumbnails([_whole(page) for page in cast("list[TiffPage]", pages)])
+            whole = cast("list[TiffPage]", pages)
+            self._check_channels(int(whole[0].samplesperpixel), described or {})
+            self._check_stack(whole)
+            self._pages, self.notes = _without_thumbnails([_whole(page) for page in whole])
         except DAMAGE as error:
             raise damaged(path, error) from error
         self.count = len(self._pages)
+
+    def _check_channels(self, samples: int, described: Mapping[str, Any]) -> None:
+        """Refuse a picture whose channels are pages of their own, as ImageJ's or OME's description says. Raises ConfigError."""
+        told = _CHANNELS.search(self._file.ome_metadata or "") if self._file.is_ome else None
+        channels = int(told[1]) if told else int(described.get("channels", 1))
+        if channels > max(1, samples):
+            raise unsupported(
+                self._path, f"{channels} channels in pages of their own ({'OME' if told else 'ImageJ'}), which are no pictures"
+            )
 
     def _check_stack(self, pages: Sequence[Any]) -> None:
         """Refuse a file whose description promises more pictures than it has headers (tifffile). Raises ConfigError."""
