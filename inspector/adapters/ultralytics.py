@@ -3,7 +3,8 @@
 Outputs, C classes, A places, D factors of a mask:
 [1, 4 + C (+ D), A]      centre x, y, width, height in input pixels, then a score for each class
 [1, A, 5 + C (+ D)]      YOLOv5: with a score of the object before those of the classes
-[1, A, 4 + C]            RT-DETR: as fractions of the input
+[1, A, 4 + C]            RT-DETR until 2025: as fractions of the input
+[1, A, 6]                RT-DETR since: centre x, y, width, height as fractions of the input, score, class
 [1, 300, 6 (+ D)]        after suppression: left, top, right, bottom in input pixels, score, class
 [1, D, h, w]             masks that the factors add up
 """
@@ -22,7 +23,7 @@ from inspector.adapters.runtime import Seen, boxes_in_frame, drawn, greedy
 from inspector.core.errors import ConfigError
 from inspector.core.types import Answer, Floats, Masks, Scores, TaskName
 
-Form = Literal["places", "yolov5", "fractions", "final", "class map", "scores"]
+Form = Literal["places", "yolov5", "fractions", "chosen", "final", "class map", "scores"]
 _TASKS: Mapping[str, tuple[TaskName, ...]] = {
     "detect": ("detection",),
     "segment": ("segmentation", "detection"),
@@ -72,7 +73,7 @@ class Ultralytics(Adapter):
             graph,
             wishes,
             size=square,
-            fit="crop" if cropped else "letterbox",
+            fit="crop" if cropped else "stretch" if _is_rt_detr(graph) else "letterbox",
             resample="antialias" if cropped else "linear",
         )
         mean, std = normalisation(wishes, spec.channels, UNIT)
@@ -100,7 +101,7 @@ class Ultralytics(Adapter):
                 task=task,
                 kind=kind,
             )
-        overlap = 1.0 if form in ("final", "fractions") else _overlap(form)
+        overlap = 1.0 if form in ("final", "fractions", "chosen") else _overlap(form)
         thresholds: dict[str, float] = {
             "detection": {"score": _SCORE, "floor": _FLOOR, "nms_iou": overlap},
             "segmentation": {"mask": 0.5 if form == "class map" else _SCORE},
@@ -119,9 +120,10 @@ class Ultralytics(Adapter):
             return nodes.transpose(nodes.one_hot(numbers, range(self._lowest, self._lowest + count)), 0, 3, 1, 2)
         if self._form == "places":
             first = nodes.transpose(first, 0, 2, 1)
-        width = {"places": 4 + count, "fractions": 4 + count, "yolov5": 5 + count, "final": 6}[self._form]
-        if self._form == "final":
+        width = {"places": 4 + count, "fractions": 4 + count, "yolov5": 5 + count, "final": 6, "chosen": 6}[self._form]
+        if self._form in ("final", "chosen"):
             boxes = nodes.part(first, 0, 4)
+            boxes = boxes if self._form == "final" else nodes.corners(boxes)
             scores = nodes.add("Mul", nodes.part(first, 4, 5), nodes.one_hot(nodes.part(first, 5, 6), range(count)))
         else:
             boxes = nodes.corners(nodes.part(first, 0, 4))
@@ -129,7 +131,7 @@ class Ultralytics(Adapter):
             if self._form == "yolov5":
                 scores = nodes.add("Mul", scores, nodes.part(first, 4, 5))
         if self.plan.task == "detection":
-            shares = boxes if self._form == "fractions" else nodes.scaled(boxes, heads.fractions(spec))
+            shares = boxes if self._form in ("fractions", "chosen") else nodes.scaled(boxes, heads.fractions(spec))
             return heads.detections(nodes, shares, scores)
         _, depth, high, wide = self._shapes[self._masks]
         places = self._shapes[self._first][2 if self._form == "places" else 1]
@@ -147,10 +149,12 @@ class Ultralytics(Adapter):
             numbers = rows.reshape(spec.height, spec.width)
             planes = np.stack([numbers == self._lowest + index for index in range(count)])
             return Masks(seen.content(planes.astype(np.uint8) * np.uint8(255)))
-        if self._form == "final":
+        if self._form in ("final", "chosen"):
             self._check_scores(rows[:, 4])
             rows = rows[rows[:, 4] > self.floor]
             boxes, scores, classes, factors = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), rows[:, 6:]
+            if self._form == "chosen":
+                boxes = _corners(boxes) * np.array([spec.width, spec.height] * 2, np.float32)
         else:
             rows = rows.T if self._form == "places" else rows
             begin = 5 if self._form == "yolov5" else 4
@@ -158,7 +162,7 @@ class Ultralytics(Adapter):
             each = rows[:, begin : begin + count] * (rows[:, 4:5] if begin == 5 else 1)
             likely = each.max(axis=1) > self.floor
             rows, each = rows[likely], each[likely]
-            boxes = np.stack([rows[:, side] + sign * rows[:, 2 + side] / 2 for sign in (-1, 1) for side in (0, 1)], axis=1)
+            boxes = _corners(rows)
             scores, classes, factors = each.max(axis=1), each.argmax(axis=1), rows[:, begin + count :]
             if self._form == "fractions":
                 boxes *= np.array([spec.width, spec.height] * 2, np.float32)
@@ -195,6 +199,25 @@ class Ultralytics(Adapter):
         return self.plan.thresholds.get("floor", 0.01)
 
 
+def _corners(rows: Floats) -> Floats:
+    """Return left, top, right, bottom [N, 4] of rows that begin with centre x, y, width and height."""
+    sides = [rows[:, side] + sign * rows[:, 2 + side] / 2 for sign in (-1, 1) for side in (0, 1)]
+    return np.stack(sides, axis=1)
+
+
+def _is_rt_detr(graph: ForeignGraph) -> bool:
+    return graph.metadata.get("head") == "RTDETRDecoder"
+
+
+def _joins_three(graph: ForeignGraph) -> bool:
+    """Return whether the first output joins three parts (boxes, scores, class numbers) and not two (boxes, scores)."""
+    makers = {name: node for node in graph.model.graph.node for name in node.output}
+    node = makers.get(graph.outputs[0].name)
+    while node is not None and node.op_type in ("Cast", "Identity"):
+        node = makers.get(node.input[0])
+    return node is not None and node.op_type == "Concat" and len(node.input) == 3
+
+
 def _overlap(form: Form) -> float:
     return _OVERLAP_5 if form == "yolov5" else _OVERLAP
 
@@ -210,7 +233,9 @@ def _form(
     if kind in ("detect", "segment") and len(first) == 3:
         high, wide = first[1] - extra, first[2] - extra
         named = classes_of(graph, wishes)
-        if graph.metadata.get("head") == "RTDETRDecoder":
+        if _is_rt_detr(graph) and wide == 6 and (len(named) != 2 or _joins_three(graph)):
+            return "chosen", None, named or classes_of(graph, wishes, count=1)
+        if _is_rt_detr(graph):
             return "fractions", wide - 4, classes_of(graph, wishes, count=wide - 4)
         if "task" not in graph.metadata and "stride" in graph.metadata and wide == 5 + len(named):
             return "yolov5", wide - 5, named

@@ -107,6 +107,7 @@ _LABEL_FILES = (
     ".ndjson",
     ".manifest",
     ".xlsx",
+    ".odgt",
     *(".parquet", ".arrow", ".feather", ".gz", ".rec", ".pkl", ".npz", ".labels", ".hdict", ".tfrecords", ".hdf5", ".tsv"),
 )
 _ARCHIVES = (".tar", ".tgz", ".zip", ".7z", ".rar", ".mdb", ".lmdb", ".db", ".sqlite")
@@ -201,6 +202,7 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
     if not found:
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
     listing = LAYOUTS[found[0].name].read(folder, tick)
+    listing.check_places(folder.root)
     listing.finish(folder, backgrounds=backgrounds)
     if foreign := folder.foreign:
         listing.problems.insert(0, message("Its {files} files are pictures of kinds that are not read.", files=foreign))
@@ -272,7 +274,7 @@ def dataset_of(
 
 def _nothing_for(task: TaskName, folder: Folder, found: Dataset | None, others: Sequence[Candidate]) -> ConfigError:
     why = found.problems[0] if found is not None and found.problems else None
-    seen = seen_files(folder) if found is None else ""
+    seen = seen_files(folder) if why is None else ""
     if why is None and seen:
         why = message("its {files} files are in no layout that is understood", files=seen)
     remedy = "Expected: {layout}."

@@ -39,6 +39,20 @@ class Outline:
             return float(sum(self.runs[1::2]))
         return sum(_polygon_area(polygon) for polygon in self.polygons)
 
+    def bounds(self) -> tuple[float, float, float, float] | None:
+        """Return (left, top, right, bottom) of what run lengths mark; None if it is nothing, or if they fit no image."""
+        ends = np.cumsum(np.asarray(self.runs, np.int64))
+        height = self.size[0]
+        starts, ends = ends[: len(ends) // 2 * 2 : 2], ends[1::2]
+        starts, ends = starts[ends > starts], ends[ends > starts]
+        if not len(starts) or height < 1:
+            return None
+        left, right = starts // height, (ends - 1) // height
+        tall = bool((left != right).any())  # a run that goes on in the next column: from the last row to the first
+        top = 0 if tall else int((starts % height).min())
+        bottom = height if tall else int(((ends - 1) % height).max()) + 1
+        return float(left.min()), float(top), float(right.max() + 1), float(bottom)
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if there are run lengths for an image of another shape (height, width)."""
         if self.runs and (self.size != shape or sum(self.runs) != shape[0] * shape[1] or min(self.runs) < 0):

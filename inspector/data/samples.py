@@ -9,23 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
 from inspector.core.types import IGNORE, Annotation, Region, TaskName
+from inspector.data.masks import HALF, read_mask_of
 from inspector.data.outlines import Outline
-from inspector.imaging.files import DAMAGE, MAX_PIXELS
-
-# Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
-HALF = 128
-_MOST_COLOURS = 64  # of a mask; a photograph has hundreds
-_NEARLY, _MOSTLY = 24, 0.9  # levels from black or white, and the share of pixels that are so near
-_GREY = 40  # levels that the colours of a grey pixel may differ by
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -233,128 +225,6 @@ def group_of(name: str, pattern: str) -> str:
         if found:
             return found.group(1) if found.re.groups else found.group(0)
     return Path(name).stem
-
-
-def read_mask(path: Path, colours: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
-    """Return the values of a mask, uint8 [H, W], upright as `read_image` reads its image.
-
-    Palette images yield their indices; transparent pixels are background. `colours`: RGB of the values 1, 2, ..., for a mask in
-    colours; black is 0, and Pascal VOC's ivory is IGNORE. Raises ConfigError, also for a mask with other colours, whose classes
-    are unknown.
-    """
-    pixels = _mask_pixels(path)
-    if pixels.ndim == 2:
-        return pixels
-    if colours and (values := _values_of(pixels, colours)) is not None:
-        return values
-    if int((pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)).max(initial=0)) > _tolerated(path, pixels):
-        raise ConfigError(
-            "The mask {file} is in colours, which name no class.",
-            remedy="Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.",
-            file=path,
-        )
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
-def _tolerated(path: Path, pixels: NDArray[np.uint8]) -> int:
-    """Return by how many levels the colours of a grey pixel may differ: only a lossy format changes them.
-
-    In others a few colours that are nearly grey are numbers, such as those of segments in COCO panoptic.
-    """
-    few = len(np.unique(pixels.reshape(-1, 3), axis=0)) <= _MOST_COLOURS
-    return 0 if few and path.suffix.lower() not in (".jpg", ".jpeg", ".jpe", ".jfif", ".webp") else _GREY
-
-
-def is_mask(path: Path) -> bool:
-    """Return whether an image can be a mask: it has few colours, or is nearly all black and white, like a JPEG of a mask.
-
-    Raises ConfigError.
-    """
-    pixels = _mask_pixels(path)
-    rows = pixels.reshape(-1, 1 if pixels.ndim == 2 else pixels.shape[2])
-    if len(np.unique(rows, axis=0)) <= _MOST_COLOURS:
-        return True
-    return bool(np.mean((rows < _NEARLY).all(axis=1) | (rows > 255 - _NEARLY).all(axis=1)) >= _MOSTLY)
-
-
-def _mask_pixels(path: Path) -> NDArray[np.uint8]:
-    """Return values [H, W], or colours [H, W, 3] with transparent pixels in black. Raises ConfigError."""
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ValueError(f"{opened.width} x {opened.height} px, more than {MAX_PIXELS // 1_000_000} million in all")
-            step = _STEPS.get(_stored_as(opened), 1)
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in ("I;16", "I;16B", "I"):
-                return _narrow(np.asarray(image))
-            if image.mode in ("L", "P", "1"):
-                grey = np.asarray(image.convert("L") if image.mode == "1" else image, np.uint8)
-                return grey // step if step > 1 and ((grey > 0) & (grey < IGNORE)).any() else grey
-            rgba = np.asarray(image.convert("RGBA"))
-    except DAMAGE as error:
-        raise ConfigError(
-            "The mask {file} cannot be read ({detail}).", remedy="Save it again as an 8-bit PNG.", file=path, detail=error
-        ) from error
-    return np.where(rgba[..., 3:] >= HALF, rgba[..., :3], np.uint8(0))
-
-
-_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads grey levels of 2 and 4 bits to 8, by these factors
-
-
-def _stored_as(image: Image.Image) -> str:
-    """Return Pillow's name for the stored form of an opened image's pixels; "" if it has none."""
-    tiles = getattr(image, "tile", ())
-    about = tiles[0][3] if tiles else ""
-    return about if isinstance(about, str) else str(about[0]) if isinstance(about, tuple) and about else ""
-
-
-def _narrow(values: NDArray[np.uint16] | NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Return the values of a mask of 16 bits: classes up to 255, or black and white. Raises ValueError for others."""
-    highest = int(values.max(initial=0))
-    if highest > IGNORE and highest != 65535:
-        raise ValueError(f"it has values up to {highest}, which are no classes")
-    if highest > IGNORE and ((values > IGNORE) & (values < highest)).any():
-        raise ValueError("it has many shades of 16 bits, which are no classes")
-    return np.minimum(np.maximum(values, 0), IGNORE).astype(np.uint8)
-
-
-_VOID = (224, 224, 192)  # the colour of the value 255 in Pascal VOC's palette
-
-
-def _values_of(pixels: NDArray[np.uint8], colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8] | None:
-    """Return the values of the colours; None if a colour has no value."""
-    known = {(0, 0, 0): 0, _VOID: IGNORE} | {colour: value for value, colour in enumerate(colours, start=1)}
-    packed = (pixels.astype(np.int32) * (1 << 16, 1 << 8, 1)).sum(axis=2)
-    values = np.zeros(packed.shape, np.uint8)
-    found = np.zeros(packed.shape, np.bool_)
-    for (red, green, blue), value in known.items():
-        same = packed == (red << 16 | green << 8 | blue)
-        values[same] = value
-        found |= same
-    return values if bool(found.all()) else None
-
-
-def read_mask_of(
-    path: Path, height: int, width: int, colours: Sequence[tuple[int, int, int]] = (), others: Sequence[Path] = ()
-) -> NDArray[np.uint8]:
-    """Return the mask of an image of this size, as `read_mask` does, and what `others` draw beside it.
-
-    Raises ConfigError, also if a mask has another size.
-    """
-    pixels = read_mask(path, colours)
-    if pixels.shape != (height, width):
-        raise ConfigError(
-            "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
-            remedy="Draw the mask at the size of the image.",
-            file=path,
-            mask_width=pixels.shape[1],
-            mask_height=pixels.shape[0],
-            width=width,
-            height=height,
-        )
-    for other in others:
-        pixels = np.maximum(pixels, read_mask_of(other, height, width, colours))
-    return pixels
 
 
 def class_indices(names: Sequence[str], expected: Sequence[str] | None, folder: Path) -> dict[str, int]:

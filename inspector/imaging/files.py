@@ -35,7 +35,7 @@ from inspector.imaging.formats.jpeg2000 import Jpeg2000Pages, is_jpeg2000
 from inspector.imaging.formats.matrix import MatrixPages
 from inspector.imaging.formats.netpbm import NetpbmPages, is_netpbm
 from inspector.imaging.formats.pillow_pages import PillowPages
-from inspector.imaging.formats.tiff import TiffPages
+from inspector.imaging.formats.tiff import MAGIC, TiffPages
 from inspector.imaging.headers import has_pages, is_dji, is_flir
 from inspector.imaging.image import AS_IT_SAYS, AS_STORED, Reading, Scene, check_size, damaged
 from inspector.imaging.image import DAMAGE as DAMAGE
@@ -227,7 +227,7 @@ def _open(path: Path, how: Reading) -> Pages:
     data = _bytes(path)
     if path.suffix.lower() in MATRIX_SUFFIXES:
         return MatrixPages(path, data, how)
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data[:4] in MAGIC:
         return TiffPages(path, data, how)
     if data[:3] == _JPEG:
         if is_flir(data):

@@ -7679,6 +7679,10 @@
         <translation>スコアは鏡像 4 通りの平均で安定させます。1 個あたりの計算時間は {ms:.0f} ms になります。</translation>
     </message>
     <message>
+        <source>Add kpt_shape to data.yaml, or export boxes or polygons.</source>
+        <translation>data.yaml に kpt_shape を追加するか、枠または多角形として書き出してください。</translation>
+    </message>
+    <message>
         <source>After {epochs} epochs the network finds nothing in the validation images ({name} {value}).</source>
         <translation>{epochs} エポック後も、検証画像から何も検出できていません({name} {value})。</translation>
     </message>
@@ -7693,6 +7697,14 @@
     <message>
         <source>Bands beside its colours are left out: {count}.</source>
         <translation>色以外のバンドは使用しません（{count} 個）。</translation>
+    </message>
+    <message>
+        <source>Bring the images that the labels were drawn on, or export the labels again for these.</source>
+        <translation>ラベルを描いた元の画像を用意するか、これらの画像用にラベルを書き出し直してください。</translation>
+    </message>
+    <message>
+        <source>COCO files list other images than those that are here</source>
+        <translation>COCO ファイルに記載された画像は、ここにある画像とは別のものです</translation>
     </message>
     <message>
         <source>Check the address.</source>
@@ -7967,6 +7979,10 @@
         <translation>すべてのカメラのフレームを一緒に判定してください。</translation>
     </message>
     <message>
+        <source>Keep one folder of masks, or draw each object under its class only.</source>
+        <translation>マスクのフォルダーを一つにするか、各対象をそのクラスにだけ描いてください。</translation>
+    </message>
+    <message>
         <source>Known are: {families}.</source>
         <translation>知られているもの: {families}。</translation>
     </message>
@@ -7985,6 +8001,10 @@
     <message>
         <source>Make a pair of keys with: inspector bundle make-key FILE.</source>
         <translation>鍵の組を作成してください: inspector bundle make-key FILE</translation>
+    </message>
+    <message>
+        <source>Maps of its brightness or depth are left out: {count}.</source>
+        <translation>明るさまたは奥行きのマップは除外しました: {count} 件。</translation>
     </message>
     <message>
         <source>Move it away first.</source>
@@ -8239,6 +8259,10 @@
         <translation>{folder} のバックアップは壊れています: {why}</translation>
     </message>
     <message>
+        <source>The boxes in {file} are corners (left, top, right, bottom), and not left, top, width, height.</source>
+        <translation>{file} の枠は左上・右下の角 (左、上、右、下) で書かれており、左、上、幅、高さではありません。</translation>
+    </message>
+    <message>
         <source>The bundle cannot be quantised ({detail}).</source>
         <translation>バンドルを量子化できません（{detail}）。</translation>
     </message>
@@ -8379,6 +8403,10 @@
         <translation>フォルダー {folder} は、別のプロセスがすでにこのレシピで監視しています。</translation>
     </message>
     <message>
+        <source>The folders {inner} inside those of the classes are not taken for classes; choose one of {outer} if they are.</source>
+        <translation>クラスのフォルダー内にあるフォルダー {inner} はクラスとして扱いません。クラスである場合は {outer} のいずれかを選んでください。</translation>
+    </message>
+    <message>
         <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
         <translation>バンドル {bundle} のグラフは {task} を行いません。出力は {shape} です。</translation>
     </message>
@@ -8451,6 +8479,10 @@
         <translation>このステーションの鍵 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
+        <source>The lines in the label files of {folder} look like boxes with key points, and no .yaml has a kpt_shape.</source>
+        <translation>{folder} のラベルファイルの行はキーポイント付きの枠のように見えますが、kpt_shape のある .yaml がありません。</translation>
+    </message>
+    <message>
         <source>The list of accepted bundles {file} cannot be read ({detail}).</source>
         <translation>承認済みバンドルの一覧 {file} を読めません({detail})。</translation>
     </message>
@@ -8481,6 +8513,10 @@
     <message>
         <source>The loss still falls: train for more epochs, or choose another network.</source>
         <translation>損失はまだ下がっています。エポック数を増やすか、別のネットワークを選んでください。</translation>
+    </message>
+    <message>
+        <source>The masks of {image} show the same under several classes, so that its class is not known.</source>
+        <translation>{image} のマスクは複数のクラスで同じ箇所を示しているため、クラスを決められません。</translation>
     </message>
     <message>
         <source>The most likely class cannot be compared with the parts before.</source>
@@ -9163,6 +9199,10 @@
         <translation>rtsp://ホスト/パス または http://ホスト/パス と書いてください。</translation>
     </message>
     <message>
+        <source>Write the corners in columns of their own: xmin, ymin, xmax, ymax.</source>
+        <translation>角の座標を xmin、ymin、xmax、ymax の各列に書いてください。</translation>
+    </message>
+    <message>
         <source>Write them into the address, before the host: USER:PASSWORD@HOST.</source>
         <translation>アドレスのホストの前に書いてください: USER:PASSWORD@HOST。</translation>
     </message>
@@ -9475,6 +9515,10 @@
         <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
     </message>
     <message>
+        <source>{count} of the {total} boxes in {folder} reach out of their images: they are for images of another size, or their numbers mean something else.</source>
+        <translation>{folder} の枠 {total} 個のうち {count} 個が画像の外にはみ出しています。別の大きさの画像用の枠か、数値の意味が異なります。</translation>
+    </message>
+    <message>
         <source>{count} parts have not reached {what}, which is too slow.</source>
         <translation>{count} 個の部品が {what} に届いていません。処理が遅すぎます。</translation>
     </message>
@@ -9661,6 +9705,10 @@
     <message>
         <source>{file} gives whole numbers, in which no score is left; {found}.</source>
         <translation>{file} は整数を出力し、スコアが残っていません。{found}。</translation>
+    </message>
+    <message>
+        <source>{file} has an area of the value {value}, which is neither black nor white; it is not used.</source>
+        <translation>{file} には黒でも白でもない値 {value} の領域があるため、使用しません。</translation>
     </message>
     <message>
         <source>{file} has no class {name!r}.</source>

@@ -120,6 +120,32 @@ def yolo_final() -> onnx.ModelProto:
     return model(draw, ["output0"], ULTRALYTICS | {"task": "detect", "end2end": "True"})
 
 
+def _rt_detr(classes: int, *, chosen: bool) -> onnx.ModelProto:
+    """Ultralytics' RT-DETR: fractions, with the best class of each object (8.4) or with a score for each (8.3)."""
+    draw = Drawing()
+    each = draw("Slice", draw("Transpose", scores(draw), perm=[0, 2, 1]), np.array([0]), np.array([classes]), np.array([2]))
+    parts = [each]
+    if chosen:
+        best = draw("ReduceMax", each, axes=[2], keepdims=1)
+        parts = [best, draw("Cast", draw("ArgMax", each, axis=2, keepdims=1), to=TensorProto.FLOAT)]
+    draw.named(draw("Concat", places().T[None] / np.float32(SIDE), *parts, axis=2), "output0")
+    names = {"names": str(dict(enumerate(CLASSES[:classes])))}
+    return model(draw, ["output0"], ULTRALYTICS | names | {"task": "detect", "head": "RTDETRDecoder", "end2end": "False"})
+
+
+def rt_detr() -> onnx.ModelProto:
+    return _rt_detr(3, chosen=True)
+
+
+def rt_detr_scores() -> onnx.ModelProto:
+    return _rt_detr(3, chosen=False)
+
+
+def rt_detr_of_two(*, chosen: bool) -> onnx.ModelProto:
+    """Of two classes, where both kinds of output have the same size."""
+    return _rt_detr(2, chosen=chosen)
+
+
 def yolov5() -> onnx.ModelProto:
     draw = Drawing()
     rows = draw(
@@ -234,6 +260,8 @@ GRAPHS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     for one in (
         yolo,
         yolo_final,
+        rt_detr,
+        rt_detr_scores,
         yolov5,
         yolo_masks,
         yolo_final_masks,

@@ -39,7 +39,10 @@ from tests.reports import Quiet  # noqa: E402
 Shown = list[tuple[Path, int | None]]
 NAMED = Wishes(classes=making.CLASSES)
 WISHES = {"rf_detr": NAMED, "d_fine": NAMED, "classifier": NAMED}
-FIT: dict[str, tuple[Fit, Resample]] = {"yolo_classify": ("crop", "antialias"), "rf_detr": ("stretch", "linear")}
+FIT: dict[str, tuple[Fit, Resample]] = {
+    "yolo_classify": ("crop", "antialias"),
+    **dict.fromkeys(("rf_detr", "rt_detr", "rt_detr_scores"), ("stretch", "linear")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,19 @@ def test_every_family_becomes_a_bundle_that_finds_what_is_there(name: str, shown
     assert card.max_batch == (16 if name in ("anomalib", "classifier") else 1)
     for row, (picture, kind) in enumerate(shown[:4]):
         check_found(answer(bundle, picture, ("openvino", "onnxruntime")[row % 2]), task_of(card.task).threshold(card), kind)
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_class_numbers_are_not_taken_for_scores(chosen: bool, shown: Shown, tmp_path: Path) -> None:
+    """RT-DETR of two classes gives six numbers an object, in either version: as scores, the numbers 0 and 1 look right."""
+    file = written(tmp_path, making.rt_detr_of_two(chosen=chosen))
+    import_bundle(file, tmp_path / "bundle", shown[0][0].parent, wishes=Wishes())
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert bundle.card.classes == making.CLASSES[:2]
+    threshold = task_of(bundle.card.task).threshold(bundle.card)
+    for kind in (None, 0, 1):
+        picture = next(file for file, shows in shown if shows == kind)
+        check_found(answer(bundle, picture, "onnxruntime"), threshold, kind)
 
 
 def test_an_imported_bundle_is_one_like_any_other(shown: Shown, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,8 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Annotation, TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.formats.record import NO_DEFECT
-from inspector.data.samples import Dataset, Sample, group_of, read_mask
+from inspector.data.masks import read_mask
+from inspector.data.samples import Dataset, Sample, group_of
 from inspector.data.split import SPLIT, read_split, split_samples
 
 

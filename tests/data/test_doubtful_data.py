@@ -19,8 +19,9 @@ from inspector.core.types import Annotation, Boxes
 from inspector.data.annotations import read_dataset
 from inspector.data.formats.scan import Folder, image_size
 from inspector.data.formats.write import Format, write_dataset
+from inspector.data.masks import read_mask
 from inspector.data.outlines import Outline
-from inspector.data.samples import PARTS, Dataset, DrawnMask, Sample, read_mask
+from inspector.data.samples import PARTS, Dataset, DrawnMask, Sample
 from inspector.data.survey import survey
 from inspector.imaging.files import read_image
 from tests.data.test_layouts import boxes, coco, image, mask, said, write

@@ -16,7 +16,7 @@ from inspector.data.annotations import read_dataset
 from inspector.data.formats.layouts import mask_folders
 from inspector.data.formats.record import NO_DEFECT
 from inspector.data.formats.scan import Folder
-from inspector.data.samples import read_mask
+from inspector.data.masks import read_mask
 from inspector.data.survey import survey
 from tests.data.test_cases import layout_of, parts, save, spot
 from tests.data.test_layouts import boxes, coco, image, mask, said, write

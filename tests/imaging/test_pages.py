@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -102,6 +103,42 @@ def test_every_picture_of_a_multi_picture_jpeg_without_its_preview(tmp_path: Pat
     pages = list(read_pages(tmp_path / "cut.mpo"))
     assert not isinstance(pages[0], ConfigError)
     assert isinstance(pages[1], ConfigError)
+
+
+def test_a_gain_map_is_no_picture_of_its_own(tmp_path: Path) -> None:
+    """As cameras of telephones write them: a second picture as large as the first, which tells how bright it is."""
+    light = np.dstack([_picture(1).astype(np.float16) / 255, np.ones((40, 60, 1), np.float16)])
+    coded = imagecodecs.ultrahdr_encode(light)
+    (tmp_path / "telephone.jpg").write_bytes(coded)
+    assert coded.count(b"\xff\xd8\xff") == 2
+    assert len(_read(tmp_path / "telephone.jpg")) == 1
+    assert "Maps of its brightness or depth are left out: 1." in [
+        note.text for note in read_image(tmp_path / "telephone.jpg").notes
+    ]
+
+
+def test_jpegs_one_behind_the_other_are_refused_and_their_small_copies_are_not(tmp_path: Path) -> None:
+    for seed, (height, width) in enumerate(((40, 60), (40, 60), (10, 15))):
+        Pillow.fromarray(_picture(seed, height, width)).save(tmp_path / f"{seed}.jpg", quality=95)
+    one, other, small = ((tmp_path / f"{seed}.jpg").read_bytes() for seed in range(3))
+    (tmp_path / "both.jpg").write_bytes(one + other)
+    with pytest.raises(ConfigError, match="one behind the other"):
+        read_image(tmp_path / "both.jpg")
+    for behind in (small, b"a maker's notes", other[:200]):
+        (tmp_path / "more.jpg").write_bytes(one + behind)
+        np.testing.assert_array_equal(read_image(tmp_path / "more.jpg").pixels, read_image(tmp_path / "0.jpg").pixels)
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_channels_on_pages_of_their_own_are_no_parts(tmp_path: Path, kind: str) -> None:
+    path, planes = tmp_path / "channels.tif", np.moveaxis(_picture(1), 2, 0)
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "CYX"}, **{kind: True})
+    with pytest.raises(ConfigError, match="3 channels in pages of their own"):
+        read_image(path)
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "TYX"}, **{kind: True})
+    assert len(_read(path)) == 3
+    tifffile.imwrite(path, _picture(1), photometric="rgb", **{kind: True})
+    np.testing.assert_array_equal(_read(path)[0], _picture(1))
 
 
 def test_every_picture_of_a_raw_netpbm_file(tmp_path: Path) -> None:

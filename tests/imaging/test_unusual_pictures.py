@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -50,4 +51,24 @@ def test_formats_of_microscopes_and_cameras_are_named(tmp_path: Path, name: str)
     (tmp_path / name).write_bytes(b"II*\0" + bytes(64))
     assert [path.name for path in image_files(tmp_path)] == [name]
     with pytest.raises(ConfigError, match="is a picture of the kind"):
+        read_image(tmp_path / name)
+
+
+def _bmp(masks: tuple[int, ...], bits: int, data: bytes) -> bytes:
+    """A BMP of 2 x 2 pixels whose channels are where the masks say."""
+    head = struct.pack("<IiiHHIIiiII", 40, 2, 2, 1, bits, 3, len(data), 0, 0, 0, 0) + struct.pack("<III", *masks)
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(data), 0, 0, 14 + len(head)) + head + data
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("grey16.bmp", _bmp((0xFFFF, 0xFFFF, 0xFFFF), 16, bytes(8)), "BMP bitfields layout"),
+        ("turned.bmp", _bmp((0xFF, 0xFF00, 0xFF0000), 32, bytes(16)), "BMP bitfields layout"),
+        ("lossless.jpg", imagecodecs.jpegls_encode(np.arange(64, dtype=np.uint8).reshape(8, 8)), "JPEG-LS"),
+    ],
+)
+def test_a_valid_file_of_an_unknown_kind_is_not_called_damaged(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ConfigError, match=f"a kind of pixels that is not read: {kind}"):
         read_image(tmp_path / name)

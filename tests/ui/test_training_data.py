@@ -116,7 +116,7 @@ def damaged_images(folder: Path) -> None:
         (one_class, "There is only the class good"),
         (one_image_a_class, "too few for training, validation and test"),
         (labels_without_images, "There are no images that can be read in"),
-        (all_boxes_outside, "outside the image"),
+        (all_boxes_outside, "reach out of their images"),
         (empty_masks, "No image has anything labelled in it"),
         (masks_of_another_size, "0.png is 20 x 20 px, its image 64 x 48 px"),
         (unreadable_coco, "annotations.json is not JSON that can be read"),

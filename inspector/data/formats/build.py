@@ -17,8 +17,9 @@ from inspector.core.registry import TASKS
 from inspector.core.types import IGNORE, Annotation, LabelKind, TaskName
 from inspector.data.formats.record import BACKGROUND, NO_DEFECT, Listing, Record, Tick, boxes_of, labelled_size
 from inspector.data.formats.shapes import IGNORED, Shape
+from inspector.data.masks import HALF, flat_shade, read_mask, read_mask_of
 from inspector.data.outlines import Outline, components
-from inspector.data.samples import HALF, Dataset, DrawnMask, MaskFile, Sample, class_indices, read_mask, read_mask_of
+from inspector.data.samples import Dataset, DrawnMask, MaskFile, Sample, class_indices
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,6 +55,7 @@ class _Builder:
         self.records = listing.records
         self.problems = list(listing.problems)
         self.by_most = False
+        self.shades: dict[str, int] = {}  # by image: a value that fills an area of its mask, if it is not black or white
 
     def dataset(self) -> Dataset:
         names, samples = self._taught(TASKS[self.task].labels)
@@ -241,7 +243,15 @@ class _Builder:
     def _black_and_white(self, record: Record, counts: list[int]) -> bool:
         """Return whether a black-and-white mask is unambiguous; a problem is noted if not."""
         mask = record.mask or record.path
-        if sum(counts[_SHADES]) > _MOST_SHADES * sum(counts):
+        if not record.any_value and (shade := self.shades.get(record.name, 0)) and any(counts[HALF:]):
+            self.problems.append(
+                message(
+                    "{file} has an area of the value {value}, which is neither black nor white; it is not used.",
+                    file=mask,
+                    value=shade,
+                )
+            )
+        elif sum(counts[_SHADES]) > _MOST_SHADES * sum(counts):
             self._skip("{file} has too many shades of grey for a mask in black and white; it is not used.", mask)
         elif any(counts[1:HALF]) and not any(counts[HALF:]) and not record.any_value:
             self._skip("{file} has values above 0, but no white (128 or more); it is not used.", mask)
@@ -329,8 +339,10 @@ class _Builder:
             if isinstance(result, ConfigError):
                 self.problems.append(result.problem)
             else:
-                self.problems += result[1]
-                found.append((record, result[0]))
+                counts, problems, shade = result
+                self.problems += problems
+                self.shades[record.name] = shade
+                found.append((record, counts))
         return found
 
     def _index(self, used: set[str], listed: Sequence[str]) -> dict[str, int]:
@@ -380,14 +392,15 @@ def _present(counts: list[int]) -> list[int]:
     return [value for value, count in enumerate(counts) if count]
 
 
-def _histogram(record: Record) -> tuple[list[int], list[Message]]:
+def _histogram(record: Record) -> tuple[list[int], list[Message], int]:
+    """Return how often each value is in the mask of an image, problems, and its `flat_shade`. Raises ConfigError."""
     if record.mask is None:
-        return [0] * 256, []
+        return [0] * 256, [], 0
     problems: list[Message] = []
     width, height = labelled_size(record.path, problems)
     pixels = read_mask_of(record.mask, height, width, record.colours, record.others)
     counts: list[int] = np.bincount(pixels.ravel(), minlength=256).tolist()
-    return counts, problems
+    return counts, problems, flat_shade(pixels)
 
 
 def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[float, float, float, float]]]:

@@ -21,6 +21,8 @@ from inspector.data.samples import Part, group_of
 NO_DEFECT = "(none)"  # the stratum of samples without box or mask
 # Class names by which tools of the field mark the background.
 BACKGROUND = frozenset({"_background_", "__background__"})
+_FAR = 0.02  # share of an image's side beyond which no rounding explains that a box reaches out
+_MOST_FAR, _SEVERAL_FAR = 0.2, 3  # share and number of the boxes that reach out, from which they are for other images
 _SURE = 3  # label files from which they no longer count as stray
 _SHARE = 0.02  # or their share of the images
 
@@ -104,6 +106,28 @@ class Listing:
     problems: list[Message] = field(default_factory=list)
     classes: tuple[str, ...] = ()
     missing: list[str] = field(default_factory=list)
+    boxes: int = 0
+    far_out: int = 0  # boxes that lie, or reach far, outside their images
+
+    def measure(self, box: tuple[float, float, float, float], size: tuple[int, int]) -> None:
+        """Count a box of an image of `size` (width, height), and whether it reaches far out of it."""
+        limits = [max(2.0, _FAR * side) for side in size]
+        self.boxes += 1
+        self.far_out += min(box[0] / limits[0], box[1] / limits[1]) < -1 or any(
+            end - side > limit for end, side, limit in zip(box[2:], size, limits, strict=True)
+        )
+
+    def check_places(self, folder: Path) -> None:
+        """Raise ConfigError if many boxes lie outside their images, so that those inside cannot be right either."""
+        if self.far_out >= _SEVERAL_FAR and self.far_out >= _MOST_FAR * self.boxes:
+            raise ConfigError(
+                "{count} of the {total} boxes in {folder} reach out of their images: they are for images of another size, or "
+                "their numbers mean something else.",
+                remedy="Bring the images that the labels were drawn on, or export the labels again for these.",
+                count=self.far_out,
+                total=self.boxes,
+                folder=folder,
+            )
 
     def skip(self, sentence: str, path: Path) -> None:
         """Note that a file is not used; `sentence` contains {file}."""
@@ -272,6 +296,7 @@ def add_objects(
                         message("{file}: a shape without area ({kind}) is left out.", file=about, kind=item)
                     )
             elif item.name not in BACKGROUND:
+                listing.measure(item.box, size)
                 shapes.append(inside(item, size, about, listing.problems))
         kept = usable(shapes, about)
     except ConfigError as error:

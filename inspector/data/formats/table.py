@@ -28,6 +28,7 @@ _OBJECTS = (("xmin", "x1", "left", "bbox"), ("encodedpixels",), ("maskpath", "bo
 _WEIGHT = 0.9
 _BETWEEN = re.compile(r"[\s,;|]+")  # several labels in one cell
 _BY_HAND = 1.0
+_ONE = frozenset({"1", "1.0"})
 
 
 def _usable(folder: Folder) -> list[Table]:
@@ -53,7 +54,7 @@ def _drawn(table: Table) -> bool:
 def _one_hot(table: Table) -> bool:
     """Return whether every other column holds only 0 and 1."""
     others = [value.strip() for row in table.first for at, value in enumerate(row) if at != table.image]
-    return len(table.columns) > 2 and bool(others) and set(others) <= {"0", "1"}
+    return len(table.columns) > 2 and bool(others) and set(others) <= {"0", "0.0", *_ONE}
 
 
 def look(folder: Folder) -> Claim | None:
@@ -201,5 +202,5 @@ def _rows(table: Table, codes: Mapping[str, str]) -> Iterator[_Row]:
 
 def _hot(table: Table, row: Sequence[str]) -> str:
     """Return the only class whose column is 1; "" if there are none or several."""
-    names = [name for at, name in enumerate(table.titles) if at != table.image and cell(row, at) == "1"]
+    names = [name for at, name in enumerate(table.titles) if at != table.image and cell(row, at) in _ONE]
     return class_name(names[0]) if len(names) == 1 else ""

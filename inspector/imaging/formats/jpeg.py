@@ -24,6 +24,7 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = 0xC2
 _READ = frozenset({0xC0, 0xC1, _PROGRESSIVE})  # baseline, extended and progressive, Huffman coded
 _ARITHMETIC = frozenset({0xC9, 0xCA})
+_LS = 0xF7  # SOF55 of JPEG-LS (T.87)
 _COEFFICIENTS = 64
 
 
@@ -45,6 +46,8 @@ class JpegHeader:
     @property
     def refused(self) -> str:
         """Why this kind of JPEG is not read, intact or not; empty if it is read."""
+        if self.process == _LS:
+            return "JPEG-LS"
         if self.process in _ARITHMETIC:
             return "JPEG with arithmetic coding, in which damage cannot be found"
         if self.process not in _READ:
@@ -88,6 +91,9 @@ def read_header(data: bytes) -> JpegHeader:
         if length < 2 or at + length > len(data):
             raise JpegDamage("it is cut short in its header")
         body = data[at + 2 : at + length]
+        if marker == _LS and len(body) >= 6:  # its coded data follow other rules
+            height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
+            return JpegHeader(_LS, body[0], width, height, body[5], end=len(data))
         if marker in _FRAME_HEADERS:
             if frame or len(body) < 6 or len(body) < 6 + 3 * body[5]:
                 raise JpegDamage("its header is not valid")

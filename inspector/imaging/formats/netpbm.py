@@ -74,6 +74,10 @@ class NetpbmPages:
             raise damaged(self._path, error) from error
         return Image(self._scaled(values, raster), bits=8 if raster.maxval <= 255 else self._bits(raster))
 
+    def largest(self, index: int) -> int:
+        """Return the largest value that one image can hold, as its header says."""
+        return self._rasters[index].maxval
+
     def close(self) -> None:
         """Do nothing: no file is open."""
 

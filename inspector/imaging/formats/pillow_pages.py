@@ -21,11 +21,22 @@ from inspector.imaging.alpha import Whole, bands, lay_on_black
 from inspector.imaging.formats.jpeg import JpegDamage, JpegHeader, decode_jpeg, read_header
 from inspector.imaging.formats.tiff import ORIENTATION, TURNED, UPRIGHT
 from inspector.imaging.headers import check_png
-from inspector.imaging.image import DAMAGE, MAX_PAGES, Image, check_size, damaged, unsupported
+from inspector.imaging.image import DAMAGE, MAX_PAGES, Image, check_size, damaged, detail_of, unsupported
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF")
 _PREVIEW = "Large Thumbnail"  # prefix of the types of smaller copies in a multi-picture file
 _MP_ENTRIES = 0xB002
+_START = b"\xff\xd8\xff"
+_SCAN = b"\xff\xda"  # the marker before the coded data
+# How a JPEG says that it is the gain map of another (Adobe's XMP and ISO 21496-1 on Android, Apple's XMP), or its depth.
+_MAPS = (
+    b"/hdr-gain-map/",
+    b"urn:iso:std:iso:ts:21496",
+    b":hdrgainmap",
+    b"/photos/1.0/depthmap/",
+    b":aux:depth",
+    b":aux:disparity",
+)
 _SMALL = 0.3  # share of the first image's area up to which an image without such a type is a smaller copy
 _AT_ONCE = 4_000_000  # pixels converted at once, without cutting into pieces
 _GREY = ("1", "L")
@@ -52,7 +63,7 @@ class PillowPages:
         self._full = (1 << data[24]) - 1 if data[:4] == b"\x89PNG" and len(data) > 24 and data[24] < 8 else 255
         self.notes: tuple[Message, ...] = ()
         try:
-            if data[:3] == b"\xff\xd8\xff":
+            if data[:3] == _START:
                 self._jpeg = _readable_jpeg(path, data)
             self._picture = PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
             self._pages = self._numbers()
@@ -63,6 +74,8 @@ class PillowPages:
                 file=path,
             ) from None
         except DAMAGE as error:
+            if str(error).startswith("Unsupported"):  # so Pillow says that a valid file is of a kind that it does not know
+                raise unsupported(path, detail_of(error).removeprefix("Unsupported ")) from error
             raise damaged(path, error) from error
         check_size(path, *self._picture.size, bytes_per_pixel=_bytes_of(self._picture, data))
         self.count = len(self._pages)
@@ -103,17 +116,39 @@ class PillowPages:
     def _numbers(self) -> list[int]:
         """Return the indices of the frames that are images of their own."""
         picture = self._picture
+        if picture.format == "JPEG" and self._jpeg is not None:
+            self._check_behind(self._jpeg)
         count = min(int(getattr(picture, "n_frames", 1)), MAX_PAGES)
         if picture.format != "MPO":
             return list(range(count))
         entries = getattr(picture, "mpinfo", {}).get(_MP_ENTRIES, [])
         kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
         least = _SMALL * picture.size[0] * picture.size[1]
-        others = [number for number in range(1, count) if not kinds[number].startswith(_PREVIEW)]
+        maps = [number for number in range(1, count) if _is_map(self._part(number))]
+        others = [number for number in range(1, count) if number not in maps and not kinds[number].startswith(_PREVIEW)]
         kept = [0, *(number for number in others if self._pixels_of(number) > least)]
-        if len(kept) < count:
-            self.notes = (message("Smaller copies of it (thumbnails) are left out: {count}.", count=count - len(kept)),)
+        if maps:
+            self.notes += (message("Maps of its brightness or depth are left out: {count}.", count=len(maps)),)
+        if smaller := count - len(kept) - len(maps):
+            self.notes += (message("Smaller copies of it (thumbnails) are left out: {count}.", count=smaller),)
         return kept
+
+    def _check_behind(self, header: JpegHeader) -> None:
+        """Refuse a JPEG with another one of its size right behind it, which no list of the pictures tells of.
+
+        Raises ConfigError.
+        """
+        rest = self._data[header.end + 2 :]
+        if rest[:3] != _START:
+            return
+        try:
+            other = read_header(rest)
+        except JpegDamage:
+            return
+        if _is_map(rest) or other.width * other.height <= _SMALL * header.width * header.height:
+            self.notes += (message("Maps of its brightness or depth are left out: {count}.", count=1),) if _is_map(rest) else ()
+            return
+        raise unsupported(self._path, "JPEG pictures one behind the other, without a list of them")
 
     def _pixels_of(self, number: int) -> float:
         """Return how many pixels an image of a multi-picture file has.
@@ -145,6 +180,12 @@ class PillowPages:
         if picture.format == "MPO":
             picture = PIL.Image.open(io.BytesIO(data), formats=("JPEG",))
         return picture, Image(decode_jpeg(data, header=header), bits=8)
+
+
+def _is_map(part: bytes) -> bool:
+    """Return whether a JPEG inside a file belongs to another picture of it: its gain map, or its map of depth."""
+    head = part[: part.find(_SCAN)]
+    return any(sign in head for sign in _MAPS)
 
 
 def _readable_jpeg(path: Path, data: bytes) -> JpegHeader:

@@ -37,9 +37,13 @@ UPRIGHT: Mapping[int, Callable[[Pixels], Pixels]] = {
 }
 TURNED = message("It was turned upright as the camera noted.")
 
-_WHITE, _BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6  # PhotometricInterpretation
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+WHITE_IS_ZERO = 0  # PhotometricInterpretation
+CCITT = frozenset({2, 3, 4})  # compressions of fax machines
+_WHITE, _BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = WHITE_IS_ZERO, 1, 2, 3, 5, 6
 _COLOURS = {_WHITE: 1, _BLACK: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
 _KINDS = {2: "integers with sign", 3: "floating point", 4: "values of no kind", 5: "complex integers", 6: "complex numbers"}
+_LETTERS = {1: "u", 2: "i", 3: "f"}  # numpy's letters for the kinds of SampleFormat
 _JPEG = 7
 # Compressions that tifffile and imagecodecs decode as the header describes the picture.
 _DECODED = frozenset(
@@ -52,6 +56,7 @@ _SMALL = 0.3  # share of the largest page's area up to which a page is a thumbna
 _DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _COLOUR_MAP, _INK_SET, _MAX_SAMPLE = (
     270, 42112, 42113, 254, 262, 320, 332, 281,
 )  # fmt: skip
+_CHANNELS = re.compile(r'\bSizeC="(\d+)"')
 _FULL_OF = frozenset((1 << bits) - 1 for bits in range(9, 16))  # the largest values of 9 to 15 bits
 
 
@@ -77,6 +82,36 @@ class _Layout:
         return (1 << self.bits) - 1
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredTiff:
+    """The values [H, W, samples] of a page as they are stored, and what its header says of them.
+
+    `palette`: RGB [N, 3] of the values; None if they are no indices. `alphas`: which extra samples are transparency.
+    """
+
+    values: NDArray[Any]
+    bits: int
+    photometric: int
+    compression: int
+    software: str
+    palette: NDArray[np.uint8] | None
+    alphas: tuple[int, ...]
+
+
+def read_stored(path: Path, data: bytes) -> StoredTiff:
+    """Return the values of a file with a single picture, as they are stored, upright; they may be of any kind of number.
+
+    Raises ConfigError.
+    """
+    pages = TiffPages(path, data, Reading())
+    try:
+        if pages.count > 1:
+            raise unsupported(path, f"{pages.count} pictures in one file, where one is expected")
+        return pages.stored(0)
+    finally:
+        pages.close()
+
+
 class TiffPages:
     """The pages of a file that are images of their own."""
 
@@ -98,11 +133,22 @@ class TiffPages:
         if described is not None and int(described.get("images", 1)) > len(pages):
             raise unsupported(path, f"a stack of {described['images']} pictures under one header (ImageJ)")
         try:
-            self._check_stack(pages)
-            self._pages, self.notes = _without_thumbnails([_whole(page) for page in cast("list[TiffPage]", pages)])
+            whole = cast("list[TiffPage]", pages)
+            self._check_channels(int(whole[0].samplesperpixel), described or {})
+            self._check_stack(whole)
+            self._pages, self.notes = _without_thumbnails([_whole(page) for page in whole])
         except DAMAGE as error:
             raise damaged(path, error) from error
         self.count = len(self._pages)
+
+    def _check_channels(self, samples: int, described: Mapping[str, Any]) -> None:
+        """Refuse a picture whose channels are pages of their own, as ImageJ's or OME's description says. Raises ConfigError."""
+        told = _CHANNELS.search(self._file.ome_metadata or "") if self._file.is_ome else None
+        channels = int(told[1]) if told else int(described.get("channels", 1))
+        if channels > max(1, samples):
+            raise unsupported(
+                self._path, f"{channels} channels in pages of their own ({'OME' if told else 'ImageJ'}), which are no pictures"
+            )
 
     def _check_stack(self, pages: Sequence[Any]) -> None:
         """Refuse a file whose description promises more pictures than it has headers (tifffile). Raises ConfigError."""
@@ -135,6 +181,24 @@ class TiffPages:
             image = replace(image, pixels=upright(image.pixels), notes=(*image.notes, TURNED))
         return replace(image, pixels=np.ascontiguousarray(image.pixels))
 
+    def stored(self, index: int) -> StoredTiff:
+        """Return the values of one page as they are stored. Raises ConfigError."""
+        import tifffile
+
+        page = self._pages[index]
+        try:
+            layout = self._sizes(page)
+            if layout.kind not in _LETTERS:
+                raise unsupported(self._path, _KINDS.get(layout.kind, f"values of the kind {layout.kind}"))
+            values = self._stored(page, layout)
+            upright = UPRIGHT.get(page.tags.valueof(ORIENTATION, 1))
+            palette = _table(page.tags.valueof(_COLOUR_MAP)) if layout.photometric == _PALETTE else None
+            alphas = tuple(at for at, kind in enumerate(page.extrasamples or ()) if int(kind) in (1, 2))
+            about = layout.bits, layout.photometric, int(page.compression), page.software
+            return StoredTiff(values if upright is None else upright(values), *about, palette, alphas)
+        except (tifffile.TiffFileError, *DAMAGE) as error:
+            raise damaged(self._path, error) from error
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -143,6 +207,22 @@ class TiffPages:
         """Return the layout declared by the header.
 
         Raises ConfigError, which names what is unsupported. `warm`: the values are temperatures.
+        """
+        layout = self._sizes(page)
+        if page.tags.get(_PHOTOMETRIC) is None:
+            raise unsupported(self._path, "a picture that does not say what its values mean (no PhotometricInterpretation)")
+        if layout.photometric not in _COLOURS:
+            raise unsupported(self._path, f"colours of the kind {_name(page.photometric)}")
+        told = [int(value) for value in page.extrasamples or ()]
+        over = layout.samples - layout.colours
+        layout = replace(layout, extra=tuple(([0] * (over - len(told)) + told)[-over:]) if over > 0 else ())
+        self._check_kind(page, layout, warm=warm)
+        return layout
+
+    def _sizes(self, page: "TiffPage") -> _Layout:
+        """Return the declared layout without its extra samples, once it is known that the values can be decoded.
+
+        Raises ConfigError, which names what is unsupported, and ValueError for damage.
         """
         bits, kind = page.bitspersample, int(page.sampleformat)
         samples, photometric = int(page.samplesperpixel), int(page.photometric)
@@ -160,16 +240,7 @@ class TiffPages:
             raise unsupported(self._path, f"the compression {_name(page.compression)}")
         if int(getattr(page, "imagedepth", 1)) != 1:
             raise unsupported(self._path, f"a volume of {page.imagedepth} layers")
-        if page.tags.get(_PHOTOMETRIC) is None:
-            raise unsupported(self._path, "a picture that does not say what its values mean (no PhotometricInterpretation)")
-        if photometric not in _COLOURS:
-            raise unsupported(self._path, f"colours of the kind {_name(page.photometric)}")
-        told = [int(value) for value in page.extrasamples or ()]
-        over = samples - _COLOURS[photometric]
-        extra = tuple(([0] * (over - len(told)) + told)[-over:]) if over > 0 else ()
-        layout = _Layout(int(page.imagewidth), int(page.imagelength), samples, bits, kind, photometric, extra)
-        self._check_kind(page, layout, warm=warm)
-        return layout
+        return _Layout(int(page.imagewidth), int(page.imagelength), samples, bits, kind, photometric, ())
 
     def _check_kind(self, page: "TiffPage", layout: _Layout, *, warm: bool) -> None:
         samples, bits, kind = layout.samples, layout.bits, layout.kind
@@ -212,7 +283,7 @@ class TiffPages:
         if layout.samples > 1 and int(page.planarconfig) == 2:
             stored = np.moveaxis(stored.reshape(layout.samples, layout.height, layout.width), 0, 2)
         stored = stored.reshape(layout.height, layout.width, layout.samples)
-        expected = "b" if layout.bits == 1 else {1: "u", 2: "i", 3: "f"}[layout.kind]
+        expected = "b" if layout.bits == 1 else _LETTERS[layout.kind]
         if stored.dtype.kind not in (expected, "u" if expected == "b" else expected):
             raise ValueError(f"its values are {stored.dtype}, not as its header says")
         spare = layout.kind == 1 and stored.dtype.kind == "u" and layout.bits < 8 * stored.dtype.itemsize
@@ -339,12 +410,16 @@ def _stretched(alpha: Whole, layout: _Layout) -> Whole:
 
 
 def _from_palette(indices: Whole, colour_map: object, layout: _Layout) -> NDArray[np.uint8]:
-    table = np.asarray(colour_map, np.uint16).reshape(3, -1).T
+    table = _table(colour_map)
     if len(table) != layout.full + 1:
         raise ValueError("its palette has another length than its values need")
-    # Written as 16 bits; some programs write 8 into them.
-    eight = (table >> 8 if int(table.max()) > 255 else table).astype(np.uint8)
-    return eight[indices]
+    return table[indices]
+
+
+def _table(colour_map: object) -> NDArray[np.uint8]:
+    """Return the colours [N, 3] of a palette, which is written as 16 bits; some programs write 8 into them."""
+    table = np.asarray(colour_map, np.uint16).reshape(3, -1).T
+    return (table >> 8 if int(table.max()) > 255 else table).astype(np.uint8)
 
 
 def _from_cmyk(inks: Whole, full: int) -> Whole:

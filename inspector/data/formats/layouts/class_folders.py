@@ -19,6 +19,7 @@ from inspector.data.formats.names import (
     is_place,
     is_role,
     names_no_class,
+    part_of_folder,
     parts_named,
     words_of,
 )
@@ -32,6 +33,7 @@ EXPECTED = message("one folder a class, with its images in it, or with a .png ma
 _WEIGHT = 0.4
 _MASKED = 0.9
 _ONE_CLASS = 0.1  # certainty for a single class, which teaches no distinction
+_SHOWN = 6  # names in a sentence
 _MANY, _FEW, _PARTS = 20, 10, 0.3  # many folders with few images each are probably parts, not classes
 _COUNTED = re.compile(r"(.*\D)0\d+")  # kos01, kos02, ...: parts that are counted
 
@@ -105,6 +107,23 @@ def _masks(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def _nested(folder: Folder, kinds: _Kinds) -> dict[str, set[str]]:
+    """Return the folders inside those of the classes that may be the real classes, by class: a few, with many images each.
+
+    Others are parts, lots or days.
+    """
+    found: dict[str, Counter[str]] = {}
+    for name in folder.images:
+        kind, _ = kinds.of(name)
+        behind = name.split("/")[:-1]
+        inner = behind[behind.index(kind) + 1 :] if kind and kind in behind else []
+        if inner and not is_role(inner[0]) and part_of_folder(inner[0]) is None:
+            found.setdefault(kind, Counter())[inner[0]] += 1
+    several = {kind: set(counts) for kind, counts in found.items() if len(counts) > 1}
+    numbered = all(_COUNTED.fullmatch(inner) or inner.isdecimal() for own in several.values() for inner in own)
+    return {} if numbered or sum(map(len, several.values())) > _MANY else several
+
+
 def read(folder: Folder, tick: Tick) -> Listing:
     """Read the labels: the class is the first folder of a path that names neither a part nor a purpose."""
     found = Listing(TITLE)
@@ -118,6 +137,14 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.skip(
                 "{file} is no class, because its name begins with an underscore; its images are not used.", folder.root / kind
             )
+    if nested := _nested(folder, kinds):
+        found.problems.append(
+            message(
+                "The folders {inner} inside those of the classes are not taken for classes; choose one of {outer} if they are.",
+                inner=", ".join(sorted({inner for own in nested.values() for inner in own})[:_SHOWN]),
+                outer=", ".join(sorted(nested)[:_SHOWN]),
+            )
+        )
     for name in folder.images:
         tick()
         kind, part = kinds.of(name)

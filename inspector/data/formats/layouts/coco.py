@@ -29,7 +29,7 @@ _LOOKED_AT = 200
 _SEVERAL = 4  # boxes of which it can be told how all are written
 _FAR_OUT = 3.0  # pixels beyond the image that no rounding explains
 _SIGNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"iscrowd"')
-_NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"', b'"segments_info"')
+_NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"', b'"segments_info"', b'"label_classes"', b'"slots"')
 _PART = re.compile(r"(?:^|[/_.\-])(train|valid|val|test)(?:ing|idation)?(?:\d*)(?=$|[/_.\-])")
 Summary = tuple[tuple[str, str], ...]
 _PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
@@ -79,7 +79,8 @@ def look(folder: Folder) -> Claim | None:
     if names and broken == len(names):  # reading it says what is wrong
         return claim(_BROKEN, 1, 1, message("{count} .json files look like COCO, and cannot be read", count=broken))
     if not listed:
-        return None
+        gone = bool(names) and bool(folder.images) and labelled
+        return claim(_BROKEN, 1, 1, message("COCO files list other images than those that are here")) if gone else None
     weight = _WEIGHT if labelled else _BROKEN  # a mere list of images teaches nothing
     return claim(
         weight, len(listed), len(photographs(folder)), message("COCO files list {count} of the images", count=len(listed))
@@ -205,6 +206,8 @@ def _parse(name: str, folder: Folder, found: Listing) -> _File:
         lost = _sort(annotations, file, own=own)
         if _in_corners(file):
             raise ValueError("its boxes are corners (left, top, right, bottom), and not left, top, width, height")
+        if _in_fractions(file):
+            raise ValueError("its boxes are fractions of the image, and not pixels")
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
     if lost:
@@ -267,6 +270,12 @@ def _in_corners(file: _File) -> bool:
             boxes += 1
             outside += box[2] > width + _FAR_OUT or box[3] > height + _FAR_OUT
     return boxes >= _SEVERAL and outside > 1
+
+
+def _in_fractions(file: _File) -> bool:
+    """Return whether no number of any box exceeds 1: with so few pixels nothing could be seen."""
+    boxes = [box for items in file.shapes.values() for item in items if (box := _corners(item)) is not None and any(box)]
+    return len(boxes) >= _SEVERAL and max(map(max, boxes)) <= 1
 
 
 def _holds_others(crowd: Mapping[str, object], items: list[Mapping[str, object]]) -> bool:
@@ -336,7 +345,10 @@ def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shap
     if isinstance(said, list) and len(said) == 4:
         left, top, width, height = (number(value) for value in said)
         box = (left, top, left + width, top + height)
-        if outline is not None and outline.polygons and not _alike(box, bounds(outline.polygons)):
+        drawn = None if outline is None else bounds(outline.polygons) if outline.polygons else outline.bounds()
+        if drawn is not None and not any(box):  # not written, as some programs do beside an outline
+            box = drawn
+        if drawn is not None and not _alike(box, drawn):
             raise ValueError("a bbox and a segmentation are in different places")
         return rotated(Shape(name, box, outline), item.get("attributes"))
     if outline is not None and outline.polygons:

@@ -14,7 +14,7 @@ from inspector.data.formats.scan import Folder, read_text
 
 _LISTS = ("classes.txt", "class_names.txt", "labels.txt")
 _VOC_CLASSES = 40
-_NO_CLASS = frozenset({"background", "bg", "unlabeled", "unlabelled"})
+_NO_CLASS = frozenset({"background", "bg", "unlabeled", "unlabelled", "void", "ignore", "ignored"})
 _KITTI = "semantic"  # its folder of masks, whose values count the classes from 0
 _NAMES_IN_JSON = 64 << 10  # bytes of a .json from which it lists more than the names of classes
 _MOST_JSON = 16  # files that are looked at

@@ -1,13 +1,15 @@
 """Images and masks with the same stems, in images/ and masks/ or similarly named folders, or as NAME_mask.png.
 
-classes.txt names the mask values 1, 2, ... Black-and-white masks have one class. In other masks the value 255 marks unknown
-pixels. Folders train/, val/, test/ above or inside both folders are a split of the data's own. In an export of Pascal VOC the
-masks are in SegmentationClass/, and labelmap.txt may give the colour of each class.
+classes.txt names the mask values 1, 2, ... Black-and-white masks have one class, or that of their folder in masks/<class>/. In
+other masks the value 255 marks unknown pixels. Folders train/, val/, test/ above or inside both folders are a split of the
+data's own. In an export of Pascal VOC the masks are in SegmentationClass/, and labelmap.txt may give the colour of each class.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -28,26 +30,31 @@ from inspector.data.formats.names import (
     spread,
     words_of,
 )
-from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
+from inspector.data.formats.record import Claim, Listing, Record, Tick, add_objects, claim, class_name
 from inspector.data.formats.scan import Folder, without_suffix
-from inspector.data.samples import is_mask
+from inspector.data.formats.shapes import Shape, of_pixels
+from inspector.data.masks import HALF, is_mask, read_mask_of
 
 TITLE = message("Images and masks")
 EXPECTED = message("images/ and masks/ with a mask of the same name for each image (.png, .tif or .bmp)")
 _WEIGHT = 0.85
-_LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".webp")
+_LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm", ".webp")
+_SAME = 0.5  # share of the smaller mask that masks of two classes have in common, from which they show the same
 _ALIKE = 0.8  # share of the names in two folders from which one may hold the masks of the other
 _LOOKED_AT = 12
 _FREE = frozenset({"nodefect_images", "defect_free", "normal_images", "good_images", "mt_free"})
 _CITY_MASK = re.compile(
     r"_gt(?:fine|coarse)_(?:labelids|labeltrainids|instanceids|instancetrainids|color)\.png$", re.IGNORECASE
 )
+_CAMVID = "_L"  # behind the name of an image, in that of its mask
 _CHANNEL = "_0000"  # behind the name of an image of nnU-Net, whose mask lacks it
 
 
 def look(folder: Folder) -> Claim | None:
     """Recognise images that have a mask."""
     pairs, masks = _pairs(folder)
+    by_class = _by_class(folder)
+    pairs = {**pairs, **{image: next(iter(own.values())) for image, own in by_class.items()}}
     pairs = {**pairs, **{image: own[0] for image, own in _several(folder, masks, pairs).items()}}
     if not pairs:
         return None
@@ -180,10 +187,63 @@ def _several(folder: Folder, masks: Sequence[str], pairs: Mapping[str, str]) -> 
     return {alone[place][0]: listed for place, listed in own.items() if listed}
 
 
+def _by_class(folder: Folder) -> Mapping[str, Mapping[str, str]]:
+    """Return the masks of each image by their class, where they lie in a folder for each class: masks/<class>/a.png.
+
+    Empty unless there are several such folders, none of which is a place of images too.
+    """
+    return folder.once("masks by class", lambda: _found_by_class(folder))
+
+
+def _found_by_class(folder: Folder) -> dict[str, dict[str, str]]:
+    masks = set(_pairs(folder)[1])
+    inner = {name: place_of(name.rpartition("/")[0]) for name in masks}
+    kinds = {place.rest[-1] for place in inner.values() if place.rest}
+    images = {name: place_of(name.rpartition("/")[0]) for name in folder.images if name not in masks}
+    if len(kinds) < 2 or any(place.rest and place.rest[-1] in kinds for place in images.values()):
+        return {}
+    known = {(place, without_suffix(name).rpartition("/")[2]): name for name, place in images.items()}
+    found: dict[str, dict[str, str]] = {}
+    for name, place in inner.items():
+        last = name.rpartition("/")[2]
+        above = Place(place.part, place.rest[:-1])
+        image = next((known[above, stem] for stem in (_image_stem(last), without_suffix(last)) if (above, stem) in known), None)
+        if image is None or not place.rest:
+            continue
+        kind = next(piece for piece in reversed(name.split("/")[:-1]) if piece.lower() == place.rest[-1])
+        found.setdefault(image, {})[kind] = name
+    return dict(sorted(found.items())) if any(len(own) > 1 for own in found.values()) or len(found) > len(kinds) else {}
+
+
+def _drawn_by_class(found: Listing, folder: Folder, image: str, own: Mapping[str, str]) -> None:
+    """Add the record of an image that has a black-and-white mask for each class."""
+
+    def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
+        seen = np.zeros((size[1], size[0]), np.bool_)
+        for kind, name in sorted(own.items()):
+            pixels = read_mask_of(folder.files[name], size[1], size[0])
+            white = HALF if pixels.max(initial=0) >= HALF else 1
+            drawn = pixels >= white
+            if (drawn & seen).sum() > _SAME * min(drawn.sum(), seen.sum()):
+                raise ConfigError(
+                    "The masks of {image} show the same under several classes, so that its class is not known.",
+                    remedy="Keep one folder of masks, or draw each object under its class only.",
+                    image=image,
+                )
+            seen |= drawn
+            shape = of_pixels(class_name(kind), drawn)
+            if shape is not None:
+                yield shape
+
+    add_objects(found, folder, image, folder.files[image], objects, part=part_of_image(image))
+
+
 def _key(name: str) -> tuple[Place, tuple[str, ...]]:
     """Return the place of a file and the words of its name that tell it from others."""
     folder, _, last = name.rpartition("/")
     stem = without_suffix(last).removesuffix(_CHANNEL)
+    if stem.endswith(_CAMVID) and holds(folder, LABELS):
+        stem = stem.removesuffix(_CAMVID)
     return place_of(folder), tuple(word for word in words_of(stem) if not is_role(word))
 
 
@@ -210,12 +270,19 @@ def read(folder: Folder, tick: Tick) -> Listing:
     pairs, masks = _pairs(folder)
     several = _several(folder, masks, pairs)
     pairs = {**pairs, **{image: own[0] for image, own in several.items()}}
+    by_class = _by_class(folder)
     parts = listed_parts(folder)
     known = set(masks)
-    used = {*pairs.values(), *(mask for own in several.values() for mask in own)}
+    used = {*pairs.values(), *(mask for own in (*several.values(), *map(Mapping.values, by_class.values())) for mask in own)}
     lossy = 0
     for name in folder.images:
         tick()
+        if by_class:
+            if name in by_class:
+                _drawn_by_class(found, folder, name, by_class[name])
+            elif name not in known:
+                found.missing.append(name)
+            continue
         mask = pairs.get(name)
         if mask is not None and not mask.lower().endswith(_LOSSLESS):
             lossy += 1

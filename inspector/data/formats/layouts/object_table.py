@@ -7,7 +7,7 @@ belongs to an image without objects.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -44,6 +44,7 @@ _NO_KIND = frozenset({"source", "comment", "remark", "annotator", "user", "usern
 _BOTH = ("imageid_classid",)  # "abc.jpg_3", as in Severstal's first table
 _NOTHING = GOOD | {"no finding", "none", "no defect", "no_defect", "background"}  # classes of lines without an object
 _WEIGHT = 1.0
+_NO_RUNS = ("", "-1")  # of an image without an object
 EXAMPLE = "submission"  # Kaggle's sample_submission.csv, whose labels mean nothing
 Row = Sequence[str]
 
@@ -118,6 +119,12 @@ def read(folder: Folder, tick: Tick) -> Listing:
         for _, row in table.rows():
             rows.setdefault(_image_name(table, row), []).append(row)
         fractions = bool(_places(table, form)) and _fractions(table, form, rows)
+        if form == "list" and _in_corners(folder, table, rows):
+            raise ConfigError(
+                "The boxes in {file} are corners (left, top, right, bottom), and not left, top, width, height.",
+                remedy="Write the corners in columns of their own: xmin, ymin, xmax, ymax.",
+                file=table.path,
+            )
         for said, own in rows.items():
             tick()
             image = table.find(folder, said)
@@ -133,6 +140,31 @@ def _fractions(table: Table, form: str, rows: dict[str, list[Row]]) -> bool:
     values = [table.decimal(cell(row, place)) for own in rows.values() for row in own for place in places]
     numbers = [float(value) for value in values if _is_number(value)]
     return bool(numbers) and max(numbers) <= 1.0
+
+
+def _in_corners(folder: Folder, table: Table, rows: Mapping[str, list[Row]]) -> bool:
+    """Return whether lists of four numbers are corners: so read all lie inside their images, otherwise several reach out."""
+    outside = 0
+    for said, own in rows.items():
+        boxes = [
+            list(map(float, found)) for row in own if len(found := _listed(table, row)) == 4 and all(map(_is_number, found))
+        ]
+        image = table.find(folder, said) if boxes else None
+        if image is None:
+            continue
+        try:
+            width, height = image_size(folder.files[image])
+        except ConfigError:
+            continue
+        if any(c <= a or d <= b or c > width + 1 or d > height + 1 for a, b, c, d in boxes):
+            return False
+        outside += sum(a + c > width + 1 or b + d > height + 1 for a, b, c, d in boxes)
+    return outside > 1
+
+
+def _listed(table: Table, row: Row) -> list[str]:
+    """Return the numbers of a box that stand in a single cell."""
+    return cell(row, table.place(_LIST)).strip("[]() ").replace(",", " ").split()
 
 
 def _places(table: Table, form: str) -> list[int | None]:
@@ -179,14 +211,14 @@ def _shapes(table: Table, form: str, row: Row, name: str, size: tuple[int, int],
     """Yield the shape of a row, or what an object lacks; nothing for a row without an object. Raises ValueError."""
     if form in ("runs", "points"):
         drawn = cell(row, table.place(_RUNS if form == "runs" else _POINTS))
-        shape = None if not drawn else _of_points(name, drawn) if drawn.startswith("[") else _of_runs(name, drawn, size)
+        if drawn in _NO_RUNS:
+            return
+        name = name or "object"
+        shape = _of_points(name, drawn) if drawn.startswith("[") else _of_runs(name, drawn, size)
         if shape is not None:
             yield shape
         return
-    if form == "list":
-        said = cell(row, table.place(_LIST)).strip("[]() ").replace(",", " ").split()
-    else:
-        said = [table.decimal(cell(row, place)) for place in _places(table, form)]
+    said = _listed(table, row) if form == "list" else [table.decimal(cell(row, at)) for at in _places(table, form)]
     if not any(said):
         if name and name.lower() not in _NOTHING:
             yield f"{name}, without a box"
@@ -209,7 +241,7 @@ def _of_points(name: str, text: str) -> Shape:
     values = [number(word) for word in re.findall(r"[^\s,\[\](){}]+", text)]
     if len(values) % 2:
         raise ValueError(f"{len(values)} numbers for the points of a polygon")
-    return polygon(name or "object", list(zip(values[::2], values[1::2], strict=True)))
+    return polygon(name, list(zip(values[::2], values[1::2], strict=True)))
 
 
 def _of_runs(name: str, text: str, size: tuple[int, int]) -> Shape | None:

@@ -90,6 +90,8 @@ def _segments(entry: Item, numbers: NDArray[np.uint32]) -> Iterator[Shape | str]
     segments, names = entry["segments_info"], entry["categories"]
     if not isinstance(segments, list) or not isinstance(names, Mapping):
         raise ValueError("no list of segments")
+    if len({segment["id"] for segment in segments}) < len(segments):
+        raise ValueError("two segments have the same number")
     for segment in segments:
         crowd = bool(segment.get("iscrowd"))
         shape = of_pixels(IGNORED if crowd else names[segment["category_id"]], numbers == segment["id"])

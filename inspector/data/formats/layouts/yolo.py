@@ -26,6 +26,7 @@ TITLE = message("YOLO")
 EXPECTED = message("images/ and labels/ with a YOLO .txt of the same name for each image")
 _WEIGHT = 1.0
 _LOOKED_AT = 20
+_SEVERAL = 4  # polygons of which it can be told whether all are something else
 _NO_LABELS = ("classes.txt", "readme", "train.txt", "val.txt", "test.txt", "requirements.txt", "license", "notes.txt")
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "labels.txt", "class_names.txt")
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -87,6 +88,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     pairs = pair_once(folder, folder.images, marks)
     highest = -1
     raw: list[tuple[str, list[tuple[int, Shape]]]] = []
+    outlines: list[list[float]] = []
     for name in folder.images:
         tick()
         label = pairs.get(name)
@@ -94,12 +96,18 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.missing.append(name)
             continue
         try:
-            shapes = _shapes(folder, name, label, found, points="kpt_shape" in config)
+            shapes = _shapes(folder, name, label, found, outlines, points="kpt_shape" in config)
         except ConfigError as error:
             found.problems.append(error.problem)
             continue
         raw.append((name, shapes))
         highest = max([highest, *(index for index, _ in shapes)])
+    if len(outlines) >= _SEVERAL and len(set(map(len, outlines))) == 1 and all(map(_box_and_points, outlines)):
+        raise ConfigError(
+            "The lines in the label files of {folder} look like boxes with key points, and no .yaml has a kpt_shape.",
+            remedy="Add kpt_shape to data.yaml, or export boxes or polygons.",
+            folder=folder.root,
+        )
     if not names:
         names = [f"class {index}" for index in range(highest + 1)] if highest < 10_000 else []
     if names and highest == len(names) and all(index for _, shapes in raw for index, _ in shapes):
@@ -126,8 +134,13 @@ def read(folder: Folder, tick: Tick) -> Listing:
     return found
 
 
-def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bool) -> list[tuple[int, Shape]]:
-    """Return the shapes of a label file. `points`: key points follow the box of each object; they are not used."""
+def _shapes(
+    folder: Folder, name: str, label: str, found: Listing, outlines: list[list[float]], *, points: bool
+) -> list[tuple[int, Shape]]:
+    """Return the shapes of a label file, and append the numbers of each polygon to `outlines`.
+
+    `points`: key points follow the box of each object; they are not used.
+    """
     path = folder.files[label]
     text = read_text(path)
     size = labelled_size(folder.files[name], found.problems)
@@ -145,6 +158,9 @@ def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bo
                 line=line,
                 detail=error,
             ) from None
+        found.measure(shape.box, size)
+        if shape.outline is not None:
+            outlines.append([number(word) for word in words[1:]])
         # Half a pixel: fractions are rounded to a few digits.
         shapes.append(inside(Shape(str(index), shape.box, shape.outline), size, path, found.problems, slack=1.0))
     return [(int(shape.name), shape) for shape in usable(shapes, path)]
@@ -172,12 +188,29 @@ def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
 def _key_points(values: list[float]) -> bool:
     """Return whether a line holds a box and then points inside it, each with a flag (0, 1) that tells whether it is visible."""
     flags, (x, y, width, height) = values[7::3], values[1:5]
-    if (len(values) - 5) % 3 or not flags or not set(flags) <= {0.0, 1.0} or not (width > 0 and height > 0):
+    if (len(values) - 5) % 3 or not flags or not set(flags) <= {0.0, 1.0}:
         return False
-    if any(abs(centre - 0.5) + size / 2 > 0.5 + _ROUNDED for centre, size in ((x, width), (y, height))):
-        return False  # no box: the outline of a whole image is of zeros and ones as well
+    if not _is_box(x, y, width, height):
+        return False  # the outline of a whole image is of zeros and ones as well
     seen = [point for *point, flag in zip(values[5::3], values[6::3], flags, strict=True) if flag]
-    return all(abs(at - x) <= width / 2 + _ROUNDED and abs(down - y) <= height / 2 + _ROUNDED for at, down in seen)
+    return all(_inside(x, y, width, height, across, down) for across, down in seen)
+
+
+def _box_and_points(values: list[float]) -> bool:
+    """Return whether the numbers of a polygon may be a box and then points of two numbers inside it, or 0 where not visible."""
+    (x, y, width, height), points = values[:4], list(zip(values[4::2], values[5::2], strict=True))
+    if not _is_box(x, y, width, height):
+        return False
+    return all(_inside(x, y, width, height, *point) for point in points if point != (0.0, 0.0))
+
+
+def _is_box(x: float, y: float, width: float, height: float) -> bool:
+    sides = ((x, width), (y, height))
+    return width > 0 and height > 0 and all(abs(at - 0.5) + side / 2 <= 0.5 + _ROUNDED for at, side in sides)
+
+
+def _inside(x: float, y: float, width: float, height: float, across: float, down: float) -> bool:
+    return abs(across - x) <= width / 2 + _ROUNDED and abs(down - y) <= height / 2 + _ROUNDED
 
 
 def _config_name(folder: Folder) -> str | None:

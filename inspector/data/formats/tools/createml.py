@@ -15,11 +15,20 @@ _WEIGHT = 1.0
 Item = Mapping[str, object]
 
 
-def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
-    for name, data in folder.documents(lambda ends: b'"coordinates"' in ends and b'"annotations"' in ends):
-        for entry in data if isinstance(data, list) else []:
-            if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
-                yield name, entry
+def _entries(folder: Folder) -> list[tuple[str, Item]]:
+    """Return (file, image with its boxes); nothing if no image has a box, because then the files may be of any program."""
+    found = [
+        (name, entry)
+        for name, data in folder.documents(_fits)
+        for entry in (data if isinstance(data, list) else [])
+        if isinstance(entry, Mapping) and isinstance(entry.get("image"), str)
+    ]
+    drawn = (item for _, entry in found if isinstance(items := entry.get("annotations"), list) for item in items)
+    return found if any(isinstance(item, Mapping) and "coordinates" in item for item in drawn) else []
+
+
+def _fits(ends: bytes) -> bool:
+    return ends.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[") and b'"annotations"' in ends and b'"image"' in ends
 
 
 def look(folder: Folder) -> Claim | None:
