@@ -44,7 +44,8 @@ def check_installed(task: TaskName) -> None:
     if missing:
         raise ConfigError(
             "{peer} is not installed, so there is nothing to compare with.",
-            remedy="Install it beside the program for this measurement: pip install {packages}",
+            remedy="For this measurement, install {packages} with pip in a copy of the program's environment, not in the one "
+            "that inspects.",
             peer=PEERS[task].name,
             packages=" ".join(missing),
         )
