@@ -37,13 +37,14 @@ from inspector.data.split import SPLIT, split_samples
 from inspector.data.survey import survey
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import Prepared
+from inspector.runs.report import Interval
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.tasks.masks import class_planes
 from tests.ml.plates import PLATES
 
 pytest.importorskip("torch")
 
-from inspector.bench.peers.comparison import compare, peer_advice, run_peer
+from inspector.bench.peers.comparison import Comparison, Side, compare, peer_advice, run_peer
 from inspector.bench.steps import card_of
 from inspector.ml.evaluate import Item, measure, predict_items, sample_items
 
@@ -241,6 +242,28 @@ def test_advice_for_more_minutes_names_more_epochs(tmp_path: Path) -> None:
     found = survey(PLATES["detection"](tmp_path / "data", "crowded", count=40, side=256))
     epochs = [peer_advice(found, "detection", minutes).settings["epochs"] for minutes in (1, 4)]
     assert epochs[0] < epochs[1]
+
+
+def _side(name: str, learning_min: float, value: float) -> Side:
+    figures = {"map50": Interval(value=value, low=value, high=value)}
+    return Side(name, {}, {}, {}, 1, learning_min, learning_min, 1.0, figures)
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "ahead", "over"),
+    [
+        ((2.0, 0.6), (2.1, 0.5), True, ()),
+        ((2.0, 0.5), (2.0, 0.5), False, ()),
+        ((3.0, 0.6), (2.0, 0.5), True, ("ours",)),
+        ((2.0, 0.6), (2.3, 0.7), False, ("other",)),
+    ],
+)
+def test_who_is_ahead_and_who_took_more_than_the_budget(
+    ours: tuple[float, float], peer: tuple[float, float], ahead: bool, over: tuple[str, ...]
+) -> None:
+    done = Comparison("detection", 2.0, 0, 10, ("hole",), _side("ours", *ours), _side("other", *peer))
+    assert done.ahead is ahead
+    assert done.over_budget == over
 
 
 @pytest.mark.slow

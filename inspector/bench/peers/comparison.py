@@ -40,6 +40,7 @@ _POLL_S = 0.2
 _BEFORE_S = 15.0  # processor time of a training before its first epoch, about
 _GRACE_S = 900.0  # processor seconds for what comes after learning
 _LAST_LINES = 12
+_TOLERANCE = 1.1  # of the budget: a last validation, and what passes between two looks
 Tell = Callable[[str], None]
 
 
@@ -80,6 +81,12 @@ class Comparison:
         """Whether ours is better in the most important figure."""
         name = FIGURES[self.task][0]
         return self.ours.figures[name].value > self.peer.figures[name].value
+
+    @property
+    def over_budget(self) -> tuple[str, ...]:
+        """Names of the sides that learnt for more than the budget: a first epoch is always finished."""
+        sides = (self.ours, self.peer)
+        return tuple(side.name for side in sides if side.learning_min > _TOLERANCE * self.minutes)
 
 
 def peer_advice(found: Survey, task: TaskName, minutes: float) -> Advice:

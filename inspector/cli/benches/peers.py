@@ -84,6 +84,7 @@ def _as_json(one: "Comparison") -> dict[str, Any]:
         "judged": one.judged,
         "classes": list(one.classes),
         "ahead": one.ahead,
+        "over_budget": list(one.over_budget),
         "ours": _side_json(one.ours),
         "peer": _side_json(one.peer),
     }
@@ -123,6 +124,8 @@ def _show(one: "Comparison") -> None:
         table.add_row(name, _interval(one.ours.figures[name]), _interval(one.peer.figures[name]))
     console.print(table)
     click.echo(f"{one.task}: ours is {'ahead' if one.ahead else 'not ahead'}")
+    for name in one.over_budget:
+        click.echo(f"{one.task}: {name} learnt for more than its budget, so this comparison shows nothing; allow more minutes")
 
 
 def _interval(value: Interval) -> str:
