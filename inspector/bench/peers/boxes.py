@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     """Learn what order.json in `folder` asks for, answer the test images, and leave everything in `folder`."""
     order = read_order(folder)
     card, parts = order.card(), order.parts()
-    images = {part: _write_part(folder / "data", part, parts[part], order) for part in ("train", "val")}  # type: ignore[index]
+    images = {part: _write_part(folder / "data", part, parts[part], order) for part in ("train", "val")}
     data = folder / "data" / "data.yaml"
     layout = {"path": str(folder / "data"), "train": "images/train", "val": "images/val"}
     data.write_text(yaml.safe_dump({**layout, "names": dict(enumerate(card.classes))}, allow_unicode=True), "utf-8")

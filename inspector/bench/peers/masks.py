@@ -24,7 +24,7 @@ from inspector.bench.peers.order import Learnt, Order, read_order, write_class_m
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.types import IGNORE
-from inspector.data.samples import Sample
+from inspector.data.samples import Part, Sample
 from inspector.imaging.files import read_image
 from inspector.imaging.preprocessing import prepare, view, whole
 from inspector.ml.networks.weights import initialise, lite0_weights
@@ -37,7 +37,7 @@ _BATCH = 16
 _RATE, _LOWEST_RATE = 2e-4, 1e-5
 _HALF = 128  # share of a pixel, times 255, from which it belongs to a class
 _THREADS = 1
-_LEARNT = ("train", "val")
+_LEARNT: tuple[Part, ...] = ("train", "val")
 _TOP = ("conv_head.", "bn2.", "classifier.")  # of the weights, but not of the encoder
 
 Normalise = Callable[[Tensor], Tensor]

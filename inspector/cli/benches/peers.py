@@ -54,8 +54,8 @@ def peers(*, data: Path, task: str | None, minutes: float, seed: int, as_json: b
     if as_json:
         click.echo(json.dumps({"peers": [_as_json(one) for one in done]}, ensure_ascii=False))
         return
-    for one in done:
-        _show(one)
+    for comparison in done:
+        _show(comparison)
 
 
 def _tasks(found: Survey, task: str | None, data: Path) -> list[TaskName]:
@@ -67,7 +67,7 @@ def _tasks(found: Survey, task: str | None, data: Path) -> list[TaskName]:
     if known:
         problem = found.tasks[known[0]].blocked
         assert problem is not None
-        raise ConfigError(problem.template, **problem.values)
+        raise ConfigError(problem.template, remedy="inspector data check says what is missing.", **problem.values)
     raise ConfigError(
         "{folder} holds nothing labelled for {tasks}, for which there is a peer.",
         remedy="Give a folder with labelled boxes or masks.",
