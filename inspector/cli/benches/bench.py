@@ -13,6 +13,7 @@ from inspector.cli.benches.archive import archive
 from inspector.cli.benches.explaining import explain
 from inspector.cli.benches.faults import faults, restart, watched
 from inspector.cli.benches.line import COMMANDS
+from inspector.cli.benches.peers import peers
 from inspector.cli.benches.rejudging import rejudge
 from inspector.cli.benches.thermal import hot_spots, thermal
 from inspector.cli.benches.window import dialog, gallery, start, window
@@ -131,6 +132,6 @@ def beside_training(network: str, training: str, engine: str, rounds: int, secon
 
 for command in (
     *(*COMMANDS, archive, rejudge, window, dialog, gallery, start),
-    *(faults, restart, watched, thermal, hot_spots, explain),
+    *(faults, restart, watched, thermal, hot_spots, explain, peers),
 ):
     bench.add_command(command)

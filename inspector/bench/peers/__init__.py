@@ -1,0 +1,1 @@
+"""Training beside other programs' training: the same images, the same processor time, the same judge."""
