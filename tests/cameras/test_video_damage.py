@@ -276,3 +276,14 @@ def test_errors_that_the_decoder_flags_are_no_frames(tmp_path: Path, codec: str,
         changed += bool(wrong or held)
         noticed += not wrong and held > 0
     assert noticed >= least * changed, (noticed, changed)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_video_without_its_beginning_shows_no_picture_that_was_not_sent(tmp_path: Path, name: str) -> None:
+    codec, suffix, kind, options = STREAMS[name]
+    path, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    _write(path, codec, kind, options)
+    true = {np.asarray(pixels).tobytes() for _, pixels in _read(path)}
+    for first in (1, 3):
+        _rewritten(path, cut, kind, lambda number, packet, first=first: packet if number >= first else None)  # type: ignore[misc]
+        assert {pixels.tobytes() for _, pixels in _read(cut) if pixels is not None} <= true

@@ -48,7 +48,7 @@ class Damage:
     def __init__(self, codec: type[H264] | type[H265]) -> None:
         self._codec = codec
         self._follower: _Follower = codec()
-        self._waiting = False  # for a key picture
+        self._waiting = True  # for a key picture, as every video begins with one
         self._leading = False  # leading pictures are spoilt, too
         self._begins: tuple[int, ...] = ()
         self._steady = 0  # pictures in a row whose slices begin there
