@@ -113,7 +113,6 @@ class HttpCapture:
                 self.buffers = False
                 self._pending = self._body(response)
             elif kind.startswith(("video/", "audio/", "application/")):
-                response.close()
                 return self._open_video()
             else:
                 raise CameraError(
