@@ -71,12 +71,17 @@ class StreamCamera(Camera):
 
     @property
     def patience_s(self) -> float | None:
-        return max(self._options.open_timeout + 1.0, self._options.timeout) + SILENCE_S
+        return max(self._opening_s, self._options.timeout) + SILENCE_S
+
+    @property
+    def _opening_s(self) -> float:
+        """Longest time to connect; video over HTTP is opened twice, the first time for its headers."""
+        return (2.0 if self._http else 1.0) * self._options.open_timeout + 1.0
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         options = self._options
         reader = Reader(self.name, self._capture(lambda: reader.put(self._spoilt(), time.monotonic())))
-        newest = reader.frames(stop, open_timeout=options.open_timeout + 1.0, timeout=options.timeout, source=self.address)
+        newest = reader.frames(stop, open_timeout=self._opening_s, timeout=options.timeout, source=self.address)
         reader.start()
         try:
             for grabbed in newest:
