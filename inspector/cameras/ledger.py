@@ -10,18 +10,21 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.storage.locks import alone
 from inspector.core.types import FileState, Origin
 
 PATIENCE_S: Final = 2.0  # longest wait for the disk with a part that has no deadline
 GRACE_S: Final = 0.05  # the same with a part that is due now: the disk takes a millisecond
 CLOSING_S: Final = 5.0  # longest wait for the disk at the end
 _VERSION: Final = 1
+_HEADER: Final = 100  # bytes of the smallest file that is an SQLite database (File Format, 1.3)
 
 Entry = tuple[str, int]  # file and page
 _Statement = tuple[str, tuple[object, ...]]
@@ -78,8 +81,8 @@ class Ledger:
         self._error: sqlite3.Error | None = None  # of the last attempt
         self._since: float | None = None  # monotonic seconds when the attempt under way began
         self._closing = False
+        self._make()
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(file, timeout=0.5, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error
@@ -94,6 +97,8 @@ class Ledger:
                     remedy="Stop it there first, or give one of the two recipes another name.",
                     folder=folder,
                 ) from error
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # tables are missing
+                raise self._damaged(error) from error
             raise self._refused(error) from error
         except sqlite3.Error as error:
             self._base.close()
@@ -177,19 +182,32 @@ class Ledger:
     def __exit__(self, *_reason: object) -> None:
         self.close()
 
+    def _make(self) -> None:
+        """Create the file where there is none, whole or not at all: an empty one is damaged. Raises StorageError."""
+        try:
+            if self.file.stat().st_size >= _HEADER:
+                return
+            damage = "it is empty"
+        except FileNotFoundError:
+            damage = ""
+        except OSError as error:
+            raise self._refused(error) from error
+        if damage:
+            raise self._damaged(damage)
+        with alone(self.file), closing(sqlite3.connect(":memory:")) as base:
+            if not self.file.exists():
+                base.executescript(_TABLES)
+                base.execute("INSERT INTO facts VALUES ('version', ?), ('folder', ?)", (str(_VERSION), repr(str(self._folder))))
+                base.commit()
+                write_atomically(self.file, base.serialize())
+
     def _prepare(self) -> None:
         base = self._base
         base.execute("PRAGMA locking_mode = EXCLUSIVE")  # held to the end of the process, however that comes
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
         base.execute("BEGIN IMMEDIATE")
-        base.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
-        base.execute(
-            "CREATE TABLE IF NOT EXISTS pages (path BLOB, page INTEGER, pages INTEGER, state TEXT, digest BLOB, at REAL, "
-            "begun TEXT, PRIMARY KEY (path, page)) WITHOUT ROWID"
-        )
-        base.execute("INSERT OR IGNORE INTO facts VALUES ('version', ?)", (str(_VERSION),))
-        base.execute("INSERT OR IGNORE INTO facts VALUES ('folder', ?)", (repr(str(self._folder)),))
+        base.execute("SELECT count(*) FROM facts")
         base.execute("COMMIT")
 
     def _resolve(self) -> None:
@@ -288,7 +306,7 @@ class Ledger:
             seconds=seconds,
         )
 
-    def _damaged(self, error: Exception) -> StorageError:
+    def _damaged(self, error: object) -> StorageError:
         return StorageError(
             "The list of inspected files of {folder} is damaged ({detail}).",
             remedy="Delete {file}. Files that are in the folder then are inspected again.",
@@ -309,6 +327,11 @@ class Ledger:
         )
 
 
+_TABLES: Final = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE pages (path BLOB, page INTEGER, pages INTEGER, state TEXT, digest BLOB, at REAL, begun TEXT,
+    PRIMARY KEY (path, page)) WITHOUT ROWID;
+"""
 _INSERT: Final = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, GreyOptions, Pace, parse_options
-from inspector.cameras.bitstream.damage import FileDamage, retrieved, units_of
-from inspector.cameras.bitstream.h264 import H264, has_fields
+from inspector.cameras.bitstream import fields
+from inspector.cameras.bitstream.damage import FileDamage, retrieved
+from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.capture import to_frame
 from inspector.cameras.containers import avi_codec, ends_early, several_recordings
@@ -37,11 +38,7 @@ _PLANES = (b"I420", b"Y42B", b"Y41B", b"NV12")  # brightness, stored apart from 
 _LOOKED_AT = 5  # frames of which it is checked that they are converted
 _LONGEST_STILL = 100  # frames that are looked at for one that differs from the first, where all are zero
 _EVEN, _UNEVEN, _TOGETHER = 2.0, 8.0, 0.5  # levels, levels, correlation
-# The last ones are of MPEG transport streams.
-_FOLLOWERS: Mapping[str, type[H264] | type[H265]] = {
-    **dict.fromkeys(("avc1", "avc3", "h264", "x264", "davc", "\x1b"), H264),
-    **dict.fromkeys(("hev1", "hvc1", "hevc", "h265", "x265", "$"), H265),
-}
+_FOLLOWERS: Mapping[str, type[H264] | type[H265]] = {fields.H264: H264, fields.H265: H265}
 _GREY16 = b"Y1\0\x10"
 # Raw video of 16 bits per pixel without a format name (AVI, MOV): FFmpeg interprets all of it as 5-bit colours.
 _RGB555 = (b"RGB\x0f", b"\x0fBGR")
@@ -164,10 +161,10 @@ class VideoFile:
         self._keep_depth()
         if self.codec.lower() in _MJPEG:
             self._read_raw()
-        follower = _FOLLOWERS.get(self.codec.lower())
+        follower = _FOLLOWERS.get(fields.codec_of(self.codec))
+        if not self._raw and self._announces_fields():
+            raise self._of_fields()
         if not self._raw and pixels in _PLANES:
-            if follower is H264 and self._announces_fields():
-                raise self._of_fields()
             self._check_fields()
         if follower is not None:
             self._damage = FileDamage(self._opened(raw=True), follower)
@@ -201,11 +198,12 @@ class VideoFile:
             stored.release()
 
     def _announces_fields(self) -> bool:
-        """Return whether an H.264 file says that its pictures may be of two fields."""
+        """Return whether the file's headers, or those of its first pictures, say that pictures may be of two fields."""
         raw = self._opened(raw=True)
-        packet = retrieved(raw) if raw.grab() else b""
-        raw.release()
-        return any(unit[:1] and unit[0] & 0x1F == 7 and has_fields(unit) for unit in units_of(packet))
+        try:
+            return fields.announced(raw, self.codec, pictures=_LONGEST_STILL)
+        finally:
+            raw.release()
 
     def _of_fields(self) -> ConfigError:
         return ConfigError(

@@ -2,6 +2,7 @@
 
 import queue
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ R = TypeVar("R", Ready, Inferred, Explained)
 OPEN_TIMEOUT_S = 180.0
 REPLY_TIMEOUT_S = 60.0
 _CLOSE_GRACE_S = 3.0
+_LOOK_S = 1.0  # interval of checks whether a worker is stopped,
+_STOPPED_LOOKS = 3  # and how many in a row must find it so
 
 
 class WorkerLink:
@@ -121,17 +124,18 @@ class WorkerLink:
             self._replies.put(message)
 
     def _reply(self, kind: type[R], timeout: float) -> R:
-        timeout *= self._patience
-        try:
-            answer = self._replies.get(timeout=timeout)
-        except queue.Empty:
+        began = time.monotonic()
+        answer = self._next(began + timeout * self._patience)
+        if answer is None:
+            seconds = time.monotonic() - began
+            self.interrupt()
             self.close()
             raise EngineError(
                 "The worker of {bundle} has not answered for {seconds:.0f} s and was ended.",
                 remedy="Start again; use a smaller batch or another engine if it happens again.",
                 bundle=self._bundle.name,
-                seconds=timeout,
-            ) from None
+                seconds=seconds,
+            )
         if isinstance(answer, kind):
             return answer
         if isinstance(answer, Refused):
@@ -145,6 +149,24 @@ class WorkerLink:
             bundle=self._bundle.name,
             detail=f"it answered {answer.type}",
         )
+
+    def _next(self, until: float) -> _Reply | Outcome | None:
+        """Return the next answer; None at that time (monotonic seconds), or if the system has stopped the worker meanwhile."""
+        looks = 0  # in a row that found it stopped
+        while time.monotonic() < until and looks < _STOPPED_LOOKS:
+            with suppress(queue.Empty):
+                return self._replies.get(timeout=min(_LOOK_S, max(0.0, until - time.monotonic())))
+            looks = looks + 1 if self._is_stopped() else 0
+        return None
+
+    def _is_stopped(self) -> bool:
+        """Return whether the system lets the worker not go on at all (SIGSTOP, a suspended process)."""
+        if self._process is None:
+            return False
+        try:
+            return psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False  # it has ended, which its outcome tells
 
     def _ended(self, outcome: Outcome) -> InspectorError:
         if self._interrupted:

@@ -102,12 +102,14 @@ class PartIds:
         try:
             text = self._file.read_bytes()[:32].decode("ascii")
             number = int(text)
+            if not 0 <= number < _LARGEST or not text.endswith("\n"):
+                raise ValueError(f"it holds {text!r}")
+            return number
         except (FileNotFoundError, NotADirectoryError):
             return 0
         except (OSError, ValueError) as error:
             log.warning("%s is damaged, so part ids go on from the clock (%s)", self._file, error)
             return _from_clock()
-        return number if 0 <= number < _LARGEST and text.endswith("\n") else _from_clock()
 
 
 def _from_clock() -> int:

@@ -463,3 +463,24 @@ def test_images_stop_before_the_disk_is_full_and_records_go_on(
         with opened_archive(disk / "archive") as opened:
             rows = list(every(opened.database, Filters()))
             assert [row["images"] for row in rows] == [0] * 6
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database" * 9000])
+def test_a_short_run_says_that_the_database_cannot_be_fed(
+    behaviour: Behaviour, bundle: str, tmp_path: Path, damage: bytes
+) -> None:
+    """Also where it ends before the process that feeds has begun; the journal has every record."""
+    folder = tmp_path / "archive"
+    _run(bundle, archive_sinks(folder=folder), _parts({1}, 3))
+    whole = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(damage)
+    recorder = _run(bundle, archive_sinks(folder=folder), _parts({1}, 3))
+    assert len(recorder.inspections) == 3
+    problems = [fault.problem.text for _, fault in recorder.faults if fault is not None]
+    assert len(problems) == (1 if damage else 0)
+    assert all("is damaged: file is not a database" in problem for problem in problems)
+    if damage:
+        (folder / FILE).write_bytes(whole)
+    with opened_archive(folder) as opened:
+        assert count(opened.database, Filters()) == 6
+        assert verify(opened.database, folder).sound

@@ -2,7 +2,7 @@
 
 Usage: rtsp_server.py PORT [USER:PASSWORD]. Serves 320 x 240 at 25 frames a second under rtsp://127.0.0.1:PORT/ and prints
 "ready": h264 and mjpeg show a moving ball; numbered/h264, numbered/h265 and numbered/jpeg pictures that say which they are, and
-numbered/fields the same as two fields each (interlaced).
+numbered/fields and numbered/fields265 the same as two fields each (interlaced).
 
 A numbered picture has 15 rows of 16 bars, 20 pixels wide, with some noise, and every row is the same: a bright bar is a 1. The
 first 8 bars are the number modulo 256, the others are (number * 167 + 13) modulo 256, so that no mixture of two is a third.
@@ -35,6 +35,8 @@ STREAMS = {
     "/numbered/fields": NUMBERED.replace("/1", "/1,interlace-mode=interleaved,field-order=top-field-first")
     + " ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=12 ! video/x-h264,profile=main"
     " ! rtph264pay name=pay0 pt=96 config-interval=1",
+    "/numbered/fields265": f"{NUMBERED} ! x265enc tune=zerolatency speed-preset=ultrafast option-string=interlace=tff"
+    " ! rtph265pay name=pay0 pt=96 config-interval=-1",
     "/numbered/h265": f"{NUMBERED} ! x265enc tune=zerolatency speed-preset=ultrafast bitrate=4000 key-int-max=12"
     " ! rtph265pay name=pay0 pt=96 config-interval=-1",
     "/numbered/jpeg": f"{NUMBERED} ! jpegenc ! rtpjpegpay name=pay0 pt=26",

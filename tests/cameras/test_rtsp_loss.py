@@ -182,9 +182,10 @@ def test_no_picture_that_was_made_up_comes_out(server: int, codec: str, share: f
     assert None not in numbers
 
 
-def test_pictures_of_two_fields_are_refused_by_name(server: int) -> None:
-    with pytest.raises(CameraError, match=r"numbered/fields sends interlaced video"):
-        _watch(f"rtsp://127.0.0.1:{server}/numbered/fields", 0.5)
+@pytest.mark.parametrize("path", ["fields", "fields265"])
+def test_pictures_of_two_fields_are_refused_by_name(server: int, path: str) -> None:
+    with pytest.raises(CameraError, match=rf"numbered/{path} sends interlaced video"):
+        _watch(f"rtsp://127.0.0.1:{server}/numbered/{path}", 0.5)
 
 
 def test_a_password_with_signs_in_it(locked_server: int) -> None:

@@ -27,6 +27,7 @@ STREAMS: Mapping[str, tuple[str, str, str, dict[str, str]]] = {
     "h264 slices mkv": ("libx264", "mkv", "matroska", {"g": "18", "bf": "3", "slices": "4", "preset": "fast"}),
     "h264 open ts": ("libx264", "ts", "mpegts", {"g": "12", "bf": "3", "x264opts": "open-gop=1", "preset": "fast"}),
     "h264 cavlc mov": ("libx264", "mov", "mov", {"tune": "zerolatency", "preset": "ultrafast", "qp": "0"}),
+    "h264 cavlc ts": ("libx264", "ts", "mpegts", {"g": "12", "bf": "0", "preset": "ultrafast"}),
     "h265 open mp4": ("libx265", "mp4", "mp4", {"x265-params": "keyint=12:min-keyint=12:bframes=3:log-level=none"}),
     "h265 slices mkv": ("libx265", "mkv", "matroska", {"x265-params": "keyint=18:slices=2:log-level=none"}),
     "h265 headers ts": ("libx265", "ts", "mpegts", {"x265-params": "repeat-headers=1:open-gop=0:log-level=none"}),
@@ -216,3 +217,73 @@ def test_it_is_known_where_slices_of_h265_begin(tmp_path: Path, slices: int) -> 
         begins.add(follower.take(units).begins)
     packets.release()
     assert begins == {(0,) if slices == 1 else (0, 4 * 10)}  # of 10 x 8 blocks
+
+
+@pytest.mark.parametrize("filled", ["four bytes", "words", "a constant rate"])
+@pytest.mark.parametrize("name", ["h264 open ts", "h264 cavlc ts", "h265 headers ts"])
+def test_zeros_behind_pictures_are_no_holes(tmp_path: Path, name: str, filled: str) -> None:
+    """As encoders write them that fill up (trailing_zero_8bits). A hole that ends a picture is found nevertheless."""
+    codec, suffix, kind, options = STREAMS[name]
+    path = tmp_path / f"whole.{suffix}"
+    _write(path, codec, kind, options)
+
+    def zeros(number: int, packet: bytes) -> bytes:
+        count = {"four bytes": 4, "words": -len(packet) % 32, "a constant rate": max(0, 4000 - len(packet))}[filled]
+        return packet + bytes(count)
+
+    copy = _rewritten(path, tmp_path / f"copy.{suffix}", kind, zeros)
+    whole = [pixels for _, pixels in _read(path)]
+    read = [pixels for _, pixels in _read(copy)]
+    assert len(read) == COUNT
+    assert all(
+        pixels is not None and np.array_equal(pixels, np.asarray(true)) for pixels, true in zip(read, whole, strict=True)
+    )
+
+    def hole(number: int, packet: bytes) -> bytes:
+        data = zeros(number, packet)
+        return packet[: len(packet) // 2] + bytes(len(data) - len(packet) // 2) if number == 20 else data
+
+    damaged = _rewritten(path, tmp_path / f"damaged.{suffix}", kind, hole)
+    if filled != "a constant rate":  # there a hole at the end looks as all pictures do
+        true, held = dict(_read(copy)), _read(damaged)
+        assert any(pixels is None for _, pixels in held)
+        assert all(pixels is None or np.array_equal(pixels, np.asarray(true[time])) for time, pixels in held)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "least"),
+    [
+        ("libx264", {"g": "12", "bf": "2", "preset": "veryfast"}, 0.5),
+        ("libx264", {"g": "12", "bf": "0", "preset": "ultrafast"}, 0.5),
+        ("libx265", {"x265-params": "keyint=12:min-keyint=12:bframes=2:hash=1:log-level=none"}, 0.8),
+    ],
+)
+def test_errors_that_the_decoder_flags_are_no_frames(tmp_path: Path, codec: str, options: dict[str, str], least: float) -> None:
+    """A bit that is another one inside a slice: found where the code has redundancy, or the stream checksums (x265's hash)."""
+    path, damaged, choose = tmp_path / "whole.mkv", tmp_path / "damaged.mkv", random.Random(0)
+    _write(path, codec, "matroska", options)
+    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    assert len(whole) == COUNT
+    assert all(pixels is not None for pixels in whole.values())
+    noticed = changed = 0
+    for _ in range(30):
+        packet = choose.choice(packets)
+        place = data.index(packet) + choose.randrange(min(40, len(packet) // 2), len(packet))
+        damaged.write_bytes(data[:place] + bytes((data[place] ^ 1 << choose.randrange(8),)) + data[place + 1 :])
+        read = _read(damaged)
+        wrong = [pixels for time, pixels in read if pixels is not None and not np.array_equal(pixels, np.asarray(whole[time]))]
+        held = sum(pixels is None for _, pixels in read)
+        changed += bool(wrong or held)
+        noticed += not wrong and held > 0
+    assert noticed >= least * changed, (noticed, changed)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_video_without_its_beginning_shows_no_picture_that_was_not_sent(tmp_path: Path, name: str) -> None:
+    codec, suffix, kind, options = STREAMS[name]
+    path, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    _write(path, codec, kind, options)
+    true = {np.asarray(pixels).tobytes() for _, pixels in _read(path)}
+    for first in (1, 3):
+        _rewritten(path, cut, kind, lambda number, packet, first=first: packet if number >= first else None)  # type: ignore[misc]
+        assert {pixels.tobytes() for _, pixels in _read(cut) if pixels is not None} <= true

@@ -184,6 +184,34 @@ def test_two_holders_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
         Ledger(tmp_path / "ledger.sqlite", folder, recorded_in)
 
 
+def test_a_list_that_is_cut_off_anywhere_is_never_taken_for_a_new_one(tmp_path: Path) -> None:
+    """As a power cut may leave it: everything in the folder would be judged again without a word."""
+    file, folder, cut = tmp_path / "ledger.sqlite", tmp_path / "parts", tmp_path / "cut.sqlite"
+    paths = [f"part-{number:03d}" for number in range(40)]
+    with Ledger(file, folder, recorded_in) as ledger:
+        ledger.began({})
+        for path in paths:
+            ledger.done(_origin(path))
+    data, said = file.read_bytes(), list[StorageError]()
+    for length in (*range(200), *range(200, len(data), 251), len(data) - 1):
+        cut.write_bytes(data[:length])
+        try:
+            with Ledger(cut, folder, recorded_in) as ledger:
+                assert sorted(ledger.known()) == paths
+                assert not ledger.fresh
+        except StorageError as error:
+            said.append(error)
+    assert len(said) > 200
+    assert all("is damaged" in str(error) and f"Delete {cut}" in str(error) for error in said)
+
+
+def test_another_program_s_database_is_no_list(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as base, base:
+        base.execute("CREATE TABLE others (name TEXT)")
+    with pytest.raises(StorageError, match="is damaged"):
+        Ledger(tmp_path / "ledger.sqlite", tmp_path / "parts", recorded_in)
+
+
 @pytest.mark.parametrize("damage", ["state = 'nonsense'", "path = 'no bytes'", "digest = NULL", "page = 'x'"])
 def test_a_row_that_is_damaged_is_said_in_one_sentence(tmp_path: Path, damage: str) -> None:
     file, folder = tmp_path / "ledger.sqlite", tmp_path / "parts"

@@ -18,9 +18,10 @@ from inspector.core.errors import ConfigError, EngineError
 from inspector.engines import remote
 from inspector.engines.base import open_engine
 from inspector.engines.onnx_runtime import OnnxRuntimeEngine
-from inspector.engines.remote import RemoteEngine
+from inspector.engines.remote import RemoteEngine, WorkerLink
 from inspector.imaging.preprocessing import Prepared
 from inspector.workers import exchange
+from inspector.workers.jobs import InferJob
 from tests.children import workers
 
 Bundles = Callable[[str], Bundle]
@@ -98,6 +99,32 @@ def test_a_worker_that_hangs_is_ended(
     assert workers() == []
 
 
+@POSIX
+def test_a_worker_that_the_system_stopped_is_ended_soon(isolated: RemoteEngine, bundles: Bundles, batch: Batch) -> None:
+    """Not after the minute that a slow answer may take."""
+    os.kill(workers()[0].pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="has not answered"):
+        isolated.infer(batch(bundles("classification").card, 1))
+    assert time.monotonic() - began < remote.REPLY_TIMEOUT_S / 2
+    assert workers() == []
+
+
+@POSIX
+def test_a_worker_that_is_stopped_while_it_opens_a_bundle_is_ended_soon(bundles: Bundles) -> None:
+    bundle = bundles("classification")
+
+    def job(folder: Path) -> InferJob:
+        place = bundle.folder.resolve()
+        return InferJob(bundle=place, folder=folder, batch=1, engine="onnxruntime", precision="fp32", threads=1)
+
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="has not answered"):
+        WorkerLink(bundle, job, started=lambda process: os.kill(process.pid, signal.SIGSTOP))
+    assert time.monotonic() - began < remote.OPEN_TIMEOUT_S / 4
+    assert workers() == []
+
+
 def test_closing_twice_leaves_nothing(isolated: RemoteEngine) -> None:
     isolated.close()
     isolated.close()
@@ -130,7 +157,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from inspector.bundles.bundle import Bundle
-from inspector.engines.remote import RemoteEngine
+from inspector.engines.remote import RemoteEngine, WorkerLink
 
 engine = RemoteEngine(Bundle.open(Path(sys.argv[1])), engine="onnxruntime", threads=1)
 print(engine._link._process.pid, flush=True)

@@ -54,10 +54,11 @@ def test_two_stations_on_one_computer_never_issue_the_same_id(tmp_path: Path, mo
 
 @pytest.mark.allow_logs("part ids go on from the clock")
 @pytest.mark.parametrize("content", [b"", b"\0" * 8, b"nonsense", b"-5\n", b"7", b"9" * 40 + b"\n"])
-def test_a_damaged_counter_goes_on_beyond_every_id(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_counter_goes_on_beyond_every_id(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / FILE).write_bytes(content)
     before = PartIds(tmp_path).issue()
     assert int(before[1:]) > 10**12
+    assert f"{tmp_path / FILE} is damaged, so part ids go on from the clock" in caplog.text
     assert PartIds(tmp_path).issue() != before
 
 

@@ -86,7 +86,7 @@ class FeederProcess:
         from inspector.archive.recording.feeder_work import Feeding  # with the database's library
 
         feeding = Feeding(self._job)
-        feeding.go_on(lambda: time.monotonic() > self._until, keep=False)
+        self._problem = feeding.go_on(lambda: time.monotonic() > self._until, keep=False)
         feeding.close()
 
     def _hear(self, message: WorkerMessage) -> None:

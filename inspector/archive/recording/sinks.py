@@ -151,7 +151,10 @@ class JournalSink(Sink):
             self._users += 1
 
     def leave(self, status: StationStatus) -> None:
-        """Record the end of the run and close the journal if nobody writes to it any more. Raises StorageError."""
+        """Record the end of the run and close the journal if nobody writes to it any more.
+
+        Raises StorageError, also if the database cannot be fed, which a short run would not say otherwise.
+        """
         with self._lock:
             self._users -= 1
             journal = self.journal
@@ -164,6 +167,8 @@ class JournalSink(Sink):
         finally:
             if self.feeder is not None:
                 self.feeder.stop(FEED_S)
+        if self.feeder is not None and self.feeder.problem is not None:
+            raise self.feeder.problem
 
     def record_of(self, inspection: Inspection) -> tuple[int, str] | None:
         """Return the sequence number of an inspection's record and why its images are kept; None if it is long ago."""

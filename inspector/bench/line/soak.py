@@ -31,7 +31,7 @@ class Soak:
 
     `line_hours`: time a line of 10 parts a second needs for them. `lost`: parts without a verdict; `dropped` and
     `not_inspected` as the station counts them. Process memory in MB is the median over a tenth of the parts: the second tenth,
-    and the last. `growth`: relative growth between the two.
+    and the last. `growth`: relative growth between the two. `curve`: memory in MB after each hundredth of the parts.
     """
 
     parts: int
@@ -43,6 +43,7 @@ class Soak:
     memory_mb: float
     memory_end_mb: float
     growth: float
+    curve: tuple[float, ...]
 
 
 def bench_soak(
@@ -79,6 +80,7 @@ def bench_soak(
         memory_mb=before,
         memory_end_mb=after,
         growth=after / before - 1,
+        curve=tuple(round(value, 1) for value in memory),
     )
 
 

@@ -10,16 +10,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.cameras.bitstream.flags import decoder_flags
 from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.bitstream.picture import Picture
 
 _START = re.compile(rb"\x00\x00\x01")
-# What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code, and a third zero at its end.
-_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01]|\x00+\Z)")
+# What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code.
+_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01])")
+# Zeros may follow a unit (trailing_zero_8bits, B.1.1), as of encoders that fill up to whole words or to a constant rate.
+_TRAILING = re.compile(rb"\x00\x00\x00+\Z")
 _BLOCK = 16  # bytes
 _TRIES = 64  # a packet that cannot be read looks like the end
 _AHEAD = 16  # packets by which one may come behind its turn, most that H.264 and H.265 allow
+_USUAL = 3  # of the first pictures that end in zeros, from which on that is how they are encoded, and no hole
 _STEADY = 8  # pictures whose slices begin at the same places, after which fewer slices are a loss
 
 
@@ -44,12 +48,15 @@ class Damage:
     def __init__(self, codec: type[H264] | type[H265]) -> None:
         self._codec = codec
         self._follower: _Follower = codec()
-        self._waiting = False  # for a key picture
+        self._waiting = True  # for a key picture, as every video begins with one
         self._leading = False  # leading pictures are spoilt, too
         self._begins: tuple[int, ...] = ()
         self._steady = 0  # pictures in a row whose slices begin there
         self._fewer: tuple[int, ...] = ()
         self._again = 0  # pictures in a row with these fewer slices
+        self._zeros = 0  # most zeros behind a picture that are no hole
+        self.last: Picture | None = None
+        """The picture of the last packet; None if it is damaged."""
 
     def lose(self) -> None:
         """Note that a packet could not be read."""
@@ -57,7 +64,7 @@ class Damage:
 
     def spoils(self, packet: bytes) -> bool:
         """Return whether the picture of this packet is damaged, or depends on one that is."""
-        picture = self._picture(packet)
+        self.last = picture = self._picture(packet)
         if picture is None or not picture.shows or not picture.follows or not self._complete(picture):
             self._waiting = True
             return True
@@ -69,16 +76,19 @@ class Damage:
         return self._waiting or (picture.leading and self._leading)
 
     def expect(self, packets: list[bytes]) -> None:
-        """Learn from the first packets where slices usually begin."""
+        """Learn from the first packets where slices usually begin, and whether zeros follow pictures."""
         scout = Damage(self._codec)
+        scout._zeros = max(map(len, packets), default=0)
         pictures = [scout._picture(packet) for packet in packets]
         usual = Counter(picture.begins for picture in pictures if picture is not None).most_common(1)
         if usual and usual[0][1] >= _STEADY:
             self._begins, self._steady = usual[0]
+        zeros = [_trailing(packet) for packet in packets if _trailing(packet)]
+        self._zeros = (1 << max(zeros).bit_length()) - 1 if len(zeros) >= _USUAL else 0
 
     def _picture(self, packet: bytes) -> Picture | None:
         """Return what a packet holds; None if it is damaged."""
-        if _FORBIDDEN.search(packet):
+        if _FORBIDDEN.search(packet) or _trailing(packet) > self._zeros:
             return None
         units = units_of(packet)
         if any(len(unit) < 2 or unit[0] & 0x80 for unit in units):
@@ -108,6 +118,12 @@ class Damage:
         return True
 
 
+def _trailing(packet: bytes) -> int:
+    """Return how many zeros the packet ends in; 0 for fewer than three, which may belong to its last unit."""
+    found = _TRAILING.search(packet)
+    return len(found.group()) if found else 0
+
+
 def _filled(unit: bytes, *, repeats: bool) -> bool:
     """Return whether a byte is repeated 48 times.
 
@@ -124,21 +140,22 @@ class FileDamage:
 
     def __init__(self, packets: cv2.VideoCapture, codec: type[H264] | type[H265]) -> None:
         """`packets`: the file, opened to read packets instead of pictures."""
-        self._capture, self._damage = packets, Damage(codec)
+        self._capture, self._damage, self._flags = packets, Damage(codec), decoder_flags(codec)
         self._packets: Iterator[tuple[float, bytes]] | None = None
         self._known: set[float] = set()
         self._spoilt: set[float] = set()
-        self._judged = 0
+        self._judged: list[tuple[float, Picture | None]] = []
         self._lost = False  # a packet could not be read, so that the time of its picture is unknown
-        self._ended = False
-        self._matched = False
+        self._begun = self._ended = self._matched = False
+        # A picture is flagged when its turn comes, and one that is shown before it may depend on it.
+        self._ahead = _AHEAD if self._flags is None else 3 * _AHEAD
 
     def spoils(self, time: float, number: int) -> bool:
         """Return whether the picture at this time, in ms, is damaged or depends on one that is.
 
         `number`: pictures that were read before it; by that it is known even where times repeat.
         """
-        while (time not in self._known or self._judged <= number + _AHEAD) and not self._ended:
+        while (time not in self._known or len(self._judged) <= number + self._ahead) and not self._ended:
             self._judge_next()
         if time not in self._known:
             return self._lost or self._matched
@@ -157,14 +174,33 @@ class FileDamage:
         time, packet = next(self._packets, (0.0, None))
         if packet is None:
             self._ended = True
+            self._spoil(self._flags.end() if self._flags is not None else [])
         elif not packet:
             self._lost = True
             self._damage.lose()
         else:
-            self._judged += 1
             self._known.add(time)
             if self._damage.spoils(packet):
                 self._spoilt.add(time)
+            picture = self._damage.last
+            self._judged.append((time, picture))
+            self._begun = self._begun or (picture is not None and picture.key)
+            if self._flags is not None and self._begun:  # without a key picture there is nothing to decode
+                self._spoil(self._flags.take(len(self._judged) - 1, packet))
+
+    def _spoil(self, numbers: list[int]) -> None:
+        """Note that pictures are in error, by the order of their packets: all are spoilt that may depend on them."""
+        for number in numbers:
+            depends = True
+            for place, (time, picture) in enumerate(self._judged[number:]):
+                if place and picture is not None and picture.key:
+                    depends = False
+                elif not depends and not (picture is not None and picture.leading):
+                    break
+                if depends or (picture is not None and picture.leading):
+                    self._spoilt.add(time)
+            if depends:
+                self._damage.lose()
 
 
 def _packets(capture: cv2.VideoCapture) -> Iterator[tuple[float, bytes]]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from inspector.cameras.bitstream.bits import Bits
 from inspector.cameras.bitstream.picture import Picture
 
+_EXTENDED = 255  # aspect_ratio_idc: width and height follow
 _HEADER = 256  # bytes of a slice that hold what is read of its header
 _IDR = (19, 20)
 _BLA = (16, 17, 18)
@@ -24,6 +25,7 @@ class _Sps:
     planes: bool
     sets: tuple[_Set, ...]
     address_bits: int
+    fields: bool  # pictures are fields (interlaced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,20 @@ class H265:
         return base + low
 
 
+def has_fields(unit: bytes) -> bool:
+    """Return whether a sequence parameter set says that pictures are fields (interlaced; 7.4.4, E.3.1)."""
+    try:
+        return _read_sps(Bits(unit[2:]))[1].fields
+    except (ValueError, IndexError):
+        return False  # it is damaged
+
+
 def _read_sps(bits: Bits) -> tuple[int, _Sps]:
     """Return the number of a sequence parameter set, and what matters of it (7.3.2.2). Raises ValueError."""
     bits.take(4)
     layers = bits.take(3)
     bits.flag()
-    _skip_profile(bits, layers)
+    fields = _read_profile(bits, layers)
     identity = bits.exp()
     planes = bits.exp() == 3 and bits.flag()
     width, height = bits.exp(), bits.exp()
@@ -157,17 +167,45 @@ def _read_sps(bits: Bits) -> tuple[int, _Sps]:
     for number in range(count):
         sets.append(_read_set(bits, number, sets, in_slice=False))
     blocks = -(-width // block) * -(-height // block)
-    return identity, _Sps(order_bits, planes, tuple(sets), max(0, blocks - 1).bit_length())
+    fields = fields or _fields_follow(bits, order_bits)
+    return identity, _Sps(order_bits, planes, tuple(sets), max(0, blocks - 1).bit_length(), fields)
 
 
-def _skip_profile(bits: Bits, layers: int) -> None:
-    """Skip profile, tier and level (7.3.3)."""
-    bits.take(96)
+def _fields_follow(bits: Bits, order_bits: int) -> bool:
+    """Return the flag field_seq_flag, behind the sets of references (7.3.2.2, E.2.1); False where it is left out."""
+    try:
+        if bits.flag():
+            for _ in range(bits.exp()):
+                bits.take(order_bits + 1)
+        bits.take(2)
+        if not bits.flag():
+            return False
+        if bits.flag() and bits.take(8) == _EXTENDED:  # the shape of pixels
+            bits.take(32)
+        if bits.flag():  # overscan
+            bits.flag()
+        if bits.flag():  # kind of signal
+            bits.take(4)
+            bits.take(24 * bits.flag())
+        if bits.flag():  # where colours are measured
+            bits.skip_exp(2)
+        bits.flag()
+        return bits.flag()
+    except ValueError:
+        return False
+
+
+def _read_profile(bits: Bits, layers: int) -> bool:
+    """Skip profile, tier and level; return whether they say that the source is interlaced (7.3.3)."""
+    bits.take(40)
+    progressive, interlaced = bits.flag(), bits.flag()
+    bits.take(54)
     present = [(bits.flag(), bits.flag()) for _ in range(layers)]
     if layers:
         bits.take(2 * (8 - layers))
     for profile, level in present:
         bits.take(88 * profile + 8 * level)
+    return interlaced and not progressive
 
 
 def _skip_scaling(bits: Bits) -> None:

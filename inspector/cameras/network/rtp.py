@@ -9,11 +9,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from inspector.cameras.bitstream.h264 import has_fields
+from inspector.cameras.bitstream import fields
 
 _FIXED = 12  # bytes of an RTP header without extensions (RFC 3550, 5.1)
 _RTPMAP = re.compile(rb"a=rtpmap:([0-9]+)\s+([A-Za-z0-9-]+)/", re.IGNORECASE)
-_SETS = re.compile(rb"sprop-parameter-sets=([A-Za-z0-9+/=,]+)", re.IGNORECASE)  # of H.264 (RFC 6184, 8.1)
+# Parameter sets of H.264 (RFC 6184, 8.1) and H.265 (RFC 7798, 7.1), and the header of MPEG-4 (RFC 6416, 7.1).
+_SETS = re.compile(rb"sprop-parameter-sets=([A-Za-z0-9+/=,]+)", re.IGNORECASE)
+_SPS = re.compile(rb"sprop-sps=([A-Za-z0-9+/=,]+)", re.IGNORECASE)
+_CONFIG = re.compile(rb"config=((?:[0-9a-f]{2})+)", re.IGNORECASE)
+_START = b"\0\0\1"
+_NAMES = {"H264": fields.H264, "H265": fields.H265, "MPV": fields.MPEG2, "MP4V-ES": fields.MPEG4}
+_MPV_HEADER = 4  # bytes before the video in each packet (RFC 2250, 3.4)
 _STATIC = {26: "JPEG", 32: "MPV", 33: "MP2T"}  # payload types that need no rtpmap (RFC 3551, 6)
 _MOST = 1 << 14  # most packets of one picture
 
@@ -24,9 +30,12 @@ def codecs(description: bytes) -> dict[int, str]:
 
 
 def announces_fields(description: bytes) -> bool:
-    """Return whether a session description announces H.264 pictures of two fields."""
-    sets = [one for found in _SETS.findall(description) for one in found.split(b",")]
-    return any(unit[:1] and unit[0] & 0x1F == 7 and has_fields(unit) for unit in map(_decoded, sets))
+    """Return whether a session description announces pictures of two fields (H.264, H.265, MPEG-4)."""
+    for pattern, codec in ((_SETS, fields.H264), (_SPS, fields.H265)):
+        sets = [_decoded(one) for found in pattern.findall(description) for one in found.split(b",")]
+        if fields.announces_fields(codec, b"".join(_START + one for one in sets)):
+            return True
+    return any(fields.announces_fields(fields.MPEG4, bytes.fromhex(one.decode())) for one in _CONFIG.findall(description))
 
 
 def _decoded(text: bytes) -> bytes:
@@ -34,6 +43,16 @@ def _decoded(text: bytes) -> bytes:
         return base64.b64decode(text)
     except ValueError:
         return b""
+
+
+def _of_fields(codec: str, payloads: list[bytes]) -> bool:
+    """Return whether a picture says that it is of two fields, or that pictures from it on may be."""
+    if codec not in _NAMES:
+        return False
+    pieces = [payload[_MPV_HEADER:] for payload in payloads] if codec == "MPV" else payloads
+    if codec in ("H264", "H265"):
+        pieces = [_START + content for _, content in _formats(codec, payloads)]
+    return fields.announces_fields(_NAMES[codec], b"".join(pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +195,9 @@ class Track:
 
         Raises Interlaced for pictures of two fields.
         """
+        if _of_fields(codec, payloads):
+            raise Interlaced(codec)
         for number, content in _formats(codec, payloads):
-            if codec == "H264" and has_fields(content):
-                raise Interlaced(codec)
             if self._formats.setdefault(number, content) != content:
                 raise Unrecoverable(codec)
 

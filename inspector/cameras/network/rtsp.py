@@ -10,6 +10,7 @@ import cv2
 from pydantic import Field
 
 from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
+from inspector.cameras.bitstream import fields
 from inspector.cameras.capture import Capture, Reader, VideoCapture
 from inspector.cameras.network.http import HttpCapture, Sent, refused
 from inspector.cameras.network.rtsp_gate import RtspGate
@@ -20,6 +21,8 @@ from inspector.core.types import Frame
 
 # Options that OpenCV reads at every opening. Over UDP a loss cannot be told from a late packet; sound is not needed.
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|allowed_media_types;video")
+
+_LOOKED_AT = 12  # pictures of MPEG-2 of which it is checked that they are not of fields
 
 
 class StreamOptions(CameraOptions):
@@ -68,12 +71,17 @@ class StreamCamera(Camera):
 
     @property
     def patience_s(self) -> float | None:
-        return max(self._options.open_timeout + 1.0, self._options.timeout) + SILENCE_S
+        return max(self._opening_s, self._options.timeout) + SILENCE_S
+
+    @property
+    def _opening_s(self) -> float:
+        """Longest time to connect; video over HTTP is opened twice, the first time for its headers."""
+        return (2.0 if self._http else 1.0) * self._options.open_timeout + 1.0
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         options = self._options
         reader = Reader(self.name, self._capture(lambda: reader.put(self._spoilt(), time.monotonic())))
-        newest = reader.frames(stop, open_timeout=options.open_timeout + 1.0, timeout=options.timeout, source=self.address)
+        newest = reader.frames(stop, open_timeout=self._opening_s, timeout=options.timeout, source=self.address)
         reader.start()
         try:
             for grabbed in newest:
@@ -117,11 +125,11 @@ class StreamCamera(Camera):
         times = {"open_timeout": options.open_timeout, "timeout": options.timeout}
         if not self._http:
             return RtspVideo(self._url, spoilt=spoilt, **times)
-        return HttpCapture(self._url, rate=options.rate, sent=self._sent, video=lambda url: StreamVideo(url, **times), **times)
+        return HttpCapture(self._url, rate=options.rate, sent=self._sent, video=lambda url: HttpVideo(url, **times), **times)
 
 
 class StreamVideo(VideoCapture):
-    """A video over HTTP that FFmpeg reads."""
+    """A video over a network that FFmpeg reads."""
 
     def __init__(self, url: str, *, open_timeout: float, timeout: float) -> None:
         super().__init__()
@@ -130,13 +138,41 @@ class StreamVideo(VideoCapture):
         # Longer than the time until silence is noticed: when this time-out expires, FFmpeg repeats an old frame.
         self.read_timeout = 2 * timeout + 1
 
-    def make(self) -> cv2.VideoCapture:
+    def make(self, *, packets: bool = False) -> cv2.VideoCapture:
+        """Open the stream; `packets`: to read packets instead of pictures."""
         settings = {
+            **({cv2.CAP_PROP_FORMAT: -1} if packets else {}),
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(self._open_timeout * 1000),
             cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(self.read_timeout * 1000),
             cv2.CAP_PROP_N_THREADS: 1,  # each additional thread delays by a frame
         }
         return cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, [value for setting in settings.items() for value in setting])
+
+
+class HttpVideo(StreamVideo):
+    """A video over HTTP. Its headers are read first, over a connection of their own."""
+
+    def open(self) -> bool:
+        packets = self.make(packets=True)
+        try:
+            if not packets.isOpened():
+                return False
+            tag = (int(packets.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1").strip("\0 ")
+            if fields.announced(packets, tag, pictures=_LOOKED_AT):
+                raise interlaced(hide_secrets(self._url))
+        finally:
+            packets.release()
+        return super().open()
+
+
+def interlaced(source: str) -> CameraError:
+    """Return the error for a camera whose pictures are of two fields."""
+    return CameraError(
+        "{source} sends interlaced video (of fields), which cannot be converted here.",
+        remedy="Set the camera to progressive pictures.",
+        source=source,
+        retryable=False,
+    )
 
 
 class RtspVideo(StreamVideo):
@@ -155,12 +191,7 @@ class RtspVideo(StreamVideo):
         if super().open():
             return True
         if gate.interlaced:
-            raise CameraError(
-                "{source} sends interlaced video (of fields), which cannot be converted here.",
-                remedy="Set the camera to progressive pictures.",
-                source=self._source,
-                retryable=False,
-            )
+            raise interlaced(self._source)
         if gate.refused in (401, 403):
             raise refused(self._source, gate.refused)
         if gate.refused == 461:
