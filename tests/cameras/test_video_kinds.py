@@ -101,6 +101,24 @@ def _long(path: Path) -> list[int]:
     return list(range(200))
 
 
+def _cut_from_a_longer_one(path: Path) -> list[int]:
+    """No picture of it begins anew (IDR): open groups, or intra refresh, as of recorders that stop and go on by packets."""
+    kind, first = (
+        ("open-gop=1:keyint=20:min-keyint=20:scenecut=0", 40) if "open" in path.name else ("intra-refresh=1:keyint=20", 32)
+    )
+    whole = path.with_name("whole.ts")
+    options = {"x264-params": f"{kind}:bframes={2 * ('open' in path.name)}"}
+    _write(whole, "libx264", "mpegts", numbers=range(90), times=lambda n: n, **options)
+    with av.open(str(whole)) as given, av.open(str(path), "w", format="mpegts") as made:
+        track = given.streams.video[0]
+        copy = made.add_stream_from_template(track)
+        for packet in list(given.demux(track))[23:]:
+            if packet.dts is not None:
+                packet.stream = copy
+                made.mux(packet)
+    return list(range(first, 90))
+
+
 def _wmv(path: Path) -> list[int]:
     _write(path, "wmv2", "asf", numbers=range(90), g="15", q="2")
     return list(range(90))
@@ -117,6 +135,8 @@ KINDS: dict[str, Callable[[Path], list[int]]] = {
     "long.ts": _long,
     "long.mp4": _long,
     "wmv.wmv": _wmv,
+    "cut-open.ts": _cut_from_a_longer_one,
+    "cut-refresh.ts": _cut_from_a_longer_one,
 }
 
 

@@ -48,7 +48,8 @@ class Damage:
     def __init__(self, codec: type[H264] | type[H265]) -> None:
         self._codec = codec
         self._follower: _Follower = codec()
-        self._waiting = True  # for a key picture, as every video begins with one
+        self._waiting = True  # for a picture that needs none before it, as every video begins with one
+        self._whole = True  # nothing was damaged yet
         self._leading = False  # leading pictures are spoilt, too
         self._begins: tuple[int, ...] = ()
         self._steady = 0  # pictures in a row whose slices begin there
@@ -60,15 +61,16 @@ class Damage:
 
     def lose(self) -> None:
         """Note that a packet could not be read."""
-        self._waiting = True
+        self._waiting, self._whole = True, False
 
     def spoils(self, packet: bytes) -> bool:
         """Return whether the picture of this packet is damaged, or depends on one that is."""
         self.last = picture = self._picture(packet)
         if picture is None or not picture.shows or not picture.follows or not self._complete(picture):
             self._waiting = True
+            self._whole = self._whole and picture is not None and not picture.shows
             return True
-        if picture.key:
+        if picture.key or (picture.enters and self._waiting and self._whole):  # a recording may be cut from a longer one
             self._leading, self._waiting = self._waiting, False
             return False
         if not picture.leading and not self._waiting:
@@ -184,8 +186,8 @@ class FileDamage:
                 self._spoilt.add(time)
             picture = self._damage.last
             self._judged.append((time, picture))
-            self._begun = self._begun or (picture is not None and picture.key)
-            if self._flags is not None and self._begun:  # without a key picture there is nothing to decode
+            self._begun = self._begun or (picture is not None and (picture.key or picture.enters))
+            if self._flags is not None and self._begun:  # before, there is nothing to decode
                 self._spoil(self._flags.take(len(self._judged) - 1, packet))
 
     def _spoil(self, numbers: list[int]) -> None:

@@ -6,6 +6,8 @@ from inspector.cameras.bitstream.bits import Bits
 from inspector.cameras.bitstream.picture import Picture
 
 _HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})  # profiles with a chroma format (7.3.2.1.1)
+_INTRA = (2, 4)  # slice types I and SI, modulo 5
+_RECOVERY_POINT = 6
 _HEADER = 24  # bytes of a slice that hold what is read of its header
 
 
@@ -30,9 +32,12 @@ class H264:
     def take(self, units: list[bytes]) -> Picture:
         """Return what the units of one access unit hold. Raises ValueError if a header cannot be read."""
         slices: list[tuple[int, bytes]] = []
+        enters = False
         for unit in units:
             kind = unit[0] & 0x1F
-            if kind == 7:
+            if kind == 6:
+                enters = enters or _says_recovery(unit)
+            elif kind == 7:
                 number, sps = _sps(unit)
                 self._sps[number] = sps
             elif kind == 8:
@@ -46,8 +51,9 @@ class H264:
             return Picture(shows=False)
         key = all(kind == 5 for kind, _ in slices)
         begins = [Bits(unit[1:_HEADER]).exp() for kind, unit in slices if kind in (1, 2, 5)]
+        enters = enters or all(_is_intra(unit) for kind, unit in slices if kind in (1, 5))
         gap = self._gap(slices[0][1], key=key)
-        return Picture(key=key, follows=not gap and 0 in begins, begins=tuple(begins))
+        return Picture(key=key, enters=enters, follows=not gap and 0 in begins, begins=tuple(begins))
 
     def _gap(self, unit: bytes, *, key: bool) -> bool:
         """Return whether a reference picture before this one is missing (frame_num, 7.4.3)."""
@@ -89,6 +95,33 @@ def _sps(unit: bytes) -> tuple[int, _Sps]:
     gaps = bits.flag()
     bits.skip_exp(2)  # width and height
     return identity, _Sps(numbers, gaps, planes, not bits.flag())
+
+
+def _is_intra(unit: bytes) -> bool:
+    """Return whether a slice refers to no other picture (slice_type, 7.4.3)."""
+    bits = Bits(unit[1:_HEADER])
+    bits.exp()
+    return bits.exp() % 5 in _INTRA
+
+
+def _says_recovery(unit: bytes) -> bool:
+    """Return whether supplemental information holds a recovery point (7.3.2.3.1, D.1.8): so begin open groups of pictures."""
+    at = 1
+    while at + 2 < len(unit):
+        kind, at = _extended(unit, at)
+        size, at = _extended(unit, at)
+        if kind == _RECOVERY_POINT:
+            return True
+        at += size
+    return False
+
+
+def _extended(unit: bytes, at: int) -> tuple[int, int]:
+    """Return a number that is written as a sum of bytes, of which only the last is not 255, and the place behind it."""
+    value = 0
+    while at < len(unit) and unit[at] == 255:
+        value, at = value + 255, at + 1
+    return value + (unit[at] if at < len(unit) else 0), at + 1
 
 
 def has_fields(unit: bytes) -> bool:
