@@ -218,6 +218,8 @@ class TrainSettings(FiniteModel):
     def _shares(self) -> Self:
         if self.val + self.test >= 1:
             raise ValueError("Validation and test together must leave something to train on.")
+        if self.folds == 1:
+            raise ValueError("One fold is no cross-validation: give 0 for none, or 2 and more.")
         if self.tile:
             self.tiling()
         if self.levels is not None and not self.levels[0] < self.levels[1]:

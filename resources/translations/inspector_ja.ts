@@ -8051,6 +8051,10 @@
         <translation>{name} の画像は {count} 枚しかなく、欠陥の種類を画素単位で区別するには少なすぎます。すべてを 1 種類として学習すると、見つけやすくなります。</translation>
     </message>
     <message>
+        <source>One fold is no cross-validation: give 0 for none, or 2 and more.</source>
+        <translation>分割数 1 では交差検証になりません。行わない場合は 0、行う場合は 2 以上を指定してください。</translation>
+    </message>
+    <message>
         <source>One view a part: a quarter of the computing time, and scores that are less steady.</source>
         <translation>1 個につき 1 通り: 計算時間は 4 分の 1 ですが、スコアの安定性は下がります。</translation>
     </message>

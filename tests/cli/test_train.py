@@ -172,7 +172,11 @@ def test_settings_left_out_are_the_tasks(tmp_path: Path) -> None:
         "loss": "dice",
     }
     assert train_settings({**base, "task": "thermal"}).channels == 1
-    for wrong, sentence in (({"task": "guessing"}, "task: "), ({"width": 64}, "Width and height are given together")):
+    for wrong, sentence in (
+        ({"task": "guessing"}, "task: "),
+        ({"width": 64}, "Width and height are given together"),
+        ({"folds": 1}, "One fold is no cross-validation"),
+    ):
         with pytest.raises(ConfigError, match=sentence):
             train_settings({**base, **wrong})
 
