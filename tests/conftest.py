@@ -57,9 +57,19 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests, and the processes they start, away from the user's bundles and settings."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA", "APPDATA"):
-            patch.setenv(variable, str(home / variable.lower()))
+        _move_home(patch, home)
         yield
+
+
+@pytest.fixture
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a test an archive, bundles and settings that no other test has written to."""
+    _move_home(monkeypatch, tmp_path / "home")
+
+
+def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
+    for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA", "APPDATA"):
+        patch.setenv(variable, str(home / variable.lower()))
 
 
 class _Collector(logging.Handler):

@@ -24,6 +24,8 @@ from tests.archive.postgres import INSTALLED, PASSWORD, Postgres, running_server
 from tests.archive.recorded import record_run
 from tests.ui.pressing import press
 
+pytestmark = pytest.mark.usefixtures("own_folders")  # a server would also get what other tests leave in the archive
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:

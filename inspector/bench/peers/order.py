@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from inspector.bundles.bundle import Card, read_card
-from inspector.core.config import FiniteModel, Option
+from inspector.core.config import Count, FiniteModel, Option
 from inspector.core.errors import JobError
 from inspector.core.types import Annotation, Answer, Boxes, Floats, Masks
 from inspector.core.untrusted import read_bounded
@@ -45,7 +45,7 @@ class Order(FiniteModel):
     settings: dict[str, Any]
     bundle: Path
     budget_s: float
-    seed: int = 0
+    seed: Count = 0
 
     def train_settings(self) -> TrainSettings:
         """Return the settings of our training. Raises ConfigError."""
@@ -78,8 +78,8 @@ class Learnt(FiniteModel):
 
     settings: Mapping[str, Option]
     versions: Mapping[str, str]
-    images: Mapping[str, int]
-    epochs: int
+    images: Mapping[str, Count]
+    epochs: Count
     learning_s: float
     images_s: float
 

@@ -177,7 +177,7 @@ def _nncf() -> Any:  # noqa: ANN401 - the module
             remedy="Install it from the program's folder: packaging/run.sh --with train (Windows: run.ps1).",
             package=error.name or "nncf",
         ) from error
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function also changes handlers that others have added
     return nncf
 
 
