@@ -38,7 +38,9 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--theme", type=click.Choice(["light", "dark", "system"]), help="Colours of this run.")
 @click.option("--screenshot", type=click.Path(path_type=Path), help="Save a picture of the window and end.")
 @click.option("--page", type=click.Choice(_PAGES), default="inspect", show_default=True)
-@click.option("--tab", default="live", show_default=True, help="Of the inspect page: live, detection, segmentation, thermal or gradcam.")
+@click.option(
+    "--tab", default="live", show_default=True, help="Of the inspect page: live, detection, segmentation, thermal or gradcam."
+)
 @click.option("--size", type=_Size(), default=(1920, 1080), help="Size of the picture, for example 1366x768.")
 @click.option("--hold", default="", metavar="PART", help="Picture: pick this NG part from the filmstrip first.")
 @click.option("--takt", is_flag=True, help="Picture: with the takt meter unfolded.")
