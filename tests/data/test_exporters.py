@@ -280,6 +280,14 @@ def test_tables_of_objects(tmp_path: Path, name: str) -> None:
     assert dataset.classes == ("class 1",) if name == "severstal.csv" else ("dent",)
 
 
+def test_numbers_of_classes_tell_them_apart_where_their_names_are_not_written(tmp_path: Path) -> None:
+    """As supervision's CSVSink writes detections that have no names."""
+    image(tmp_path / "a.png")
+    head = "x_min,y_min,x_max,y_max,class_id,confidence,tracker_id,file_name,class_name"
+    write(tmp_path / "boxes.csv", f"{head}\n5,2,9,5,0,0.9,,a.png,\n1,1,4,4,3,0.8,,a.png,\n")
+    assert read_dataset(tmp_path, "detection").counts() == {"class 0": 1, "class 3": 1}
+
+
 @pytest.mark.parametrize(
     "text",
     [

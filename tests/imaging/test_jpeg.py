@@ -260,3 +260,14 @@ def test_damage_is_found_at_a_reduced_size(how: dict[str, object]) -> None:
     assert np.abs(small.astype(int) - grey).mean() < 3
     with pytest.raises(JpegDamage):
         decode_reduced(data[: len(data) * 2 // 3] + b"\xff\xd9", 60, header=header)
+
+
+def test_a_scan_that_ends_in_zeros_is_whole() -> None:
+    """Even areas may be coded as zeros up to the last bit of the last byte, which look like padding."""
+    ends = 0
+    for blocks in range(1, 80):
+        pixels = np.full((8, 8 * blocks), 16, np.uint8)
+        data = _saved(pixels, optimize=True)
+        ends += data[-4:-2] == b"\0\0"
+        np.testing.assert_array_equal(decode_jpeg(data), pixels)
+    assert ends

@@ -157,24 +157,37 @@ def _decode(data: bytes, header: JpegHeader, colours: str, side: int = 0) -> NDA
 
     if header.refused:
         raise JpegDamage(header.refused)
+    data = _known_revision(data)
+
+    def decoded(candidate: bytes) -> NDArray[np.uint8]:
+        found: NDArray[np.uint8] = simplejpeg.decode_jpeg(candidate, colours, min_height=side, min_width=side, strict=True)
+        return found
+
+    unpadded = _unpadded(data, header)
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            _without_oddities(data, header), colours, min_height=side, min_width=side, strict=True
-        )
+        pixels = decoded(unpadded)
     except ValueError as error:
-        raise JpegDamage(str(error)) from error
+        if unpadded == data:
+            raise JpegDamage(str(error)) from error
+        try:
+            pixels = decoded(data)  # what looks like padding was data
+        except ValueError:
+            raise JpegDamage(str(error)) from error
     return pixels[..., 0] if colours == "GRAY" else pixels
 
 
-def _without_oddities(data: bytes, header: JpegHeader) -> bytes:
-    """Remove harmless oddities that libjpeg warns of: padding before the end, and an unknown JFIF revision."""
+def _known_revision(data: bytes) -> bytes:
+    """Replace an unknown JFIF revision, which libjpeg warns of."""
+    return data[:11] + b"\1" + data[12:] if data[6:11] == b"JFIF\0" and data[11:12] != b"\1" else data
+
+
+def _unpadded(data: bytes, header: JpegHeader) -> bytes:
+    """Remove zeros before the end, which libjpeg warns of if they are padding; they may be codes of even areas, too."""
     end = header.end
-    if data[end - 2 : end] == b"\0\0":  # a scan ends in ones (T.81, F.1.2.3), if need be with a zero stuffed behind them
-        coded = data[:end].rstrip(b"\0")
-        data = coded + (b"\0" if coded[-1] == 0xFF else b"") + bytes((0xFF, _EOI))
-    if data[6:11] == b"JFIF\0" and data[11:12] != b"\1":
-        data = data[:11] + b"\1" + data[12:]
-    return data
+    if data[end - 2 : end] != b"\0\0":  # padded bits are ones (T.81, F.1.2.3), if need be with a zero stuffed behind them
+        return data
+    coded = data[:end].rstrip(b"\0")
+    return coded + (b"\0" if coded[-1] == 0xFF else b"") + bytes((0xFF, _EOI))
 
 
 def _check_complete(frame: bytes, scans: list[bytes], *, progressive: bool) -> None:

@@ -190,7 +190,7 @@ def _kind_place(table: Table, form: str) -> int | None:
 
 
 def _add(found: Listing, folder: Folder, table: Table, form: str, image: str, rows: list[Row], *, fractions: bool) -> None:
-    kind = _kind_place(table, form)
+    kind, count = _kind_place(table, form), table.place(_NUMBERED)
 
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
         for row in rows:
@@ -200,6 +200,8 @@ def _add(found: Listing, folder: Folder, table: Table, form: str, image: str, ro
                 name = f"class {cell(row, both).rpartition('_')[2]}"
             elif form != "bare" and kind is not None and table.columns[kind] in _NUMBERED:
                 name = f"class {name}"
+            elif not said and (numbered := cell(row, count)):  # the names were not written, as by supervision's CSVSink
+                name = f"class {numbered}"
             yield from _shapes(table, form, row, name, size, fractions=fractions)
 
     split = cell(rows[0], table.place(SPLIT))
