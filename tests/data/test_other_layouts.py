@@ -309,6 +309,19 @@ def test_choices_of_label_studio_under_any_name(tmp_path: Path) -> None:
     assert read_dataset(tmp_path, "classification").counts() == {"ng": 1, "ok": 2}
 
 
+def test_regions_of_label_studio_with_the_same_id_are_several_where_their_places_differ(tmp_path: Path) -> None:
+    """Programs that write its .json for pre-annotation often give every region the same id."""
+    image(tmp_path / "a.png")
+    size = {"original_width": 20, "original_height": 10}
+    spots = [{"x": x, "y": 10, "width": 20, "height": 50, "rotation": 0} for x in (0, 50)]
+    result = [{"id": "r", "type": "rectanglelabels", "value": {**spot, "rectanglelabels": ["dent"]}, **size} for spot in spots]
+    again = {"id": "r", "type": "rectangle", "value": spots[0], **size}
+    write(tmp_path / "project-1.json", [{"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": [*result, again]}]}])
+    (sample,) = read_dataset(tmp_path, "detection").samples
+    assert sample.truth.boxes is not None
+    assert sample.truth.boxes.xyxy.tolist() == [[0, 1, 4, 6], [10, 1, 14, 6]]
+
+
 def test_label_files_beside_class_folders_are_named(tmp_path: Path) -> None:
     for kind in ("crack", "fine"):
         for at in range(3):

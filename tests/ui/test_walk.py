@@ -214,6 +214,11 @@ class Walk:
             self.look(f"inspect thermal tools {share}")
         bar.setValue(0)
         tab.instrument.set_tools([])
+        tab.register_wanted.emit()
+        assert page.analysis.register is not None
+        assert page.analysis.register.isVisible()
+        self.look("inspect register", page.analysis.register)
+        assert page.analysis.leave()
 
     def review(self) -> None:
         page = self.window.review

@@ -23,6 +23,7 @@ _WEIGHT = 1.0
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # put before the name of an uploaded file
 _SIGNS = (b'"annotations"', b'labels"', b'"choices"', b'"annotation_id"', b'"lead_time"')
 _USUAL = ("choice", "choices", "class", "label")
+_PLACE = ("x", "y", "width", "height", "rotation", "radiusX", "radiusY", "points", "rle")
 _ABOUT = frozenset({"annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id"})
 Item = Mapping[str, object]
 
@@ -144,12 +145,13 @@ def _add(found: Listing, folder: Folder, image: str, path: Path, items: list[Ite
     names = {str(item.get("id")): label for item in items if (label := _label(item))}
 
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
-        seen: set[str] = set()
+        seen: dict[str, list[Item]] = {}
         for item in items:
             value, region = _value(item), str(item.get("id"))
-            if not {"x", "points", "rle"}.intersection(value) or ("id" in item and region in seen):
+            place = {key: value[key] for key in _PLACE if key in value}
+            if not {"x", "points", "rle"}.intersection(value) or ("id" in item and place in seen.get(region, [])):
                 continue  # the label of a region, or the region again with its label
-            seen.add(region)
+            seen.setdefault(region, []).append(place)
             yield from _shapes(value, class_name(_label(item) or names.get(region, "")), size)
         yield from ("a region without a place" for region in names if region not in seen)
 
