@@ -170,10 +170,17 @@ class AnalysisTabs(Themed, TabWidget):
         from inspector.ui.tabs.instrument.register_sheet import REGISTRATIONS, RegisterSheet
 
         if self.register is None:
-            self.register = RegisterSheet(self)
+            self.register = RegisterSheet(self._page())
         cameras = {} if recipe is None else recipe.cameras
         sides = {name: camera.mm_per_px for name, camera in cameras.items() if camera.mm_per_px is not None}
         self.register.open(thermal, seen, folder=user_data() / REGISTRATIONS, sides=sides)
+
+    def _page(self) -> QWidget:
+        """Return the page that the tabs are on, for a sheet with two pictures side by side; these tabs if they are on none."""
+        around = self.parentWidget()
+        while around is not None and around.objectName() != "page":
+            around = around.parentWidget()
+        return around or self
 
     def leave(self) -> bool:
         """Close the sheet; return False where none is open."""

@@ -21,7 +21,6 @@ from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.canvas.overlays import Overlays, ToolMark
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
-from inspector.ui.tabs.base import headed
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.cover import Cover
@@ -55,7 +54,7 @@ class RegisterSheet(Themed, Cover):
         self._title, self._hint, self.says, self.known = QLabel(), QLabel(), QLabel(), QLabel()
         self._title.setProperty("role", "title")
         self.says.setObjectName("register_says")
-        for label in (self._hint, self.says, self.known):
+        for label in (self._title, self._hint, self.says, self.known):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.columns, self.rows = (NumberField(2, _MOST, field=_whole()) for _ in range(2))
@@ -96,11 +95,18 @@ class RegisterSheet(Themed, Cover):
         fields = plain(QHBoxLayout(), theme.SPACING * 2)
         for name, field in (("columns", self.columns), ("rows", self.rows), ("side", self.side)):
             self.labels[name].setBuddy(field)
-            fields.addLayout(headed(self.labels[name], field))
+            stacked = plain(QVBoxLayout(), theme.SPACING // 2)
+            stacked.addWidget(self.labels[name])
+            stacked.addWidget(field)
+            fields.addLayout(stacked)
+        fields.addStretch(1)
         buttons = plain(QHBoxLayout())
-        for widget in (self.find_target, self.undo, self.clear, self.over_it):
+        for widget in (self.find_target, self.undo, self.clear):
             buttons.addWidget(widget)
         buttons.addStretch(1)
+        shown = plain(QHBoxLayout())
+        shown.addWidget(self.over_it)
+        shown.addWidget(self.known, 1)
         foot = plain(QHBoxLayout())
         foot.addWidget(self.cancel)
         foot.addWidget(self.says, 1)
@@ -115,7 +121,7 @@ class RegisterSheet(Themed, Cover):
         box.addLayout(pictures, 1)
         box.addLayout(fields)
         box.addLayout(buttons)
-        box.addWidget(self.known)
+        box.addLayout(shown)
         box.addLayout(foot)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(*(theme.SPACING * 2,) * 4)
