@@ -92,6 +92,7 @@ def test_an_engine_that_fails_with_batches_under_way_loses_no_part(behaviour: Be
             raise EngineError("The engine of {bundle} crashed.", bundle="states")
 
     behaviour.others, behaviour.before = 2, before
+    behaviour.seconds = 0.05  # longer than the camera takes for all frames, so that batches wait for the engine
     with running(recipe_of(bundle), FakeCamera("top", _alternating, live=False)) as (station, recorder):
         assert station.wait(10)
         found = recorder.inspections
