@@ -146,7 +146,8 @@ class FileDamage:
         self._packets: Iterator[tuple[float, bytes]] | None = None
         self._known: set[float] = set()
         self._spoilt: set[float] = set()
-        self._judged: list[tuple[float, Picture | None]] = []
+        self._judged = 0  # packets
+        self._seen: list[tuple[float, Picture | None]] = []  # all of them, where a decoder may flag an earlier one
         self._lost = False  # a packet could not be read, so that the time of its picture is unknown
         self._begun = self._ended = self._matched = False
         # A picture is flagged when its turn comes, and one that is shown before it may depend on it.
@@ -157,7 +158,7 @@ class FileDamage:
 
         `number`: pictures that were read before it; by that it is known even where times repeat.
         """
-        while (time not in self._known or len(self._judged) <= number + self._ahead) and not self._ended:
+        while (time not in self._known or self._judged <= number + self._ahead) and not self._ended:
             self._judge_next()
         if time not in self._known:
             return self._lost or self._matched
@@ -185,16 +186,18 @@ class FileDamage:
             if self._damage.spoils(packet):
                 self._spoilt.add(time)
             picture = self._damage.last
-            self._judged.append((time, picture))
+            self._judged += 1
             self._begun = self._begun or (picture is not None and (picture.key or picture.enters))
-            if self._flags is not None and self._begun:  # before, there is nothing to decode
-                self._spoil(self._flags.take(len(self._judged) - 1, packet))
+            if self._flags is not None:
+                self._seen.append((time, picture))
+                if self._begun:  # before, there is nothing to decode
+                    self._spoil(self._flags.take(self._judged - 1, packet))
 
     def _spoil(self, numbers: list[int]) -> None:
         """Note that pictures are in error, by the order of their packets: all are spoilt that may depend on them."""
         for number in numbers:
             depends = True
-            for place, (time, picture) in enumerate(self._judged[number:]):
+            for place, (time, picture) in enumerate(self._seen[number:]):
                 if place and picture is not None and picture.key:
                     depends = False
                 elif not depends and not (picture is not None and picture.leading):
