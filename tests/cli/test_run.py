@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,25 @@ def _lines(text: str) -> list[dict[str, Any]]:
 def _command(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "inspector", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **options)
+
+
+def _rest(process: "subprocess.Popen[str]", seconds: float = 30.0) -> tuple[str, str]:
+    """Wait for the end and return what is left of stdout and stderr.
+
+    `communicate` reads from the descriptors: it would pass over the lines that `readline` has read ahead.
+    """
+    assert process.stdout is not None
+    assert process.stderr is not None
+    late = threading.Timer(seconds, process.kill)
+    late.start()
+    try:
+        with ThreadPoolExecutor(1) as reader, process.stdout, process.stderr:
+            said = reader.submit(process.stderr.read)
+            rest = process.stdout.read()
+            return rest, said.result()
+    finally:
+        process.wait()
+        late.cancel()
 
 
 def test_json_has_one_object_a_part_and_a_summary(states: Path, tmp_path: Path) -> None:
@@ -173,7 +194,7 @@ def test_a_signal_ends_with_the_summary_and_everything_judged_is_saved(states: P
     first = json.loads(process.stdout.readline())
     assert first["sequence"] == 0
     process.send_signal(number)
-    rest, said = process.communicate(timeout=30)
+    rest, said = _rest(process)
     assert process.returncode == 0, said
     assert "Traceback" not in said
     *parts, last = _lines(rest)
@@ -191,14 +212,14 @@ def test_a_signal_ends_with_the_summary_and_everything_judged_is_saved(states: P
 @pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
 def test_with_nohup_it_outlives_its_terminal(states: Path, tmp_path: Path) -> None:
     command = ["nohup", sys.executable, "-m", "inspector", "run", "--recipe", str(_demo(tmp_path, states, rate=20)), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
     for _ in range(3):
         assert json.loads(process.stdout.readline())["sequence"] > 0
     process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = _rest(process)
     assert process.returncode == 0
     assert "summary" in _lines(rest)[-1]
 
@@ -226,7 +247,7 @@ def test_a_part_is_recorded_before_it_is_printed(states: Path, tmp_path: Path) -
         saved = _lines(results.read_text("utf-8"))
         assert len(saved) > number
         assert saved[number]["part"] == printed["part"]
-    process.communicate(timeout=30)
+    _rest(process)
 
 
 def test_a_limit_judges_and_saves_so_many(states: Path, tmp_path: Path) -> None:
