@@ -1,16 +1,22 @@
 """The code on a part, a DataMatrix or QR code in a region that the recipe names, and what it says by GS1.
 
-Sources: GS1 General Specifications, application identifiers; zxing-cpp reads the code, biip its content.
+Sources: GS1 General Specifications, application identifiers; GS1 Digital Link Standard, URI syntax; zxing-cpp reads the code,
+biip its content.
 """
 
 import time
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from inspector.core.message import Message, message
 from inspector.core.types import CodeReading, Frame
 from inspector.recipes.recipe import CodeModel
+
+if TYPE_CHECKING:
+    from biip import ParseConfig
+    from biip.gs1_element_strings import GS1ElementString
 
 # Application identifiers by what they say, the more usual one first.
 _SAYS: Final = {"serial_number": ("21",), "lot": ("10",), "job_id": ("400",), "material": ("01", "240", "241")}
@@ -44,30 +50,56 @@ def _read(frame: Frame, model: CodeModel) -> tuple[dict[str, str], Message | Non
         return {}, message("{camera} sees {count} codes.", camera=frame.camera, count=len(found))
     (code,) = found
     values = {"text": code.text, "symbology": code.format.name}
-    if code.content_type != zxingcpp.ContentType.GS1:
-        return {**values, "serial_number": code.text.strip()}, None
-    said, detail = _gs1(code.bytes.decode("ascii", "replace"))
+    if code.content_type == zxingcpp.ContentType.GS1:
+        said, detail = _message(code.bytes.decode("ascii", "replace"))
+    elif code.text.startswith(("http://", "https://")):
+        said, detail = _link(code.text)
+    else:
+        said, detail = {"serial_number": code.text.strip()}, None
     if detail is not None:
         return values, message("The code that {camera} sees is not valid: {detail}", camera=frame.camera, detail=detail)
     return {**values, **said}, None
 
 
-def _gs1(text: str) -> tuple[dict[str, str], str | None]:
+def _message(text: str) -> tuple[dict[str, str], str | None]:
     """Return what a GS1 message says, and what is wrong with it. biip wants the separator as it stands in the code."""
     import biip
 
     try:
-        read = biip.parse(text)
+        read = biip.parse(text, config=_config())
     except biip.ParseError as error:
         return {}, str(error)
     if read.gs1_message is None:
         return {}, read.gs1_message_error or "no GS1 message"
-    elements: dict[str, Any] = {element.ai.ai: element for element in read.gs1_message.element_strings}
-    wrong = next((element.gtin_error for element in elements.values() if element.gtin_error), None)
+    return _said(read.gs1_message.element_strings)
+
+
+def _link(text: str) -> tuple[dict[str, str], str | None]:
+    """Return what the path of a GS1 Digital Link says, and what is wrong with it. Any other address is a serial number."""
+    import biip
+
+    try:
+        link = biip.parse(text, config=_config()).gs1_digital_link_uri
+    except biip.ParseError:
+        link = None
+    if link is None:
+        return {"serial_number": text.strip()}, None
+    return _said(link.element_strings)
+
+
+def _config() -> "ParseConfig":
+    """Let no date refuse a message: none is used here, and biip 5.2 knows no range of dates (7007)."""
+    from biip import ParseConfig
+
+    return ParseConfig(gs1_element_strings_verify_date=False)
+
+
+def _said(read: "Sequence[GS1ElementString]") -> tuple[dict[str, str], str | None]:
+    elements = {element.ai.ai: element for element in read}
+    wrong = next((element.gtin_error for element in read if element.gtin_error), None)
     if wrong is not None:
         return {}, wrong
-    said = {name: next((elements[ai].value for ai in ais if ai in elements), "") for name, ais in _SAYS.items()}
-    return said, None
+    return {name: next((elements[ai].value for ai in ais if ai in elements), "") for name, ais in _SAYS.items()}, None
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from inspector.archive.contents import RunContext
 from inspector.archive.filters import Filters
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.store.query import every, result_of
-from inspector.core.types import Frame
+from inspector.core.types import CodeReading, Frame
 from inspector.inspection.codes import read_code
 from inspector.inspection.program import load_program
 from inspector.recipes.recipe import CameraModel, CodeModel, RegionModel
@@ -49,6 +49,26 @@ def test_a_plain_code_is_the_serial_number_and_deep_images_are_read_as_well() ->
     frame = _frame(SAYS)
     deep = Frame(frame.pixels[..., 0].astype(np.uint16) * 16, "top", 0, 0.0, datetime.now(UTC), bits=12)
     assert read_code(deep, MODEL).serial_number == "S0001"
+
+
+@pytest.mark.parametrize("date", ["(7007)261101261130", "(17)260231", "(4324)2611309999", "(17)260200"])
+def test_no_date_costs_the_serial_number(date: str) -> None:
+    """A range of days, a day that does not exist, no time, no day: the station uses none of them."""
+    read = read_code(_frame(f"(01)04012345123456{date}(10)L-7A(21)S1"), MODEL)
+    assert (read.problem, read.material, read.lot, read.serial_number) == (None, "04012345123456", "L-7A", "S1")
+
+
+def test_a_digital_link_says_what_its_path_says_and_another_address_is_a_serial_number() -> None:
+    def read(text: str) -> CodeReading:
+        return read_code(_frame(text, "QRCode", gs1=False, at=(205, 105)), MODEL)
+
+    link = read("https://example.com/01/04012345123456/10/L-7A/21/S%2F1?17=261130")
+    assert (link.problem, link.material, link.lot, link.serial_number) == (None, "04012345123456", "L-7A", "S/1")
+    wrong = read("https://example.com/01/04012345123457/21/S1")
+    assert "check digit" in str(wrong.problem)
+    assert wrong.serial_number == ""
+    for other in ("https://example.com/parts/17", "http://example.com", "https://"):
+        assert (read(other).serial_number, read(other).problem) == (other, None)
 
 
 def test_what_cannot_be_read_is_said() -> None:
