@@ -32,13 +32,15 @@ def join_boxes(found: Sequence[tuple[Region, Boxes]], region: Region, *, overlap
     tile = np.repeat(np.arange(len(found)), [len(own) for own in boxes])
     cut = _cut(everything.xyxy, tiles[tile], region)
     same = _same(everything, tiles, tile, cut)
-    free, scores = np.ones(len(tile), bool), everything.scores
+    free, is_cut = [True] * len(tile), cut.tolist()
+    order = np.argsort(-everything.scores, kind="stable").tolist()
+    scores: list[float] = everything.scores.tolist()
     rows: list[tuple[Floats, int]] = []
-    for best in np.argsort(-scores, kind="stable").tolist():
+    for best in order:
         if not free[best]:
             continue
         free[best] = False
-        members, waiting = [best], [best]
+        members, waiting, pieces_only = [best], [best], is_cut[best]
         while waiting:
             for other in same.get(waiting.pop(), ()):
                 if not free[other]:
@@ -46,12 +48,15 @@ def join_boxes(found: Sequence[tuple[Region, Boxes]], region: Region, *, overlap
                 free[other] = False
                 if scores[other] >= _SURE * scores[best]:
                     # A piece may go on in the next tile, unless the object is whole in this one.
-                    if not cut[other] or cut[members].all():
+                    if not is_cut[other] or pieces_only:
                         waiting.append(other)
                     members.append(other)
-        rows.append((_box_of(members, everything, cut), best))
+                    pieces_only = pieces_only and is_cut[other]
+        rows.append((_box_of(members, everything.xyxy, scores, is_cut), best))
     kept = [best for _, best in rows]
-    joined = Boxes(np.array([row for row, _ in rows], np.float32).reshape(-1, 4), scores[kept], everything.classes[kept])
+    joined = Boxes(
+        np.array([row for row, _ in rows], np.float32).reshape(-1, 4), everything.scores[kept], everything.classes[kept]
+    )
     return suppress(joined, overlap)
 
 
@@ -63,37 +68,48 @@ def _cut(xyxy: Floats, tiles: Floats, region: Region) -> NDArray[np.bool_]:
 
 
 def _same(boxes: Boxes, tiles: Floats, tile: NDArray[np.int64], cut: NDArray[np.bool_]) -> dict[int, list[int]]:
-    """Return for each box the boxes of other tiles that show the same object."""
+    """Return for each box the boxes of other tiles that show the same object. `tile` [N], ascending: in which tile a box is."""
     low, high = np.maximum(tiles[:, None, :2], tiles[None, :, :2]), np.minimum(tiles[:, None, 2:], tiles[None, :, 2:])
-    links: dict[int, list[int]] = {}
+    left, top, right, bottom = boxes.xyxy.T[..., None]
+    reaches = (left < tiles[:, 2]) & (top < tiles[:, 3]) & (right > tiles[:, 0]) & (bottom > tiles[:, 1])
+    ends = np.searchsorted(tile, np.arange(len(tiles) + 1)).tolist()
+    rows, columns = [], []
     for first, second in np.argwhere(np.triu((high > low).all(axis=2), 1)).tolist():
-        shared = np.concatenate([low[first, second], high[first, second]])
-        mine, theirs = (np.flatnonzero(tile == number) for number in (first, second))
-        one, other = _inside(boxes.xyxy[mine], shared), _inside(boxes.xyxy[theirs], shared)
-        corners = np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])
-        meet = np.prod(np.maximum(corners[1] - corners[0], 0), axis=2)
-        sizes = area(one)[:, None], area(other)[None]
-        agree = meet >= _SAME * (sizes[0] + sizes[1] - meet)
-        piece = (cut[mine][:, None] | cut[theirs][None]) & (meet >= _PIECE * np.minimum(*sizes))
-        alike = boxes.classes[mine][:, None] == boxes.classes[theirs][None]
-        for row, column in np.argwhere((meet > 0) & alike & (agree | piece)).tolist():
-            pair = int(mine[row]), int(theirs[column])
-            links.setdefault(pair[0], []).append(pair[1])
-            links.setdefault(pair[1], []).append(pair[0])
+        mine = ends[first] + np.flatnonzero(reaches[ends[first] : ends[first + 1], second])
+        theirs = ends[second] + np.flatnonzero(reaches[ends[second] : ends[second + 1], first])
+        rows.append(np.repeat(mine, len(theirs)))
+        columns.append(np.tile(theirs, len(mine)))
+    if not rows:
+        return {}
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    alike = boxes.classes[row] == boxes.classes[column]
+    row, column = row[alike], column[alike]
+    between = tile[row], tile[column]
+    shared = np.concatenate([low[between], high[between]], axis=1)
+    one, other = _inside(boxes.xyxy[row], shared), _inside(boxes.xyxy[column], shared)
+    meet = area(_inside(one, other))
+    sizes = area(one), area(other)
+    agree = meet >= _SAME * (sizes[0] + sizes[1] - meet)
+    piece = (cut[row] | cut[column]) & (meet >= _PIECE * np.minimum(*sizes))
+    chosen = (meet > 0) & (agree | piece)
+    links: dict[int, list[int]] = {}
+    for pair in zip(row[chosen].tolist(), column[chosen].tolist(), strict=True):
+        links.setdefault(pair[0], []).append(pair[1])
+        links.setdefault(pair[1], []).append(pair[0])
     return links
 
 
 def _inside(xyxy: Floats, limits: Floats) -> Floats:
-    """Return boxes [N, 4] cut at `limits` [4]; a box outside has no area."""
-    cut: Floats = np.concatenate([np.maximum(xyxy[:, :2], limits[:2]), np.minimum(xyxy[:, 2:], limits[2:])], axis=1)
+    """Return boxes [N, 4] cut at `limits` [N, 4]; a box outside has no area."""
+    cut: Floats = np.concatenate([np.maximum(xyxy[:, :2], limits[:, :2]), np.minimum(xyxy[:, 2:], limits[:, 2:])], axis=1)
     return cut
 
 
-def _box_of(members: Sequence[int], boxes: Boxes, cut: NDArray[np.bool_]) -> Floats:
+def _box_of(members: Sequence[int], xyxy: Floats, scores: Sequence[float], cut: Sequence[bool]) -> Floats:
     whole = [index for index in members if not cut[index]]
     if whole:
-        return np.asarray(boxes.xyxy[max(whole, key=lambda index: float(boxes.scores[index]))])
-    pieces = boxes.xyxy[list(members)]
+        return np.asarray(xyxy[max(whole, key=scores.__getitem__)])
+    pieces = xyxy[list(members)]
     return np.concatenate([pieces[:, :2].min(axis=0), pieces[:, 2:].max(axis=0)]).astype(np.float32)
 
 
