@@ -199,4 +199,38 @@ def _numbers(row: "Row") -> tuple[str, str, str, str]:
     return str(row.batch), str(row.threads or "its own"), f"{row.ms:.2f}", f"{row.fps:.1f}"
 
 
-COMMANDS = (pipeline, latency, soak, engines)
+@click.command()
+@_ENGINE
+@click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Of our side's arithmetic.")
+@click.option("--frames", type=click.IntRange(1), default=3, show_default=True, help="Of 4096 x 3072 pixels.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Both sides in turn.")
+@click.option("--batch", type=click.IntRange(1, 16), default=8, show_default=True, help="Tiles in a batch, on both sides.")
+@AS_JSON
+def tiles(engine: str, precision: Precision, frames: int, rounds: int, batch: int, as_json: bool) -> None:
+    """Compare large images in tiles with SAHI around ONNX Runtime: the same graph in fp32, the same tiles.
+
+    The frames are full of plates of the demo line. Without SAHI (pip install sahi) only our side is measured.
+    """
+    from inspector.bench.line.tiles import bench_tiles
+
+    with progress(f"tiles {precision}") as tell:
+        cost = bench_tiles(engine=engine, precision=precision, frames=frames, rounds=rounds, batch=batch, progress=tell)
+    if as_json:
+        click.echo(json.dumps(rounded(asdict(cost))))
+        return
+    for name, side in (("this station", cost.ours), ("SAHI", cost.sahi)):
+        if side is None:
+            click.echo(f"{name} is not installed, so nothing is compared")
+            continue
+        click.echo(
+            f"{name:12} {1 / side.seconds:6.2f} frames/s of {cost.tiles} tiles, {side.cpu_seconds:.2f} CPU-s a frame, "
+            f"{side.memory_mb:.0f} MB, mAP50 {side.map50:.3f}"
+        )
+    if cost.speed is not None:
+        click.echo(
+            f"{cost.speed:.2f} times the frames a second ({cost.cpu_speed:.2f} by processor time), {cost.memory:.2f} of the "
+            f"memory, mAP50 {cost.difference:+.3f}"
+        )
+
+
+COMMANDS = (pipeline, latency, soak, engines, tiles)
