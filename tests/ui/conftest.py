@@ -1,15 +1,10 @@
 """The window on a line that the test conducts."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from line_double import RECIPE, Conductor
 
 from inspector.inspection.run_request import RunRequest
 from inspector.ui.inspect.station_worker import StationWorker
@@ -17,6 +12,7 @@ from inspector.ui.shell import strings, theme
 from inspector.ui.shell.app import application
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Preferences, Settings
+from tests.ui.line_double import RECIPE, Conductor
 
 OFFSCREEN = r"plugin does not support (propagateSizeHints|raise|grabbing the keyboard)"
 

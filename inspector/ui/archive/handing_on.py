@@ -9,10 +9,10 @@ from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from inspector.archive.archive import Archive
-from inspector.archive.dataset import WrittenData, data_behind, layout_for, write_corrected
-from inspector.archive.evidence import write_evidence
+from inspector.archive.exports.dataset import WrittenData, data_behind, layout_for, write_corrected
+from inspector.archive.exports.evidence import write_evidence
 from inspector.archive.filters import Filters
-from inspector.archive.report import report_of, table_rows
+from inspector.archive.reports.figures import report_of, table_rows
 from inspector.archive.reports.page import report_html
 from inspector.archive.reports.sections import report_images
 from inspector.archive.store.query import count, every

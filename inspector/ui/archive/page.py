@@ -19,19 +19,19 @@ from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.ui.archive.approving import Approving
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
-from inspector.ui.archive.choice import Choice
 from inspector.ui.archive.correcting import CorrectionBar
 from inspector.ui.archive.corrector import Corrector
-from inspector.ui.archive.counting import Counts, counts_of
 from inspector.ui.archive.empty import EmptyArchive
-from inspector.ui.archive.filter_panel import COUNTED, FilterPanel
+from inspector.ui.archive.filtering.choice import Choice
+from inspector.ui.archive.filtering.counting import Counts, counts_of
+from inspector.ui.archive.filtering.filter_panel import COUNTED, FilterPanel
+from inspector.ui.archive.filtering.listing import Listed, list_parts
+from inspector.ui.archive.filtering.saved_filters import SavedFilters
 from inspector.ui.archive.gallery import Gallery
 from inspector.ui.archive.handing_on import HandingOn
-from inspector.ui.archive.listing import Listed, list_parts
 from inspector.ui.archive.pair_view import PairView
 from inspector.ui.archive.parts import ListedParts
 from inspector.ui.archive.record_view import RecordView
-from inspector.ui.archive.saved_filters import SavedFilters
 from inspector.ui.archive.what_if import WhatIfs
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings

@@ -14,7 +14,7 @@ from inspector.archive.store.whatif import OtherLimits, Share, WhatIf, what_if
 from inspector.core.types import Verdict
 from inspector.recipes.quantities import QUANTITIES
 from inspector.ui.archive.asking import ArchiveThread
-from inspector.ui.archive.choice import number
+from inspector.ui.archive.filtering.choice import number
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import later, verdict_word
 from inspector.ui.widgets.boxes import plain
