@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from inspector.core.types import Frame, Inspection, Prediction, Region, Temperatures, Verdict
 from inspector.imaging.registration import as_points, read_registration
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
+from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.tabs.instrument.register_sheet import RegisterSheet
 from inspector.ui.tabs.tabs import AnalysisTabs
 from tests.ui.making import make_frame
@@ -158,3 +159,18 @@ def test_without_light_there_is_nothing_to_align_with(tabs: AnalysisTabs) -> Non
     show(tabs, {"warm": target()["warm"]})
     tab = tabs.tabs["thermal"]
     assert tab.register.isHidden()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["inspect", "review"])
+def test_the_sheet_fills_its_page_and_leaves_the_rail_free(qtbot: QtBot, window: MainWindow, name: str) -> None:
+    window.show_page(name)
+    page = {"inspect": lambda: window.inspect, "review": lambda: window.review}[name]()
+    page.analysis.show()
+    show(page.analysis, target())
+    page.analysis.current().register_wanted.emit()
+    sheet = page.analysis.register
+    assert sheet is not None
+    assert sheet.parentWidget() is page
+    assert sheet.size() == page.size()
+    assert not window.rail.geometry().intersects(sheet.rect().translated(sheet.mapTo(window, QPoint(0, 0))))
+    assert page.analysis.leave()
