@@ -16,7 +16,7 @@ from inspector.archive.reading import ReadPart, read_part
 from inspector.archive.store.blocks import keys_between, neighbour, newest_of
 from inspector.archive.store.query import Order, name_of
 from inspector.core.errors import InspectorError
-from inspector.core.message import message
+from inspector.core.message import fill, message
 from inspector.ui.archive.approving import Approving
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
 from inspector.ui.archive.correcting import CorrectionBar
@@ -274,9 +274,9 @@ class ArchivePage(Themed, QWidget):
     def _show_total(self) -> None:
         count, picks = len(self.parts), len(self.gallery.picks)
         self.pair_button.setVisible(picks == 2)
-        text = self.tr("{count} parts").format(count=f"{count:,}")
+        text = fill(self.tr("{count} {count:|part|parts}"), count=f"{count:,}")
         if picks:
-            text = self.tr("{picks} of {count} parts picked").format(picks=f"{picks:,}", count=f"{count:,}")
+            text = fill(self.tr("{picks} of {count} {count:|part|parts} picked"), picks=f"{picks:,}", count=f"{count:,}")
         gaps = [gap for some in self.gallery.gaps.values() for gap in some]
         if gaps:
             text += " · " + self.tr("gaps: {gaps}").format(gaps=len(gaps))
