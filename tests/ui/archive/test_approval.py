@@ -126,7 +126,7 @@ def test_a_new_bundle_is_compared_approved_and_taken_back(
     assert listed(page) == ["P17", "P5"]
     tested, whole = panel.answer.text().split("\n")
     assert "6 judged again, 1 flip" in tested
-    assert "False rejects among 1 parts that are truly OK: 1 → 0" in tested
+    assert "False rejects among 1 part that is truly OK: 1 → 0" in tested
     assert "24 judged again, 2 flip" in whole
     assert panel.compared is not None
     assert panel.compared.report.is_file()

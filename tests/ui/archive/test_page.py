@@ -394,7 +394,7 @@ def test_what_if_lists_the_parts_whose_verdict_flips(
     answer = page.what_if.answer.text()
     assert f"23 parts judged again, {len(flips)} flip" in answer
     assert f"Misses among 2 parts that are truly NG: 0 → {missed} (95 %" in answer
-    assert f"False rejects among 1 parts that are truly OK: 1 → {rejected} (95 %" in answer
+    assert f"False rejects among 1 part that is truly OK: 1 → {rejected} (95 %" in answer
     choose(qtbot, page, "verdict", "OK")
     assert not page.what_if.isVisible()
     press(page, qtbot, "What if another limit had been set")
