@@ -21,9 +21,12 @@ FOLDER = Path(__file__).resolve().parent
 ONCE = ("archive", "bundles", "cameras", "core", "data", "imaging", "inspection", "recipes", "results", "station", "tasks")
 IN_BOTH = frozenset(
     {
+        "archive/test_approval.py",
+        "archive/test_blocks.py",
         "archive/test_command.py",
         "archive/test_kill.py",
         "archive/test_line.py",
+        "archive/test_reading.py",
         "archive/test_rejudging.py",
         "archive/test_server.py",
         "archive/test_tables.py",
@@ -35,6 +38,7 @@ IN_BOTH = frozenset(
         "core/test_locks.py",
         "core/test_untrusted.py",
         "imaging/test_pages.py",
+        "inspection/test_codes.py",
         "station/test_counting.py",
         "station/test_heat_maps.py",
         "station/test_supervisor.py",

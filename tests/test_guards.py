@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests import environments
+from tests.conftest import GRACE_S
 
-GUARDED = Path(__file__).with_name("conftest.py").read_text("utf-8").replace("GRACE_S = 5.0", "GRACE_S = 0.2")
+GUARDED = Path(__file__).with_name("conftest.py").read_text("utf-8").replace(f"GRACE_S = {GRACE_S}", "GRACE_S = 0.2")
 
 CULPRITS = {
     "log": ("import logging\ndef test_it():\n    logging.getLogger('x').warning('stray words')\n", "*stray words*"),

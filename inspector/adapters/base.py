@@ -17,7 +17,7 @@ from inspector.core.types import Answer, TaskName
 from inspector.data.formats.record import class_name
 from inspector.imaging.preprocessing import Fit, InputSpec, Resample
 
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[np.generic]]
 Numbers = tuple[float, ...]
 MOST_CLASSES = 2000
 LARGEST_SIDE = 4096

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,7 +219,7 @@ class Session:
         except Exception as error:
             raise self._failed(error) from error
 
-    def run(self, picture: Floats, constants: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run(self, picture: Floats, constants: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Return the outputs for a normalised picture [1, C, H, W] or [1, H, W, C]. Raises ConfigError."""
         image = self._graph.image
         kind = np.float16 if image.kind == FLOAT16 else np.uint8 if image.kind == UINT8 else np.float32
@@ -240,7 +240,7 @@ class Session:
 
 
 def real_outputs(
-    graph: ForeignGraph, spec: InputSpec, constants: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    graph: ForeignGraph, spec: InputSpec, constants: Mapping[str, NDArray[np.generic]] = MappingProxyType({})
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the outputs for one grey picture of this size; the graph may leave them open. Raises ConfigError."""
     picture = np.full((1, *spec.shape), 0.5, np.float32)

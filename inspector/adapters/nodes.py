@@ -20,7 +20,7 @@ class Nodes:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def constant(self, values: NDArray[Any] | np.float32) -> str:
+    def constant(self, values: NDArray[np.generic] | np.float32) -> str:
         """Add an array or a number."""
         from onnx import numpy_helper
 

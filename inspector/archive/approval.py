@@ -9,7 +9,7 @@ from typing import Any
 
 from inspector.archive.archive import Archive, record_in
 from inspector.archive.contents import event_content
-from inspector.archive.dataset import is_test_part
+from inspector.archive.exports.dataset import is_test_part
 from inspector.archive.filters import Filters
 from inspector.archive.rejudging.job import Rejudgement, rejudge
 from inspector.archive.store import rejudgements

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
@@ -177,7 +177,7 @@ class VideoFile:
         """
         stored = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_CONVERT_RGB, 0])
         seen = self._opened(raw=False)
-        first: NDArray[Any] | None = None
+        first: NDArray[np.generic] | None = None
         changes = zero = False
         try:
             for number in range(_LONGEST_STILL):
@@ -249,7 +249,7 @@ class VideoFile:
         )
 
 
-def _alike(grey: NDArray[Any], bright: NDArray[Any]) -> bool:
+def _alike(grey: NDArray[np.generic], bright: NDArray[np.generic]) -> bool:
     """Return whether two pictures show the same: they rise and fall together, or both are even."""
     one, other = (np.asarray(picture, np.float32).ravel() for picture in (grey, bright))
     spread = sorted((float(one.std()), float(other.std())))

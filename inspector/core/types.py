@@ -4,7 +4,7 @@ Coordinates are pixels of the whole frame, x to the right, y down; a box is (lef
 Temperatures are in kelvin.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from inspector.core.verdict import Verdict as Verdict
 
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 Floats = NDArray[np.float32]
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]  # what a JSON file holds
 Unit = Literal["intensity", "kelvin"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

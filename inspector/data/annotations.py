@@ -205,10 +205,20 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
     listing.check_places(folder.root)
     listing.finish(folder, backgrounds=backgrounds)
     if foreign := folder.foreign:
-        listing.problems.insert(0, message("Its {files} files are pictures of kinds that are not read.", files=foreign))
+        listing.problems.insert(
+            0,
+            message(
+                "Its {files} {files:|file is a picture of a kind that is|files are pictures of kinds that are} not read.",
+                files=foreign,
+            ),
+        )
     if found[0].name in ("folders", "masks") and (left := unread_files(folder, lists=found[0].name == "folders")):
         listing.problems.insert(
-            0, message("Its {files} files are in no layout that is understood; they are not used.", files=left)
+            0,
+            message(
+                "Its {files} {files:|file is|files are} in no layout that is understood; {files:|it is|they are} not used.",
+                files=left,
+            ),
         )
     # Folders that could be classes are no label files, of which somebody expects that they are used; masks may still be.
     others = [one for one in found[1:] if one.name not in ("folders", "thermal", "masks")]
@@ -276,7 +286,7 @@ def _nothing_for(task: TaskName, folder: Folder, found: Dataset | None, others: 
     why = found.problems[0] if found is not None and found.problems else None
     seen = seen_files(folder) if why is None else ""
     if why is None and seen:
-        why = message("its {files} files are in no layout that is understood", files=seen)
+        why = message("its {files} {files:|file is|files are} in no layout that is understood", files=seen)
     remedy = "Expected: {layout}."
     if others:
         remedy = "It may also be read as {others} (--layout); expected: {layout}."

@@ -282,7 +282,7 @@ def _nothing_labelled(
     """Return why this folder suits no task."""
     if not place.images and (seen := seen_files(place)):
         return ConfigError(
-            "There are no images that can be read in {folder}, but {files} files.",
+            "There are no images that can be read in {folder}, but {files} {files:|file|files}.",
             remedy="Unpack archives, and save pictures as PNG, TIFF or JPEG.",
             folder=place.root,
             files=seen,
@@ -317,13 +317,14 @@ def _nothing_labelled(
     remedy = "Sort them into classes in the window, put those of each class into a folder of their own, or add label files."
     if not seen:
         return UnlabelledError(
-            "{folder} has {count} images, but nothing says what they show.",
+            "{folder} has {count} {count:|image|images}, but nothing says what they show.",
             remedy=remedy,
             folder=place.root,
             count=len(place.images),
         )
     return ConfigError(
-        "{folder} has {count} images, but its {files} files are in no layout that is understood.",
+        "{folder} has {count} {count:|image|images}, but its {files} {files:|file is|files are} in no layout that is "
+        "understood.",
         remedy=remedy,
         folder=place.root,
         count=len(place.images),
@@ -377,7 +378,9 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
         return
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
     for name in rare:
-        yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
+        yield message(
+            "{name} has {count} {count:|image|images}: too few to learn it well.", name=name, count=counts.get(name, 0)
+        )
     whole = TASKS[dataset.task].labels == "label"
     used = {name: count for name, count in counts.items() if count and (whole or name in dataset.classes)}
     if len(used) < 2 or max(used.values()) < _IMBALANCE * min(used.values()):

@@ -47,7 +47,8 @@ def tile_samples(
     if large:
         problems.append(
             message(
-                "{count} objects are larger than a tile of {size} px: the network sees only pieces of them.",
+                "{count} {count:|object is|objects are} larger than a tile of {size} px: the network sees only pieces of "
+                "{count:|it|them}.",
                 count=large,
                 size=tiling.size,
             )

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, assert_never
+from typing import assert_never
 
-from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Judgement, Masks, Prediction, Scores, Temperatures
+from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Json, Judgement, Masks, Prediction, Scores, Temperatures
 from inspector.data.outlines import components, run_lengths
 from inspector.inspection.status import Stats
 from inspector.inspection.takt import headroom_ms, measured
@@ -16,7 +16,7 @@ from inspector.tasks.masks import class_map
 MOST_AREAS = 100  # most areas of a mask that are listed; the count is always complete
 
 
-def record(inspection: Inspection) -> dict[str, Any]:
+def record(inspection: Inspection) -> dict[str, Json]:
     """Return the record of one part, including what judged it. Boxes and areas are those at the thresholds in force."""
     judged_by = inspection.judged_by
     return {
@@ -41,7 +41,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def summary(stats: Stats) -> dict[str, Any]:
+def summary(stats: Stats) -> dict[str, Json]:
     """Return the last record of a run, the summary."""
     return {
         "summary": {
@@ -58,7 +58,7 @@ def summary(stats: Stats) -> dict[str, Any]:
     }
 
 
-def _takt(stats: Stats) -> dict[str, Any]:
+def _takt(stats: Stats) -> dict[str, Json]:
     """Return the takt; `source` is "" and numbers are null if unknown. `inspection`: time per part of the inspection thread."""
     takt, room = stats.takt, headroom_ms(stats)
     busy = takt.busy_p50_ms, takt.busy_p99_ms
@@ -86,13 +86,13 @@ def by_bundle(digests: Mapping[str, str]) -> dict[str, str]:
     return {bundle_name(name): digest for name, digest in digests.items()}
 
 
-def _judgement(judgement: Judgement) -> dict[str, Any]:
+def _judgement(judgement: Judgement) -> dict[str, Json]:
     """Return a rule with its measured value; null if there is none."""
     baseline = None if judgement.baseline is None else _number(judgement.baseline)
     return {**rule_facts(judgement), "value": _number(judgement.value), "baseline": baseline}
 
 
-def rule_facts(judgement: Judgement) -> dict[str, Any]:
+def rule_facts(judgement: Judgement) -> dict[str, Json]:
     """Return what a judgement is about, its limit and its verdict."""
     region = judgement.region
     return {
@@ -109,10 +109,10 @@ def rule_facts(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def prediction_facts(prediction: Prediction, *, outlines: bool = False) -> dict[str, Any]:
+def prediction_facts(prediction: Prediction, *, outlines: bool = False) -> dict[str, Json]:
     """Return what a bundle says of a frame. `outlines`: with the pixels of each area of a mask."""
     region, threshold = prediction.region, prediction.threshold
-    common: dict[str, Any] = {
+    common: dict[str, Json] = {
         "bundle": bundle_name(prediction.bundle),
         "task": prediction.task,
         "camera": prediction.camera,
@@ -134,13 +134,13 @@ def prediction_facts(prediction: Prediction, *, outlines: bool = False) -> dict[
             assert_never(answer)
 
 
-def _scores(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
+def _scores(scores: Scores, classes: Sequence[str]) -> dict[str, Json]:
     values = scores.values.tolist()
     numbers = {name: _number(value) for name, value in zip(classes, values, strict=True)}
     return {"class": classes[scores.best], "score": _number(values[scores.best]), "scores": numbers}
 
 
-def _areas(prediction: Prediction, threshold: float, *, outlines: bool) -> dict[str, Any]:
+def _areas(prediction: Prediction, threshold: float, *, outlines: bool) -> dict[str, Json]:
     """Return the areas, the largest first. `runs`: run lengths of the area's pixels inside its box, down the columns."""
     x, y = prediction.region.x, prediction.region.y
     found = [(int(area.sum()), value, box, area) for value, box, area in components(class_map(prediction, threshold))]
@@ -157,14 +157,14 @@ def _areas(prediction: Prediction, threshold: float, *, outlines: bool) -> dict[
     return {"count": len(found), "area_px": _number(sum(one[0] for one in found), 1), "areas": listed}
 
 
-def _boxes(prediction: Prediction, boxes: Boxes) -> list[Mapping[str, Any]]:
+def _boxes(prediction: Prediction, boxes: Boxes) -> list[Json]:
     return [
         {"class": prediction.classes[index], "score": _number(score), "box": [_number(value, 1) for value in xyxy]}
         for xyxy, score, index in zip(boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True)
     ]
 
 
-def _temperatures(temperatures: Temperatures) -> dict[str, Any]:
+def _temperatures(temperatures: Temperatures) -> dict[str, Json]:
     return {
         "maximum_c": _celsius(temperatures.maximum),
         "mean_c": _celsius(temperatures.mean),

@@ -71,7 +71,7 @@ class RunFolder:
         if not self.records_lost and not self.pictures_lost:
             return None
         return message(
-            "{records} records and {pictures} pictures could not be saved in {folder}.",
+            "{records} {records:|record|records} and {pictures} {pictures:|picture|pictures} could not be saved in {folder}.",
             records=self.records_lost,
             pictures=self.pictures_lost,
             folder=self.folder,

@@ -153,7 +153,9 @@ class _Lane:
         count = 0 if self.sink.drop == "oldest" else self._edge.drops
         if count > self._said:
             self._said = count
-            problem = message("{count} parts have not reached {what}, which is too slow.", count=count, what=self.sink.name)
+            problem = message(
+                "{count} {count:|part has|parts have} not reached {what}, which is too slow.", count=count, what=self.sink.name
+            )
             self._note(problem, message(_REMEDY))
 
     def edge_stats(self) -> StageStats:

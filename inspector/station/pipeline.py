@@ -273,7 +273,7 @@ class Pipeline:
 
     def _jam(self, part: Part) -> None:
         """Answer a triggered part for which there is no room, and report a fault."""
-        problem = message("The station is behind: {count} parts wait already.", count=self._edge.size)
+        problem = message("The station is behind: {count} {count:|part waits|parts wait} already.", count=self._edge.size)
         if not self._jammed:
             self._jammed = True
             self._owner.report(TRIGGER, problem, message("Trigger more slowly, or use a faster engine."))

@@ -69,7 +69,7 @@ class Classification(Task):
 
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
         return message(
-            "{value} % of {count} images were recognised (95 % confidence: {low} to {high} %).",
+            "{value} % of {count} {count:|image was|images were} recognised (95 % confidence: {low} to {high} %).",
             count=images,
             **shares(numbers["accuracy"]),
         )

@@ -240,7 +240,8 @@ def _proof(offered: TaskSurvey) -> Message:
     share = float(TrainSettings.model_fields["test"].default)
     count = offered.parts.get("test") or max(1, round(share * (offered.groups or offered.total)))
     return message(
-        "About {count} images test it. Even if all of them are judged right, up to {wrong:.2g} % of all parts may be judged "
+        "About {count} {count:|image tests|images test} it. Even if all of them are judged right, up to {wrong:.2g} % of "
+        "all parts may be judged "
         "wrong.",
         count=count,
         wrong=100 * (1 - _RISK ** (1 / count)),
@@ -274,7 +275,8 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
         settings["one_class"] = _ONE_CLASS
         reasons.append(
             message(
-                "Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt "
+                "Of {name} there {count:|is|are} only {count} {count:|image|images}, too few to tell the kinds of "
+                "defects apart by pixels: all are learnt "
                 "as one, which finds them better.",
                 name=ClassName(rarest),
                 count=kinds[rarest],
@@ -316,7 +318,9 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
         )
     if TASKS[offered.task].labels == "temperatures":
         return message("{network}: made for the small pictures of thermal cameras.", network=label)
-    return message("{network}: it learns from these {count} images alone.", network=label, count=count)
+    return message(
+        "{network}: it learns from {count:|this|these} {count} {count:|image|images} alone.", network=label, count=count
+    )
 
 
 def _folds_fit(settings: Mapping[str, Any], offered: TaskSurvey, hardware: Hardware, longest_min: float) -> bool:
@@ -409,14 +413,26 @@ def _epochs(
             problems.append(too_short(longest, minutes(1), needed=minutes(fewest)))
         elif possible < wanted:
             reasons.append(
-                message("{epochs} epochs fit into the time; {wanted} would be better.", epochs=possible, wanted=wanted)
+                message(
+                    "{epochs} {epochs:|epoch fits|epochs fit} into the time; {wanted} would be better.",
+                    epochs=possible,
+                    wanted=wanted,
+                )
             )
         return possible
     epochs = max(fewest, possible)
     reasons.append(
-        message("{epochs} epochs, so that it takes about an hour; {wanted} would be better.", epochs=epochs, wanted=wanted)
+        message(
+            "{epochs} {epochs:|epoch|epochs}, so that it takes about an hour; {wanted} would be better.",
+            epochs=epochs,
+            wanted=wanted,
+        )
         if minutes(epochs) <= 1.1 * _LONGEST_MIN
-        else message("{epochs} epochs are the fewest that make sense; they take more than an hour here.", epochs=epochs)
+        else message(
+            "{epochs} {epochs:|epoch is|epochs are} the fewest that {epochs:|makes|make} sense; "
+            "{epochs:|it takes|they take} more than an hour here.",
+            epochs=epochs,
+        )
     )
     return epochs
 

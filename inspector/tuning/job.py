@@ -239,7 +239,9 @@ class _Tuner:
                 seconds = min(ROW_S, left / (len(jobs) - number) / len(batches))
                 self._measure_one(subject, runtime, batches, seconds)
         if missed:
-            told = message("The time was up before {count} of {all} rows were measured.", count=missed, all=len(jobs))
+            told = message(
+                "The time was up before {count} of {all} {all:|row was|rows were} measured.", count=missed, all=len(jobs)
+            )
             self._found.left_out.append(sentence(told))
 
     def _measure_one(self, subject: Subject, runtime: Runtime, batches: Sequence[int], seconds: float) -> None:

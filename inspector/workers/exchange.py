@@ -19,11 +19,11 @@ Number = type[np.uint8] | type[np.float32]
 def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[Any]]:
     """Return a new folder with the mapped file INPUT, and its array of this shape.
 
-    The folder is in memory if there is room. Raises OSError if the disk is full.
+    The folder is in memory if there is room, and named after this process. Raises OSError if the disk is full.
     """
     roots = [_MEMORY] if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else []
     for root in [*roots, None]:
-        folder = Path(tempfile.mkdtemp(prefix="inspector-", dir=root))
+        folder = Path(tempfile.mkdtemp(prefix=f"inspector-{os.getpid()}-", dir=root))
         try:
             return folder, make_map(folder / INPUT, shape, dtype)
         except OSError:

@@ -136,7 +136,7 @@
         <translation>自分のレシピがまだありません。</translation>
     </message>
     <message>
-        <source>{count} judged again, {flips} flip.</source>
+        <source>{count} judged again, {flips} {flips:|flips|flip}.</source>
         <translation>{count} 個を再判定し、{flips} 個の判定が変わります。</translation>
     </message>
     <message>
@@ -148,7 +148,7 @@
         <translation>すべての部品: {figures}</translation>
     </message>
     <message>
-        <source>{without} parts have no image any more, {failed} could not be judged.</source>
+        <source>{without} {without:|part has|parts have} no image any more, {failed} could not be judged.</source>
         <translation>{without} 個の部品は画像が残っておらず、{failed} 個は判定できませんでした。</translation>
     </message>
     <message>
@@ -206,11 +206,11 @@
         <translation>検索しています…</translation>
     </message>
     <message>
-        <source>{count} parts</source>
+        <source>{count} {count:|part|parts}</source>
         <translation>{count} 個の部品</translation>
     </message>
     <message>
-        <source>{picks} of {count} parts picked</source>
+        <source>{picks} of {count} {count:|part|parts} picked</source>
         <translation>{count} 個中 {picks} 個を選択</translation>
     </message>
     <message>
@@ -497,7 +497,7 @@
         <translation>{name}: 良品</translation>
     </message>
     <message>
-        <source>{name}: {count} images</source>
+        <source>{name}: {count} {count:|image|images}</source>
         <translation>{name}: {count} 枚</translation>
     </message>
 </context>
@@ -761,7 +761,7 @@
 <context>
     <name>Corrector</name>
     <message>
-        <source>{count} parts</source>
+        <source>{count} {count:|part|parts}</source>
         <translation>{count} 個の部品</translation>
     </message>
 </context>
@@ -1372,7 +1372,7 @@
 <context>
     <name>FoundView</name>
     <message>
-        <source>{count} images</source>
+        <source>{count} {count:|image|images}</source>
         <translation>{count} 枚</translation>
     </message>
     <message>
@@ -1455,7 +1455,7 @@
         <translation>画像が壊れています</translation>
     </message>
     <message>
-        <source>gap: {count} records</source>
+        <source>gap: {count} {count:|record|records}</source>
         <translation>欠落: 記録 {count} 件</translation>
     </message>
     <message>
@@ -1585,7 +1585,7 @@
         <translation>{path} に書き込みました</translation>
     </message>
     <message>
-        <source>Written to {path}: {count} images</source>
+        <source>Written to {path}: {count} {count:|image|images}</source>
         <translation>{path} に書き出しました: 画像 {count} 枚</translation>
     </message>
     <message>
@@ -1593,7 +1593,7 @@
         <translation>{path} に書き込みました: {classes}</translation>
     </message>
     <message>
-        <source>{count} NG images were left out: nothing was found in them that a label could start from.</source>
+        <source>{count} NG {count:|image was|images were} left out: nothing was found in {count:|it|them} that a label could start from.</source>
         <translation>NG 画像 {count} 枚は除きました。ラベルの元になる検出がありませんでした。</translation>
     </message>
     <message>
@@ -3061,7 +3061,7 @@
         <translation>95 % 信頼区間 {low}〜{high}</translation>
     </message>
     <message>
-        <source>on {count} {part} images</source>
+        <source>on {count} {part} {count:|image|images}</source>
         <translation>{part}画像 {count} 枚</translation>
     </message>
     <message>
@@ -3093,7 +3093,7 @@
         <translation>温度 {temperature}。平均のずれ {after}（校正前 {before}）</translation>
     </message>
     <message>
-        <source>{share} % ({low} to {high} %) of {count} images</source>
+        <source>{share} % ({low} to {high} %) of {count} {count:|image|images}</source>
         <translation>画像 {count} 枚の {share} %（{low}〜{high} %）</translation>
     </message>
     <message>
@@ -3983,7 +3983,7 @@
 <context>
     <name>ShiftChange</name>
     <message>
-        <source>{count} parts were counted. {since}. Their records and pictures stay.</source>
+        <source>{count} {count:|part was|parts were} counted. {since}. {count:|Its record and picture|Their records and pictures} stay.</source>
         <translation>{count} 個を数えました（{since}）。記録と画像は残ります。</translation>
     </message>
     <message>
@@ -4412,7 +4412,7 @@
         <translation>データ</translation>
     </message>
     <message>
-        <source>{count} images</source>
+        <source>{count} {count:|image|images}</source>
         <translation>{count} 枚</translation>
     </message>
     <message>
@@ -5010,7 +5010,7 @@
 <context>
     <name>TrainPage</name>
     <message>
-        <source>What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.</source>
+        <source>What {name} has learnt in {epochs} {epochs:|epoch|epochs} is lost. Stopped instead, its best epoch is kept.</source>
         <translation>{name} が {epochs} エポックで学んだ内容は失われます。「終了」なら最良のエポックが残ります。</translation>
     </message>
     <message>
@@ -5483,7 +5483,7 @@
         <translation>最新の部品はどのルールでも判定されていません。</translation>
     </message>
     <message>
-        <source>{count} parts judged again, {flips} flip</source>
+        <source>{count} {count:|part|parts} judged again, {flips} {flips:|flips|flip}</source>
         <translation>{count} 個を判定し直し、{flips} 個の判定が変わります</translation>
     </message>
     <message>
@@ -5491,7 +5491,7 @@
         <translation>そのうち最初の {count} 個を一覧に示します。</translation>
     </message>
     <message>
-        <source>Misses among {of} parts that are truly NG: {before} → {then} (95 %: {low} to {high}).</source>
+        <source>Misses among {of} {of:|part that is|parts that are} truly NG: {before} → {then} (95 %: {low} to {high}).</source>
         <translation>本当は NG の {of} 個での見逃し: {before} → {then}（95 %: {low}～{high}）。</translation>
     </message>
     <message>
@@ -5499,7 +5499,7 @@
         <translation>NG と訂正された部品がないため、見逃しは分かりません。</translation>
     </message>
     <message>
-        <source>False rejects among {of} parts that are truly OK: {before} → {then} (95 %: {low} to {high}).</source>
+        <source>False rejects among {of} {of:|part that is|parts that are} truly OK: {before} → {then} (95 %: {low} to {high}).</source>
         <translation>本当は OK の {of} 個での過検出: {before} → {then}（95 %: {low}～{high}）。</translation>
     </message>
     <message>
@@ -5947,7 +5947,7 @@
         <translation>動画入力にはパスが必要です。</translation>
     </message>
     <message>
-        <source>About {count} images test it. Even if all of them are judged right, up to {wrong:.2g} % of all parts may be judged wrong.</source>
+        <source>About {count} {count:|image tests|images test} it. Even if all of them are judged right, up to {wrong:.2g} % of all parts may be judged wrong.</source>
         <translation>約 {count} 枚の画像で試験します。すべて正しく判定されても、全部品の最大 {wrong:.2g} % が誤って判定される可能性があります。</translation>
     </message>
     <message>
@@ -6631,11 +6631,11 @@
         <translation>透明な部分は黒で表示します。</translation>
     </message>
     <message>
-        <source>Its {files} files are in no layout that is understood; they are not used.</source>
+        <source>Its {files} {files:|file is|files are} in no layout that is understood; {files:|it is|they are} not used.</source>
         <translation>ラベルらしいファイル（{files}）がありますが、理解できる形式ではないため使用しません。</translation>
     </message>
     <message>
-        <source>Its {files} files are pictures of kinds that are not read.</source>
+        <source>Its {files} {files:|file is a picture of a kind that is|files are pictures of kinds that are} not read.</source>
         <translation>{files} のファイルは読み込めない種類の画像です。</translation>
     </message>
     <message>
@@ -6655,7 +6655,7 @@
         <translation>ラベルを付け直すか、元の画像を用意してください。</translation>
     </message>
     <message>
-        <source>Learning curve, training {run} of {runs}: {value} after {images} images.</source>
+        <source>Learning curve, training {run} of {runs}: {value} after {images} {images:|image|images}.</source>
         <translation>学習曲線、学習 {run}/{runs}: 画像 {images} 枚で {value}。</translation>
     </message>
     <message>
@@ -6787,11 +6787,11 @@
         <translation>{folder} の画像はどれも使えません: {why}</translation>
     </message>
     <message>
-        <source>None of the {count} images can be read any more.</source>
+        <source>None of the {count} {count:|image|images} can be read any more.</source>
         <translation>{count} 枚の画像がどれも読めなくなりました。</translation>
     </message>
     <message>
-        <source>None of the {count} images can be read.</source>
+        <source>None of the {count} {count:|image|images} can be read.</source>
         <translation>{count} 枚の画像はどれも読み取れません。</translation>
     </message>
     <message>
@@ -6827,7 +6827,7 @@
         <translation>枠ごとに根拠を表示できるのは、検出バンドルの枠だけです。</translation>
     </message>
     <message>
-        <source>Only {count} images were tested: the intervals say how far the truth may be from these numbers.</source>
+        <source>Only {count} {count:|image was|images were} tested: the intervals say how far the truth may be from these numbers.</source>
         <translation>テストした画像は {count} 枚だけです。真の値がどれだけ離れうるかは区間が示します。</translation>
     </message>
     <message>
@@ -6931,7 +6931,7 @@
         <translation>ネットワークの state_dict() を保存し、そのファイルを指定してください。</translation>
     </message>
     <message>
-        <source>SimpleYOLO with {boxes} boxes a cell cannot have {outputs} outputs.</source>
+        <source>SimpleYOLO with {boxes} {boxes:|box|boxes} a cell cannot have {outputs} outputs.</source>
         <translation>セルあたり {boxes} 個の枠の SimpleYOLO は、{outputs} 個の出力を持てません。</translation>
     </message>
     <message>
@@ -7187,7 +7187,7 @@
         <translation>形式 {to} には {task} のラベルを入れられません。</translation>
     </message>
     <message>
-        <source>The line gave fewer than {parts} parts in {seconds:.0f} seconds.</source>
+        <source>The line gave fewer than {parts} {parts:|part|parts} in {seconds:.0f} seconds.</source>
         <translation>{seconds:.0f} 秒間に {parts} 個の部品が来ませんでした。</translation>
     </message>
     <message>
@@ -7351,7 +7351,7 @@
         <translation>スコアはそのままです。校正しても偶然以上の改善はありません。</translation>
     </message>
     <message>
-        <source>The station is behind: {count} parts wait already.</source>
+        <source>The station is behind: {count} {count:|part waits|parts wait} already.</source>
         <translation>検査が追いついていません。すでに {count} 個が待っています。</translation>
     </message>
     <message>
@@ -7515,7 +7515,7 @@
         <translation>画像の入った img/ と、画像ごとの Supervisely の .json が入った ann/</translation>
     </message>
     <message>
-        <source>{count} images are not in the folders that {file} names; they were found by their names alone.</source>
+        <source>{count} {count:|image is|images are} not in the folders that {file} names; {count:|it was found by its name|they were found by their names} alone.</source>
         <translation>{count} 枚の画像は {file} に書かれたフォルダーにありません。ファイル名だけで見つけました。</translation>
     </message>
     <message>
@@ -7571,7 +7571,7 @@
         <translation>{file}：一覧にない画像またはカテゴリーの注釈が {count} 件あります。そのような画像は使いません。</translation>
     </message>
     <message>
-        <source>{folder} has {count} images, but nothing says what they show.</source>
+        <source>{folder} has {count} {count:|image|images}, but nothing says what they show.</source>
         <translation>{folder} には画像が {count} 枚ありますが、何が写っているかを示すものがありません。</translation>
     </message>
     <message>
@@ -7647,7 +7647,7 @@
         <translation>不良画像 {count} 枚のうち {value} % が良品として通ります（95 % 信頼区間：{low}〜{high} %）。</translation>
     </message>
     <message>
-        <source>{value} % of {count} images were recognised (95 % confidence: {low} to {high} %).</source>
+        <source>{value} % of {count} {count:|image was|images were} recognised (95 % confidence: {low} to {high} %).</source>
         <translation>{count} 枚の画像のうち {value} % を正しく認識しました（95 % 信頼区間：{low}〜{high} %）。</translation>
     </message>
     <message>
@@ -7683,11 +7683,11 @@
         <translation>data.yaml に kpt_shape を追加するか、枠または多角形として書き出してください。</translation>
     </message>
     <message>
-        <source>After {epochs} epochs the network finds nothing in the validation images ({name} {value}).</source>
+        <source>After {epochs} {epochs:|epoch|epochs} the network finds nothing in the validation images ({name} {value}).</source>
         <translation>{epochs} エポック後も、検証画像から何も検出できていません({name} {value})。</translation>
     </message>
     <message>
-        <source>After {epochs} epochs the network has learnt nothing: {name} on validation images is {value}, and answers that ignore the image reach {chance}.</source>
+        <source>After {epochs} {epochs:|epoch|epochs} the network has learnt nothing: {name} on validation images is {value}, and answers that ignore the image reach {chance}.</source>
         <translation>{epochs} エポック後も何も学習できていません。検証画像での {name} は {value} ですが、画像を見ない回答でも {chance} に達します。</translation>
     </message>
     <message>
@@ -8047,7 +8047,7 @@
         <translation>タクト {takt:.0f} ms を余裕をもって守れるものはありません。最も速いのは {variants}（{threads} スレッド）で、100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
     </message>
     <message>
-        <source>Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt as one, which finds them better.</source>
+        <source>Of {name} there {count:|is|are} only {count} {count:|image|images}, too few to tell the kinds of defects apart by pixels: all are learnt as one, which finds them better.</source>
         <translation>{name} の画像は {count} 枚しかなく、欠陥の種類を画素単位で区別するには少なすぎます。すべてを 1 種類として学習すると、見つけやすくなります。</translation>
     </message>
     <message>
@@ -8707,15 +8707,15 @@
         <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
     </message>
     <message>
-        <source>The time was up before {count} of {all} rows were measured.</source>
+        <source>The time was up before {count} of {all} {all:|row was|rows were} measured.</source>
         <translation>時間切れのため、{all} 行のうち {count} 行を測定できませんでした。</translation>
     </message>
     <message>
-        <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
+        <source>The training ended after {epochs} of {asked} {asked:|epoch|epochs}, and its best epoch was kept.</source>
         <translation>学習は {asked} エポック中 {epochs} エポックで終わり、最良のエポックが残されました。</translation>
     </message>
     <message>
-        <source>The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the best, epoch {best}, was kept.</source>
+        <source>The training ended after {epochs} of {asked} {asked:|epoch|epochs}, because {patience} in a row brought nothing better; the best, epoch {best}, was kept.</source>
         <translation>{patience} エポック続けて改善がなかったため、学習は {asked} エポック中 {epochs} エポックで終わりました。最良のエポック {best} を残しました。</translation>
     </message>
     <message>
@@ -8879,11 +8879,11 @@
         <translation>{folder} に画像がありません。</translation>
     </message>
     <message>
-        <source>There are no images that can be read in {folder}, but {files} files.</source>
+        <source>There are no images that can be read in {folder}, but {files} {files:|file|files}.</source>
         <translation>{folder} には読み込める画像がなく、{files} のファイルがあります。</translation>
     </message>
     <message>
-        <source>There are {count} images to calibrate {bundle} with, and {fewest} are needed.</source>
+        <source>There {count:|is|are} {count} {count:|image|images} to calibrate {bundle} with, and {fewest} are needed.</source>
         <translation>{bundle} の校正用の画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
@@ -9275,7 +9275,7 @@
         <translation>指定されましたが、それを示すものは見つかりません</translation>
     </message>
     <message>
-        <source>its {files} files are in no layout that is understood</source>
+        <source>its {files} {files:|file is|files are} in no layout that is understood</source>
         <translation>{files} ファイルは、対応しているどの形式でもありません</translation>
     </message>
     <message>
@@ -9329,10 +9329,6 @@
     <message>
         <source>radiometric files, or images and a temperatures.csv with the columns file, maximum, mean, minimum in kelvin</source>
         <translation>放射温度ファイル、または画像と temperatures.csv(列は file, maximum, mean, minimum、単位はケルビン)</translation>
-    </message>
-    <message>
-        <source>tables of labels list about {count} images</source>
-        <translation>ラベルの表に約 {count} 枚の画像が記載されています</translation>
     </message>
     <message>
         <source>tables of objects list {count} of the images</source>
@@ -9447,7 +9443,7 @@
         <translation>COCO らしい .json が {count} 個ありますが、読み込めません</translation>
     </message>
     <message>
-        <source>{count} .xml files look like Pascal VOC; {images} images have one</source>
+        <source>{count} .xml {count:|file looks|files look} like Pascal VOC; {images} {images:|image has|images have} one</source>
         <translation>Pascal VOC らしい .xml が {count} 個あり、{images} 枚の画像に対応しています</translation>
     </message>
     <message>
@@ -9459,47 +9455,47 @@
         <translation>検査の件数 {count} 件が検査の記録と一致しません。</translation>
     </message>
     <message>
-        <source>{count} files are links that lead out of {folder}; they are not followed ({file} is the first).</source>
+        <source>{count} {count:|file is a link that leads|files are links that lead} out of {folder}; {count:|it is|they are} not followed ({file} is the first).</source>
         <translation>{count} 個のファイルは {folder} の外へのリンクなので、たどりません (最初は {file})。</translation>
     </message>
     <message>
-        <source>{count} images have a .txt with a line for each object</source>
+        <source>{count} {count:|image has|images have} a .txt with a line for each object</source>
         <translation>画像 {count} 枚に、物体ごとに1行の .txt があります</translation>
     </message>
     <message>
-        <source>{count} images have a Supervisely .json</source>
+        <source>{count} {count:|image has|images have} a Supervisely .json</source>
         <translation>{count} 枚の画像に Supervisely の .json があります</translation>
     </message>
     <message>
-        <source>{count} images have a YOLO .txt</source>
+        <source>{count} {count:|image has|images have} a YOLO .txt</source>
         <translation>{count} 枚の画像に YOLO の .txt があります</translation>
     </message>
     <message>
-        <source>{count} images have a labelme .json</source>
+        <source>{count} {count:|image has|images have} a labelme .json</source>
         <translation>{count} 枚の画像に labelme の .json があります</translation>
     </message>
     <message>
-        <source>{count} images have a mask</source>
+        <source>{count} {count:|image has|images have} a mask</source>
         <translation>{count} 枚の画像にマスクがあります</translation>
     </message>
     <message>
-        <source>{count} images have no label file and are not used; if they show good parts, let them count as good (--backgrounds), as Ultralytics does.</source>
+        <source>{count} {count:|image has|images have} no label file and {count:|is|are} not used; if {count:|it shows a good part, let it|they show good parts, let them} count as good (--backgrounds), as Ultralytics does.</source>
         <translation>{count} 枚の画像にはラベルファイルがないため使用しません。良品の画像なら、Ultralytics と同様に良品として扱う設定にしてください (--backgrounds)。</translation>
     </message>
     <message>
-        <source>{count} images have no label file; they count as good, as asked for.</source>
+        <source>{count} {count:|image has|images have} no label file; {count:|it counts|they count} as good, as asked for.</source>
         <translation>{count} 枚の画像にはラベルファイルがありません。指定どおり良品として扱います。</translation>
     </message>
     <message>
-        <source>{count} images lie beside a Label/Labels.txt of DAGM</source>
+        <source>{count} {count:|image lies|images lie} beside a Label/Labels.txt of DAGM</source>
         <translation>{count} 枚の画像が DAGM の Label/Labels.txt の横にあります</translation>
     </message>
     <message>
-        <source>{count} images lie in train/good, test and ground_truth</source>
+        <source>{count} {count:|image lies|images lie} in train/good, test and ground_truth</source>
         <translation>{count} 枚の画像が train/good、test、ground_truth にあります</translation>
     </message>
     <message>
-        <source>{count} images lie in {classes} folders</source>
+        <source>{count} {count:|image lies|images lie} in {classes} folders</source>
         <translation>{count} 枚の画像が {classes} 個のフォルダにあります</translation>
     </message>
     <message>
@@ -9507,23 +9503,23 @@
         <translation>結果の表の検査 {count} 件に記録がありません。</translation>
     </message>
     <message>
-        <source>{count} masks are JPEG files, whose values are not exact; save masks as .png.</source>
+        <source>{count} {count:|mask is a JPEG file|masks are JPEG files}, whose values are not exact; save masks as .png.</source>
         <translation>{count} 個のマスクは値が正確でない JPEG です。マスクは .png で保存してください。</translation>
     </message>
     <message>
-        <source>{count} objects are larger than a tile of {size} px: the network sees only pieces of them.</source>
+        <source>{count} {count:|object is|objects are} larger than a tile of {size} px: the network sees only pieces of {count:|it|them}.</source>
         <translation>{count} 個の対象が {size} px のタイルより大きく、ネットワークには一部しか見えません。</translation>
     </message>
     <message>
-        <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
+        <source>{count} {count:|object has|objects have} a box and no outline; the whole box counts as defect.</source>
         <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
     </message>
     <message>
-        <source>{count} of the {total} boxes in {folder} reach out of their images: they are for images of another size, or their numbers mean something else.</source>
+        <source>{count} of the {total} {total:|box|boxes} in {folder} reach out of their images: they are for images of another size, or their numbers mean something else.</source>
         <translation>{folder} の枠 {total} 個のうち {count} 個が画像の外にはみ出しています。別の大きさの画像用の枠か、数値の意味が異なります。</translation>
     </message>
     <message>
-        <source>{count} parts have not reached {what}, which is too slow.</source>
+        <source>{count} {count:|part has|parts have} not reached {what}, which is too slow.</source>
         <translation>{count} 個の部品が {what} に届いていません。処理が遅すぎます。</translation>
     </message>
     <message>
@@ -9531,7 +9527,7 @@
         <translation>マスクの {count} 画素は値が 255 (ラベルなし) なので無視します。</translation>
     </message>
     <message>
-        <source>{count} records could not be written to the journal {folder}.</source>
+        <source>{count} {count:|record|records} could not be written to the journal {folder}.</source>
         <translation>{count} 件の記録をジャーナル {folder} に書き込めませんでした。</translation>
     </message>
     <message>
@@ -9571,15 +9567,19 @@
         <translation>{failed}が自己診断に不合格だったため、{engine}を使います。</translation>
     </message>
     <message>
-        <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
+        <source>{epochs} {epochs:|epoch is|epochs are} the fewest that {epochs:|makes|make} sense; {epochs:|it takes|they take} more than an hour here.</source>
         <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
     </message>
     <message>
-        <source>{epochs} epochs fit into the time; {wanted} would be better.</source>
+        <source>{epochs} {epochs:|epoch fits|epochs fit} into the time; {wanted} would be better.</source>
         <translation>時間内に収まるのは {epochs} エポックです。{wanted} エポックあればより良くなります。</translation>
     </message>
     <message>
-        <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
+        <source>tables of labels list about {count} images</source>
+        <translation>ラベルの表に約 {count} 枚の画像が記載されています</translation>
+    </message>
+    <message>
+        <source>{epochs} {epochs:|epoch|epochs}, so that it takes about an hour; {wanted} would be better.</source>
         <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
     </message>
     <message>
@@ -10055,7 +10055,7 @@
         <translation>{folder} には {count} 個のクラスがあります。マスクで表せるのは {limit} 個までです。</translation>
     </message>
     <message>
-        <source>{folder} has {count} images, but its {files} files are in no layout that is understood.</source>
+        <source>{folder} has {count} {count:|image|images}, but its {files} {files:|file is|files are} in no layout that is understood.</source>
         <translation>{folder} には {count} 枚の画像がありますが、{files} ファイルは対応しているどの形式でもありません。</translation>
     </message>
     <message>
@@ -10167,7 +10167,7 @@
         <translation>{name} = {value:g} はありえません。{low:g} から {high:g} の間です。</translation>
     </message>
     <message>
-        <source>{name} has {count} images: too few to learn it well.</source>
+        <source>{name} has {count} {count:|image|images}: too few to learn it well.</source>
         <translation>{name} は {count} 枚で、十分に学習するには少なすぎます。</translation>
     </message>
     <message>
@@ -10191,7 +10191,7 @@
         <translation>{network} の 1 個あたりの計算時間は {share:.0f} % です。</translation>
     </message>
     <message>
-        <source>{network}: it learns from these {count} images alone.</source>
+        <source>{network}: it learns from {count:|this|these} {count} {count:|image|images} alone.</source>
         <translation>{network}: この {count} 枚の画像だけから学習します。</translation>
     </message>
     <message>
@@ -10235,7 +10235,7 @@
         <translation>{reason}、{seconds:g} 秒間から求めた 1 分あたりの上昇</translation>
     </message>
     <message>
-        <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
+        <source>{records} {records:|record|records} and {pictures} {pictures:|picture|pictures} could not be saved in {folder}.</source>
         <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
     </message>
     <message>
@@ -10500,7 +10500,7 @@
         <translation>残り{time}</translation>
     </message>
     <message>
-        <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
+        <source>{width} × {height} px, {epochs} {epochs:|epoch|epochs}, batches of {batch}</source>
         <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
     </message>
     <message>
@@ -11799,7 +11799,7 @@
         <translation>{metric}：学習済みネットワーク {before}、バリアント {after}（許す低下 {limit}）。</translation>
     </message>
     <message>
-        <source>Calibrated with {count} images.</source>
+        <source>Calibrated with {count} {count:|image|images}.</source>
         <translation>{count} 枚の画像で校正。</translation>
     </message>
     <message>

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from inspector.archive import approval
 from inspector.archive.archive import opened_archive
-from inspector.archive.dataset import is_test_part
+from inspector.archive.exports.dataset import is_test_part
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.store.query import events
 from inspector.bundles.bundle import Bundle

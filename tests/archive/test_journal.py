@@ -205,7 +205,7 @@ def test_a_record_that_found_no_room_is_never_said_to_be_on_disk(tmp_path: Path,
     after = journal.submit({"kind": "event"})
     assert _wait(journal, after)
     assert not _wait(journal, lost), "later ones are on disk, this one is not"
-    with pytest.raises(StorageError, match="1 records could not be written"):
+    with pytest.raises(StorageError, match="1 record could not be written"):
         journal.close()
     assert [item if isinstance(item, Missing) else item.sequence for item in _read(journal.folder)] == [
         first,

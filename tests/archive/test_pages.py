@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inspector.archive.report import ArchiveReport
+from inspector.archive.reports.figures import ArchiveReport
 from inspector.archive.reports.page import report_html
 from inspector.archive.reports.sections import ReportImage
 from inspector.core.page import html_page

@@ -10,8 +10,8 @@ import pytest
 
 from inspector.archive.archive import Archive, opened_archive
 from inspector.archive.corrections import correct
-from inspector.archive.dataset import write_corrected
-from inspector.archive.evidence import write_evidence
+from inspector.archive.exports.dataset import write_corrected
+from inspector.archive.exports.evidence import write_evidence
 from inspector.archive.filters import Filters
 from inspector.archive.reading import read_part
 from inspector.archive.store.query import events, keys_of_part, names_of

@@ -14,9 +14,9 @@ import pytest
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import result_content
 from inspector.archive.corrections import correct, undo
-from inspector.archive.dataset import write_corrected
+from inspector.archive.exports.dataset import write_corrected
 from inspector.archive.filters import Filters
-from inspector.archive.report import report_of
+from inspector.archive.reports.figures import report_of
 from inspector.archive.reports.sections import sections
 from inspector.archive.store.database import open_database, take_back
 from inspector.archive.store.names import identity_of

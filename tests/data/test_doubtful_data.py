@@ -227,7 +227,7 @@ def test_images_found_by_their_names_alone_are_told(tmp_path: Path) -> None:
     about = [{"id": 1, "file_name": "val/000.png", "width": 20, "height": 10}]
     objects = [{"image_id": 1, "category_id": 0, "bbox": [1, 1, 5, 5]}]
     write(tmp_path / "labels.json", coco(about, objects, ["x"]))
-    assert "1 images are not in the folders that" in said(read_dataset(tmp_path, "detection"))
+    assert "1 image is not in the folders that" in said(read_dataset(tmp_path, "detection"))
 
 
 def test_labelme_masks(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def test_links_are_followed_inside_the_folder_only(tmp_path: Path) -> None:
     assert folder.images == ["also/c.png", "good/b.png", "good/c.png"]
     problems = "\n".join(problem.text for problem in folder.problems)
     assert f"{tmp_path / 'data' / 'bad'} is a link that leads out of the data folder; it is not followed" in problems
-    assert f"1 files are links that lead out of {tmp_path / 'data'}; they are not followed" in problems
+    assert f"1 file is a link that leads out of {tmp_path / 'data'}; it is not followed" in problems
     (tmp_path / "linked").symlink_to(tmp_path / "data")
     assert Folder(tmp_path / "linked").images == folder.images  # the folder that was chosen may itself be a link
 

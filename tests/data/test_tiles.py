@@ -71,7 +71,7 @@ def test_samples_of_tiles_keep_their_group_and_name_what_does_not_fit(tmp_path: 
     assert all(tile.region is not None and tile.name.endswith(f"#{tile.region.x},{tile.region.y}") for tile in tiles)
     assert [problem.text for problem in problems] == [
         f"{samples[1].path}: A tile of 64 px is larger than the image or region of 60 x 90 px.",
-        "1 objects are larger than a tile of 64 px: the network sees only pieces of them.",
+        "1 object is larger than a tile of 64 px: the network sees only pieces of it.",
     ]
     again = tile_samples(samples, TILING, seed=1, problems=[], tick=lambda: None)
     assert [tile.region for tile in again] == [tile.region for tile in tiles]

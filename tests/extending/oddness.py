@@ -103,7 +103,11 @@ class Oddness(Task):
         return (DefaultRule("oddness", 0.5),)
 
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
-        return message("{value} % of {count} images were told right.", value=percent(numbers["accuracy"].value), count=images)
+        return message(
+            "{value} % of {count} {count:|image was|images were} told right.",
+            value=percent(numbers["accuracy"].value),
+            count=images,
+        )
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         return abs(peak(one) - peak(other))

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from inspector.archive.archive import opened_archive
-from inspector.archive.evidence import write_evidence
+from inspector.archive.exports.evidence import write_evidence
 from inspector.archive.filters import Filters
 from inspector.archive.reading import read_part
 from inspector.archive.recording.heat import content_of, heat_keepers, heat_of

@@ -1,15 +1,11 @@
 """The window on a line that the test conducts."""
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from line_double import RECIPE, Conductor
 
 from inspector.inspection.run_request import RunRequest
 from inspector.ui.inspect.station_worker import StationWorker
@@ -17,6 +13,7 @@ from inspector.ui.shell import strings, theme
 from inspector.ui.shell.app import application
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Preferences, Settings
+from tests.ui.line_double import RECIPE, Conductor
 
 OFFSCREEN = r"plugin does not support (propagateSizeHints|raise|grabbing the keyboard)"
 
@@ -35,6 +32,30 @@ def qapp() -> Iterator[object]:
     theme.apply(app, "light")
     yield app
     app.setStyleSheet("")
+
+
+class HoldingBot(QtBot):
+    """A QtBot that keeps its widgets until they are closed.
+
+    The one of pytest-qt knows them weakly. When the test function has returned nothing else holds them, and the collector may
+    then delete a window inside a slot of one of its children, which reads what is gone.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.held: list[QWidget] = []
+
+    def addWidget(self, widget: QWidget, *, before_close_func: Callable[[QWidget], None] | None = None) -> None:
+        super().addWidget(widget, before_close_func=before_close_func)
+        self.held.append(widget)
+
+
+@pytest.fixture
+def qtbot(qapp: object, request: pytest.FixtureRequest) -> Iterator[QtBot]:
+    """pytest-qt's, but that a widget stays until it is closed."""
+    bot = HoldingBot(request)
+    yield bot
+    bot.held.clear()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import make_boxes, make_frame, make_kelvin, make_mask
 from numpy.typing import NDArray
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
@@ -27,6 +26,7 @@ from inspector.ui.inspect.panels.verdict_tile import VerdictTile
 from inspector.ui.review.timeline import TimeLine
 from inspector.ui.shell import theme
 from inspector.ui.tabs.histogram import Histogram
+from tests.ui.making import make_boxes, make_frame, make_kelvin, make_mask
 
 PINNED = Path(__file__).with_name("pinned")
 NEAR = 24  # of 255: antialiasing differs by so much between versions of a font library

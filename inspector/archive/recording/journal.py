@@ -209,7 +209,7 @@ class Journal:
             self._held.close()
         if left or self.lost:
             raise StorageError(
-                "{count} records could not be written to the journal {folder}.",
+                "{count} {count:|record|records} could not be written to the journal {folder}.",
                 remedy="Check the disk: free some space on it, or replace it.",
                 count=left + self.lost,
                 folder=self.folder,

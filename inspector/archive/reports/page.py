@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from inspector.archive.report import ArchiveReport
+from inspector.archive.reports.figures import ArchiveReport
 from inspector.archive.reports.sections import ReportImage, chosen_text, sections
 from inspector.core.page import LONG, card, embedded, figures, html_page, table
 

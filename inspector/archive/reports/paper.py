@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from inspector import __version__
-from inspector.archive.report import ArchiveReport
+from inspector.archive.reports.figures import ArchiveReport
 from inspector.archive.reports.sections import ReportImage, Section, chosen_text, sections
 from inspector.core.storage.paths import resources
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from inspector.archive.archive import Archive
 from inspector.archive.images import read_kept
-from inspector.archive.report import ArchiveReport, pareto
+from inspector.archive.reports.figures import ArchiveReport, pareto
 from inspector.archive.store.query import result_of, shown_time
 from inspector.core.errors import StorageError
 from inspector.core.verdict import Verdict

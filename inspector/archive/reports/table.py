@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from inspector.archive.report import ArchiveReport
+from inspector.archive.reports.figures import ArchiveReport
 from inspector.archive.reports.sections import chosen_text, sections
 
 

@@ -18,7 +18,7 @@ from inspector.bench.peers.known import EACH, FIGURES, PEERS, Peer, check_instal
 from inspector.bench.peers.order import Learnt, Order, read_answer, read_learnt, write_order
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import JobError, StorageError
-from inspector.core.types import Answer, TaskName
+from inspector.core.types import Answer, Json, TaskName
 from inspector.data.samples import Sample
 from inspector.data.survey import Survey
 from inspector.engines.base import open_engine
@@ -54,7 +54,7 @@ class Side:
     """
 
     name: str
-    settings: Mapping[str, object]
+    settings: Mapping[str, Json]
     versions: Mapping[str, str]
     images: Mapping[str, int]
     epochs: int

@@ -52,7 +52,7 @@ def query(
     as_json: bool,
 ) -> int:
     """List inspections, one a line, or count them."""
-    from inspector.archive.report import facts_of
+    from inspector.archive.reports.figures import facts_of
     from inspector.archive.store.query import count, facet, journal_names, page
 
     with obj() as opened:
@@ -109,7 +109,7 @@ def show(obj: Opened, *, inspection: str, as_json: bool) -> int:
 @click.pass_obj
 def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
     """Write inspections as a table (CSV), for example the hold list of a suspect lot."""
-    from inspector.archive.report import table_rows
+    from inspector.archive.reports.figures import table_rows
 
     with obj() as opened:
         text = table_text(table_rows(opened, filters))
@@ -129,7 +129,7 @@ def export(obj: Opened, *, filters: Filters, out: Path | None) -> int:
 @click.pass_obj
 def report(obj: Opened, *, filters: Filters, day: datetime | None, out: Path | None, as_json: bool) -> int:
     """Report a shift, a lot or a day: counts, yield with its interval, reasons, corrections, stops, images."""
-    from inspector.archive.report import report_of
+    from inspector.archive.reports.figures import report_of
 
     write = None if out is None else _writer(out)
     if day is not None:

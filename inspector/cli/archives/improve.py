@@ -54,7 +54,7 @@ def dataset(
 
     Boxes and masks start from what the bundles found.
     """
-    from inspector.archive.dataset import BaseData, write_corrected
+    from inspector.archive.exports.dataset import BaseData, write_corrected
     from inspector.recipes.locate import find_bundle
 
     if (data is None) != (trained is None):

@@ -27,7 +27,7 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
 
     INSPECTIONS are result ids, or ids of parts.
     """
-    from inspector.archive.evidence import write_evidence
+    from inspector.archive.exports.evidence import write_evidence
     from inspector.archive.filters import Filters
     from inspector.archive.store.query import every
 
@@ -51,7 +51,7 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
 @click.pass_obj
 def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
     """Copy the archive to the folder TARGET, also while a line runs. A later copy adds what is new."""
-    from inspector.archive.transfer import back_up
+    from inspector.archive.exports.transfer import back_up
 
     with obj() as opened:
         copied = back_up(opened, target, who=who)
@@ -64,8 +64,8 @@ def backup(obj: Opened, *, target: Path, who: str, as_json: bool) -> int:
 @click.pass_context
 def restore(context: click.Context, *, source: Path, as_json: bool) -> int:
     """Copy a back-up from the folder SOURCE to where there is no archive."""
+    from inspector.archive.exports.transfer import restore as copy_back
     from inspector.archive.recording.journal import archive_folder
-    from inspector.archive.transfer import restore as copy_back
 
     return _say_copied(copy_back(source, context.meta["folder"] or archive_folder()), as_json)
 
@@ -76,7 +76,7 @@ def restore(context: click.Context, *, source: Path, as_json: bool) -> int:
 @click.pass_obj
 def import_(obj: Opened, *, source: Path, who: str) -> int:
     """Take over the inspections of another station's archive in the folder SOURCE, each once."""
-    from inspector.archive.transfer import import_archive
+    from inspector.archive.exports.transfer import import_archive
 
     with obj(must_exist=False) as opened:
         count = import_archive(opened, source, who=who)

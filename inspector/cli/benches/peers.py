@@ -1,9 +1,9 @@
 """`inspector bench peers`: training beside other programs' training."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,7 +14,7 @@ from inspector.bench.peers.known import PEERS, check_installed
 from inspector.cli.support.advice import Surveying
 from inspector.cli.support.bench_output import AS_JSON, rounded
 from inspector.core.errors import ConfigError
-from inspector.core.types import TaskName
+from inspector.core.types import Json, TaskName
 from inspector.data.survey import Survey
 from inspector.runs.report import Interval
 
@@ -76,7 +76,7 @@ def _tasks(found: Survey, task: str | None, data: Path) -> list[TaskName]:
     )
 
 
-def _as_json(one: "Comparison") -> dict[str, Any]:
+def _as_json(one: "Comparison") -> dict[str, Json]:
     return {
         "task": one.task,
         "minutes": one.minutes,
@@ -90,7 +90,7 @@ def _as_json(one: "Comparison") -> dict[str, Any]:
     }
 
 
-def _side_json(side: "Side") -> dict[str, Any]:
+def _side_json(side: "Side") -> dict[str, Json]:
     values = {name: getattr(side, name) for name in ("learning_min", "all_min", "images_s")}
     return {
         "name": side.name,
@@ -108,7 +108,7 @@ def _show(one: "Comparison") -> None:
     table = Table(title=f"{one.task}, {one.minutes:g} processor minutes, {one.judged} test images", title_justify="left")
     for column in ("", "ours", one.peer.name):
         table.add_column(column)
-    rows: Mapping[str, Any] = {
+    rows: Mapping[str, Callable[[Side], str]] = {
         "settings": lambda side: ", ".join(f"{name} {value}" for name, value in side.settings.items()),
         "versions": lambda side: ", ".join(f"{name} {value}" for name, value in side.versions.items()),
         "images learnt from, validated on": lambda side: f"{side.images['train']}, {side.images['val']}",

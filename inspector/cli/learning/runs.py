@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.train_output import summary
 from inspector.core.errors import ConfigError, InspectorError, JobError
+from inspector.core.types import Json
 from inspector.runs.folder import find_runs, remove_run, runs_folder
 from inspector.training.state import LIVE, RunInfo, RunState, command_run, run_info
 from inspector.workers.messages import Packet, Wish
@@ -121,7 +121,7 @@ def _how_far(info: RunInfo) -> str:
     return ", ".join(phrases)
 
 
-def _facts(info: RunInfo) -> Mapping[str, Any]:
+def _facts(info: RunInfo) -> Mapping[str, Json]:
     outcome = info.outcome
     said: Mapping[str, Packet | None] = {"progress": info.progress, "metric": info.metric, "best": info.best}
     return {

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich.console import Console
 from rich.progress import Progress
+
+from inspector.core.types import Json
 
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 
@@ -19,9 +21,12 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def rounded(values: Mapping[str, Any], digits: int = 3) -> dict[str, Any]:
+def rounded(values: Mapping[str, Json], digits: int = 3) -> dict[str, Json]:
     """Return the values with their numbers rounded for printing, including nested ones."""
-    return {
-        key: rounded(value, digits) if isinstance(value, dict) else round(value, digits) if isinstance(value, float) else value
-        for key, value in values.items()
-    }
+
+    def short(value: Json) -> Json:
+        if isinstance(value, Mapping):
+            return rounded(value, digits)
+        return round(value, digits) if isinstance(value, float) else value
+
+    return {key: short(value) for key, value in values.items()}

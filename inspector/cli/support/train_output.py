@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.progress import Progress, TaskID
 
 from inspector.bundles.bundle import read_card
 from inspector.cli.support.lines import ResultLines
 from inspector.core.text import one_line
+from inspector.core.types import Json
 from inspector.runs.folder import REPORT, run_path
 from inspector.runs.report import read_report
 from inspector.runs.settings import TrainSettings
@@ -67,7 +67,7 @@ class TrainOutput:
         report = read_report(self._report)
         self._bar.update(self._task, total=1, completed=1, text="done, with a warning" if report.warnings else "done")
         if self._as_json:
-            told: dict[str, Any] = {"name": self._name, "bundle": str(folder), "metrics": dict(card.metrics)}
+            told: dict[str, Json] = {"name": self._name, "bundle": str(folder), "metrics": dict(card.metrics)}
             for name in ("cross_validation", "learning"):
                 if getattr(report, name) is not None:
                     told[name] = getattr(report, name).model_dump(mode="json")
@@ -105,7 +105,7 @@ class TrainOutput:
     def _say(self, text: str) -> None:
         self._bar.console.print(one_line(f"{self._name}: {text}"), markup=False, highlight=False, soft_wrap=True)
 
-    def _print(self, value: Mapping[str, Any]) -> None:
+    def _print(self, value: Mapping[str, Json]) -> None:
         self._lines.json(value)
 
 

@@ -145,7 +145,10 @@ class _Builder:
             return (), []
         if boxes:
             self.problems.append(
-                message("{count} objects have a box and no outline; the whole box counts as defect.", count=boxes)
+                message(
+                    "{count} {count:|object has|objects have} a box and no outline; the whole box counts as defect.",
+                    count=boxes,
+                )
             )
         index = self._index({shape.name for record in shaped for shape in record.objects}, self.listing.classes)
         samples = []

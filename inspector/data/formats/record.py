@@ -121,7 +121,8 @@ class Listing:
         """Raise ConfigError if many boxes lie outside their images, so that those inside cannot be right either."""
         if self.far_out >= _SEVERAL_FAR and self.far_out >= _MOST_FAR * self.boxes:
             raise ConfigError(
-                "{count} of the {total} boxes in {folder} reach out of their images: they are for images of another size, or "
+                "{count} of the {total} {total:|box|boxes} in {folder} reach out of their images: they are for images of "
+                "another size, or "
                 "their numbers mean something else.",
                 remedy="Bring the images that the labels were drawn on, or export the labels again for these.",
                 count=self.far_out,
@@ -159,12 +160,17 @@ class Listing:
         elif backgrounds:
             self.records += [Record(name, folder.files[name], shapes=(), part=part_of_image(name)) for name in self.missing]
             self.problems.append(
-                message("{count} images have no label file; they count as good, as asked for.", count=len(self.missing))
+                message(
+                    "{count} {count:|image has|images have} no label file; {count:|it counts|they count} as good, as "
+                    "asked for.",
+                    count=len(self.missing),
+                )
             )
         else:
             self.problems.append(
                 message(
-                    "{count} images have no label file and are not used; if they show good parts, let them count as good "
+                    "{count} {count:|image has|images have} no label file and {count:|is|are} not used; if "
+                    "{count:|it shows a good part, let it|they show good parts, let them} count as good "
                     "(--backgrounds), as Ultralytics does.",
                     count=len(self.missing),
                 )

@@ -88,7 +88,8 @@ class Folder:
         if self._outside:
             self.problems.append(
                 message(
-                    "{count} files are links that lead out of {folder}; they are not followed ({file} is the first).",
+                    "{count} {count:|file is a link that leads|files are links that lead} out of {folder}; "
+                    "{count:|it is|they are} not followed ({file} is the first).",
                     count=len(self._outside),
                     folder=root,
                     file=min(self._outside),

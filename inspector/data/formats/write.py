@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 from xml.etree import ElementTree as Xml
 
 import cv2
@@ -24,7 +24,7 @@ import yaml
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
-from inspector.core.types import LabelKind
+from inspector.core.types import Json, LabelKind
 from inspector.data.formats.layouts.coco import bounds
 from inspector.data.formats.layouts.mask_classes import voc_colour
 from inspector.data.formats.names import PARTS as SPLIT_FOLDERS
@@ -182,8 +182,10 @@ def _copy(item: _Item, place: Path) -> None:
 
 
 def _coco(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
-    files: dict[str, dict[str, Any]] = {}
-    categories = [{"id": index + 1, "name": name, "supercategory": ""} for index, name in enumerate(dataset.classes)]
+    files: dict[str, dict[str, list[dict[str, Json]]]] = {}
+    categories: list[dict[str, Json]] = [
+        {"id": index + 1, "name": name, "supercategory": ""} for index, name in enumerate(dataset.classes)
+    ]
     for item in items:
         part = _FOLDERS[item.sample.part]
         _copy(item, folder / part)
@@ -196,10 +198,10 @@ def _coco(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
         (folder / part / "_annotations.coco.json").write_text(json.dumps(data, ensure_ascii=False), "utf-8")
 
 
-def _coco_object(one: _Object, size: tuple[int, int], image: int, number: int) -> dict[str, Any]:
+def _coco_object(one: _Object, size: tuple[int, int], image: int, number: int) -> dict[str, Json]:
     left, top, right, bottom = one.box
     area, outline = (right - left) * (bottom - top), one.outline
-    said: object = []
+    said: Json = []
     if outline is not None:
         area = float(_painted(outline, size).sum())
         runs = {"size": list(outline.size), "counts": list(outline.runs)}

@@ -220,7 +220,7 @@ def _calibration(bundle: Bundle, order: Order, reference: Reference, report: Rep
         frames += more
     if len(frames) < FEWEST:
         raise ConfigError(
-            "There are {count} images to calibrate {bundle} with, and {fewest} are needed.",
+            "There {count:|is|are} {count} {count:|image|images} to calibrate {bundle} with, and {fewest} are needed.",
             remedy="Give a folder with images of good and bad parts: --calibration DIR.",
             count=len(frames),
             bundle=bundle.name,

@@ -106,7 +106,7 @@ def build(
     check_size("SimpleYOLO", height, width, STRIDE)
     if outputs <= boxes * 5 or boxes < 1:
         raise ConfigError(
-            "SimpleYOLO with {boxes} boxes a cell cannot have {outputs} outputs.",
+            "SimpleYOLO with {boxes} {boxes:|box|boxes} a cell cannot have {outputs} outputs.",
             remedy="Give at least one class and one box.",
             boxes=boxes,
             outputs=outputs,

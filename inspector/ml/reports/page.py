@@ -6,7 +6,6 @@ Names of classes, files and folders are untrusted: the template escapes all of t
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,7 +15,7 @@ from inspector.core.registry import TASKS
 from inspector.core.storage.paths import resources
 from inspector.ml.reports.charts import SERIES, Axis, Series, bars, line_chart, whisker
 from inspector.runs.measures import MEASURES, measure_of
-from inspector.runs.report import ClassRow, Confusion, Interval, TrainReport
+from inspector.runs.report import ClassRow, Confusion, Curve, Interval, TrainReport
 
 _PARTS = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 _METHODS = (
@@ -37,7 +36,7 @@ def page(report: TrainReport, folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "percent": _percent, "duration": _duration}
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "report": report,
         "parts": _PARTS,
         "measures": MEASURES,
@@ -82,7 +81,7 @@ def _kinds(classes: Sequence[ClassRow]) -> list[str]:
     return list(dict.fromkeys(kind for row in classes for kind in row.numbers))
 
 
-def _confusion(confusion: Confusion | None) -> dict[str, Any] | None:
+def _confusion(confusion: Confusion | None) -> dict[str, object] | None:
     """Return the rows of (count, share of the row); None if there is nothing to show."""
     if confusion is None or not any(map(any, confusion.counts)) or len(confusion.labels) > _LARGEST_TABLE:
         return None
@@ -93,7 +92,7 @@ def _confusion(confusion: Confusion | None) -> dict[str, Any] | None:
     return {"labels": confusion.labels, "rows": rows, "unit": confusion.unit}
 
 
-def _shown_curves(report: TrainReport) -> list[Any]:
+def _shown_curves(report: TrainReport) -> list[Curve]:
     """Return the curves to show, worst first, at most one per colour."""
     known = [curve for curve in report.curves if len(curve.recall)]
     return sorted(known, key=lambda curve: curve.area)[:SERIES]

@@ -176,7 +176,8 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
     if examined.images < _FEW_IMAGES:
         lines.append(
             message(
-                "Only {count} images were tested: the intervals say how far the truth may be from these numbers.",
+                "Only {count} {count:|image was|images were} tested: the intervals say how far the truth may be from "
+                "these numbers.",
                 count=examined.images,
             )
         )

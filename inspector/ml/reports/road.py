@@ -5,8 +5,6 @@ Removing the least relevant pixels first should keep the score, removing the mos
 the difference of the two means, relative to the score of the whole frame. Noise, or a map of chance, has about 0.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +25,7 @@ _CLOSE = 2e-5  # of the range of the values: residual at which it ends
 Planes = NDArray[np.float32]  # [height, width, channels]
 
 
-def imputed(frame: NDArray[Any], missing: NDArray[np.bool_]) -> Planes:
+def imputed(frame: NDArray[np.generic], missing: NDArray[np.bool_]) -> Planes:
     """Return a frame [height, width, channels] whose missing pixels are the weighted mean of their eight neighbours.
 
     Weights are 1/6 beside and 1/12 across, and add up to 1 also at the border. Pixels are known somewhere.

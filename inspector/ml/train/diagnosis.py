@@ -58,10 +58,14 @@ def nothing_learnt(
     label = measure.label if measure is not None else name
     values = {"epochs": last["epoch"], "name": label, "value": f"{abs(value):.3g}"}
     said = (
-        message("After {epochs} epochs the network finds nothing in the validation images ({name} {value}).", **values)
+        message(
+            "After {epochs} {epochs:|epoch|epochs} the network finds nothing in the validation images ({name} {value}).",
+            **values,
+        )
         if chance == 0
         else message(
-            "After {epochs} epochs the network has learnt nothing: {name} on validation images is {value}, and answers that "
+            "After {epochs} {epochs:|epoch|epochs} the network has learnt nothing: {name} on validation images is "
+            "{value}, and answers that "
             "ignore the image reach {chance}.",
             chance=f"{abs(chance):.3g}",
             **values,

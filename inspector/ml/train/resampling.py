@@ -128,7 +128,7 @@ class Trials:
             told = message("Fold {fold} of {folds}: {value}.", fold=where["fold"], folds=where["folds"], value=value)
         else:
             told = message(
-                "Learning curve, training {run} of {runs}: {value} after {images} images.",
+                "Learning curve, training {run} of {runs}: {value} after {images} {images:|image|images}.",
                 run=where["run"],
                 runs=where["runs"],
                 value=value,

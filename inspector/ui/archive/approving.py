@@ -20,6 +20,7 @@ from inspector.archive.store.whatif import WhatIf
 from inspector.bundles.bundle import read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
+from inspector.core.message import fill
 from inspector.core.storage.paths import is_shipped, user_data
 from inspector.recipes.locate import find_bundles, known_recipes
 from inspector.runs.folder import find_runs, read_run, runs_folder
@@ -170,7 +171,9 @@ class ApprovalPanel(Themed, QFrame):
     def _figures(self, found: approval.Comparison) -> list[str]:
         def lines(what: WhatIf) -> str:
             flips = sum(number for before, row in what.counts.items() for then, number in row.items() if then != before)
-            said = self.tr("{count} judged again, {flips} flip.").format(count=f"{what.inspections:,}", flips=f"{flips:,}")
+            said = fill(
+                self.tr("{count} judged again, {flips} {flips:|flips|flip}."), count=f"{what.inspections:,}", flips=f"{flips:,}"
+            )
             return " ".join([said, *share_lines(what)])
 
         texts = [
@@ -178,8 +181,8 @@ class ApprovalPanel(Themed, QFrame):
             self.tr("All parts: {figures}").format(figures=lines(found.whole)),
         ]
         if found.made.without_images or found.made.failed:
-            left = self.tr("{without} parts have no image any more, {failed} could not be judged.")
-            texts.append(left.format(without=f"{found.made.without_images:,}", failed=f"{found.made.failed:,}"))
+            left = self.tr("{without} {without:|part has|parts have} no image any more, {failed} could not be judged.")
+            texts.append(fill(left, without=f"{found.made.without_images:,}", failed=f"{found.made.failed:,}"))
         if not found.kept_apart:
             texts.append(
                 self.tr(

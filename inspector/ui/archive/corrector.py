@@ -9,6 +9,7 @@ from inspector.archive import corrections
 from inspector.archive.archive import Archive
 from inspector.archive.reading import ReadPart
 from inspector.archive.store.query import result_of
+from inspector.core.message import fill
 from inspector.core.types import Verdict
 from inspector.ui.archive.asking import ArchiveThread
 from inspector.ui.archive.correcting import CorrectionBar, Truth
@@ -40,7 +41,7 @@ class Corrector(QObject):
         classes = () if read is None else tuple(name for name in read.classes if name not in read.good)
         if len(picks) > 1:
             self._keys = tuple(sorted(picks))
-            text = self.tr("{count} parts").format(count=f"{len(picks):,}")
+            text = fill(self.tr("{count} {count:|part|parts}"), count=f"{len(picks):,}")
             self._bar.show_part(text, machine=None, truth=None, classes=classes, count=len(picks))
         elif entry is None:
             self._keys = ()

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from inspector.archive.store.blocks import Gap
 from inspector.archive.store.query import shown_time
+from inspector.core.message import fill
 from inspector.core.types import Verdict
 from inspector.ui.archive.parts import PICTURE, Entry, ListedParts
 from inspector.ui.canvas.painting import draw_simulation
@@ -288,7 +289,7 @@ class Gallery(Themed, QAbstractScrollArea):
         painter.drawRect(strip)
         painter.setPen(dress.color("on_banner"))
         painter.setFont(theme.font("small", bold=True))
-        text = self.tr("gap: {count} records").format(count=sum(gap.last - gap.first + 1 for gap in gaps))
+        text = fill(self.tr("gap: {count} {count:|record|records}"), count=sum(gap.last - gap.first + 1 for gap in gaps))
         painter.drawText(strip, Qt.AlignmentFlag.AlignCenter, text)
 
     def retranslate(self) -> None:

@@ -9,15 +9,16 @@ from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from inspector.archive.archive import Archive
-from inspector.archive.dataset import WrittenData, data_behind, layout_for, write_corrected
-from inspector.archive.evidence import write_evidence
+from inspector.archive.exports.dataset import WrittenData, data_behind, layout_for, write_corrected
+from inspector.archive.exports.evidence import write_evidence
 from inspector.archive.filters import Filters
-from inspector.archive.report import report_of, table_rows
+from inspector.archive.reports.figures import report_of, table_rows
 from inspector.archive.reports.page import report_html
 from inspector.archive.reports.sections import report_images
 from inspector.archive.store.query import count, every
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.message import fill
 from inspector.core.spreadsheet import table_text
 from inspector.core.storage.paths import user_data
 from inspector.core.text import utf8
@@ -144,12 +145,15 @@ class HandingOn(QObject):
             if written is None:
                 return
             found = ", ".join(f"{number} {name}" for name, number in sorted(written.counts.items()))
-            text = self.tr("Written to {path}: {count} images").format(path=path, count=written.images)
+            text = fill(self.tr("Written to {path}: {count} {count:|image|images}"), path=path, count=written.images)
             if found:
                 text = self.tr("Written to {path}: {classes}").format(path=path, classes=found)
             if written.left_out:
-                left = self.tr("{count} NG images were left out: nothing was found in them that a label could start from.")
-                text = f"{text}. {left.format(count=written.left_out)}"
+                left = self.tr(
+                    "{count} NG {count:|image was|images were} left out: nothing was found in {count:|it|them} that a "
+                    "label could start from."
+                )
+                text = f"{text}. {fill(left, count=written.left_out)}"
             self.strip.end(text)
 
         return then

@@ -16,22 +16,22 @@ from inspector.archive.reading import ReadPart, read_part
 from inspector.archive.store.blocks import keys_between, neighbour, newest_of
 from inspector.archive.store.query import Order, name_of
 from inspector.core.errors import InspectorError
-from inspector.core.message import message
+from inspector.core.message import fill, message
 from inspector.ui.archive.approving import Approving
 from inspector.ui.archive.asking import ArchiveSource, ArchiveThread
-from inspector.ui.archive.choice import Choice
 from inspector.ui.archive.correcting import CorrectionBar
 from inspector.ui.archive.corrector import Corrector
-from inspector.ui.archive.counting import Counts, counts_of
 from inspector.ui.archive.empty import EmptyArchive
-from inspector.ui.archive.filter_panel import COUNTED, FilterPanel
+from inspector.ui.archive.filtering.choice import Choice
+from inspector.ui.archive.filtering.counting import Counts, counts_of
+from inspector.ui.archive.filtering.filter_panel import COUNTED, FilterPanel
+from inspector.ui.archive.filtering.listing import Listed, list_parts
+from inspector.ui.archive.filtering.saved_filters import SavedFilters
 from inspector.ui.archive.gallery import Gallery
 from inspector.ui.archive.handing_on import HandingOn
-from inspector.ui.archive.listing import Listed, list_parts
 from inspector.ui.archive.pair_view import PairView
 from inspector.ui.archive.parts import ListedParts
 from inspector.ui.archive.record_view import RecordView
-from inspector.ui.archive.saved_filters import SavedFilters
 from inspector.ui.archive.what_if import WhatIfs
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
@@ -274,9 +274,9 @@ class ArchivePage(Themed, QWidget):
     def _show_total(self) -> None:
         count, picks = len(self.parts), len(self.gallery.picks)
         self.pair_button.setVisible(picks == 2)
-        text = self.tr("{count} parts").format(count=f"{count:,}")
+        text = fill(self.tr("{count} {count:|part|parts}"), count=f"{count:,}")
         if picks:
-            text = self.tr("{picks} of {count} parts picked").format(picks=f"{picks:,}", count=f"{count:,}")
+            text = fill(self.tr("{picks} of {count} {count:|part|parts} picked"), picks=f"{picks:,}", count=f"{count:,}")
         gaps = [gap for some in self.gallery.gaps.values() for gap in some]
         if gaps:
             text += " · " + self.tr("gaps: {gaps}").format(gaps=len(gaps))

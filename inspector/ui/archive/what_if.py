@@ -11,10 +11,11 @@ from inspector.archive.filters import Filters
 from inspector.archive.reading import read_part
 from inspector.archive.store.query import page
 from inspector.archive.store.whatif import OtherLimits, Share, WhatIf, what_if
+from inspector.core.message import fill
 from inspector.core.types import Verdict
 from inspector.recipes.quantities import QUANTITIES
 from inspector.ui.archive.asking import ArchiveThread
-from inspector.ui.archive.choice import number
+from inspector.ui.archive.filtering.choice import number
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import later, verdict_word
 from inspector.ui.widgets.boxes import plain
@@ -141,8 +142,10 @@ class WhatIfPanel(Themed, QFrame):
             return
         flips = _flips(found.counts)
         texts = [
-            self.tr("{count} parts judged again, {flips} flip").format(
-                count=f"{found.inspections:,}", flips=f"{sum(flips.values()):,}"
+            fill(
+                self.tr("{count} {count:|part|parts} judged again, {flips} {flips:|flips|flip}"),
+                count=f"{found.inspections:,}",
+                flips=f"{sum(flips.values()):,}",
             )
             + "".join(
                 f"; {verdict_word(Verdict(before))} → {verdict_word(Verdict(then))}: {number:,}"
@@ -244,13 +247,18 @@ def share_lines(found: WhatIf) -> list[str]:
 
     sentences = (
         (
-            later("WhatIfPanel", "Misses among {of} parts that are truly NG: {before} → {then} (95 %: {low} to {high})."),
+            later(
+                "WhatIfPanel",
+                "Misses among {of} {of:|part that is|parts that are} truly NG: {before} → {then} (95 %: {low} to {high}).",
+            ),
             later("WhatIfPanel", "No part of these was corrected to NG, so nothing is known of misses."),
             found.misses,
         ),
         (
             later(
-                "WhatIfPanel", "False rejects among {of} parts that are truly OK: {before} → {then} (95 %: {low} to {high})."
+                "WhatIfPanel",
+                "False rejects among {of} {of:|part that is|parts that are} truly OK: {before} → {then} (95 %: {low} to "
+                "{high}).",
             ),
             later("WhatIfPanel", "No part of these was corrected to OK, so nothing is known of false rejects."),
             found.false_rejects,
@@ -260,6 +268,6 @@ def share_lines(found: WhatIf) -> list[str]:
 
 
 def _shares(words: str, before: Share, then: Share) -> str:
-    return words.format(
-        of=f"{before.of:,}", before=before.count, then=then.count, low=f"{then.low:.1%}", high=f"{then.high:.1%}"
+    return fill(
+        words, of=f"{before.of:,}", before=before.count, then=then.count, low=f"{then.low:.1%}", high=f"{then.high:.1%}"
     )

@@ -5,6 +5,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject
 
+from inspector.core.message import fill
 from inspector.station.tally import Tally
 from inspector.ui.inspect.panels.readouts import since_text
 from inspector.ui.widgets.question import Answer, Question
@@ -24,10 +25,13 @@ class ShiftChange(QObject):
 
     def offer(self, tally: Tally) -> None:
         """Ask whether these counters shall begin anew."""
-        text = self.tr("{count} parts were counted. {since}. Their records and pictures stay.")
+        text = self.tr(
+            "{count} {count:|part was|parts were} counted. {since}. "
+            "{count:|Its record and picture|Their records and pictures} stay."
+        )
         self.question.ask(
             self.tr("Begin a new shift or lot?"),
-            text.format(count=f"{tally.parts:,}", since=since_text(tally)),
+            fill(text, count=f"{tally.parts:,}", since=since_text(tally)),
             (Answer(RESET, self.tr("Count from 0")), Answer(KEEP, self.tr("Go on counting"), leading=True)),
             field=self.tr("Lot, if there is one; it is recorded with every part"),
         )

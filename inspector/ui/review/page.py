@@ -54,7 +54,7 @@ class ReviewPage(Themed, QWidget):
         super().__init__(parent)
         self._judge = judge
         self._follows: OpenRecipe | None = None  # what `judge` returned when the parts were opened
-        self.setObjectName("review")
+        self.setObjectName("page")
         self.setAcceptDrops(True)
         self._path: Path | None = None
         self._opened_from: tuple[Path | None, bool] | None = None

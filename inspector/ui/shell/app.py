@@ -273,7 +273,7 @@ class Shooter(QObject):
         if time.monotonic() > self._until and not self._taken:
             self._taken = True
             self.error = InspectorError(
-                "The line gave fewer than {parts} parts in {seconds:.0f} seconds.",
+                "The line gave fewer than {parts} {parts:|part|parts} in {seconds:.0f} seconds.",
                 remedy="The picture {file} shows the window as it was then.",
                 parts=self._shot.parts,
                 seconds=self._shot.timeout_s,

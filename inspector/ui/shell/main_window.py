@@ -75,7 +75,7 @@ class MainWindow(Themed, QMainWindow):
             }
         )
         body = QWidget()
-        body.setObjectName("page")
+        body.setObjectName("body")  # not "page": a sheet that lies over a page leaves the rail free
         row = QHBoxLayout(body)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)

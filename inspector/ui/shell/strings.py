@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QCoreApplication, QEvent, QLibraryInfo, QLocale, QTranslator
 
-from inspector.core.message import ClassName, Message
+from inspector.core.message import ClassName, Message, fill
 from inspector.core.storage.paths import resources
 from inspector.core.verdict import Verdict
 
@@ -81,7 +81,7 @@ def translate(message: Message) -> str:
     template = QCoreApplication.translate("messages", message.template)
     values = {key: _value(value) for key, value in message.values.items()}
     try:
-        return template.format(**values)
+        return fill(template, **values)
     except (KeyError, IndexError, ValueError):  # a translation that lost a value must not hide the sentence
         return message.text
 

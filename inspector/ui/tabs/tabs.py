@@ -180,7 +180,7 @@ class AnalysisTabs(Themed, TabWidget):
         around = self.parentWidget()
         while around is not None and around.objectName() != "page":
             around = around.parentWidget()
-        return around or self
+        return self if around is None else around  # a page without parts is false
 
     def leave(self) -> bool:
         """Close the sheet; return False where none is open."""

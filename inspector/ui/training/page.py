@@ -9,6 +9,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShow
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.message import fill
 from inspector.core.storage.paths import is_shipped
 from inspector.runs.settings import TrainSettings
 from inspector.training.state import LIVE, RunInfo, RunState
@@ -337,13 +338,15 @@ class TrainPage(Themed, QWidget):
         if info.metric is None or info.state is RunState.WAITING:
             self._command("cancel", info.folder)
             return
-        text = self.tr("What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.")
+        text = self.tr(
+            "What {name} has learnt in {epochs} {epochs:|epoch|epochs} is lost. Stopped instead, its best epoch is kept."
+        )
         answers = (
             Answer("cancel", self.tr("Cancel training"), "close"),
             Answer("stop", self.tr("Stop and keep the best"), "save"),
             Answer("stay", self.tr("Let it go on"), "start", leading=True),
         )
-        self._ask(self.tr("Cancel this training?"), text.format(name=info.name, epochs=info.metric.epoch), answers, info)
+        self._ask(self.tr("Cancel this training?"), fill(text, name=info.name, epochs=info.metric.epoch), answers, info)
 
     def _remove(self, info: RunInfo) -> None:
         text = self.tr("Everything in {folder} is deleted, its curves and its bundle too.").format(folder=info.folder)

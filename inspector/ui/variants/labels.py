@@ -3,6 +3,7 @@
 from PySide6.QtCore import QCoreApplication
 
 from inspector.bundles.variants import PROCESSOR, Parity, Variant
+from inspector.core.message import fill
 from inspector.core.sentence import Sentence
 from inspector.tuning.variant_list import Listed
 from inspector.ui.shell.strings import time_text, translate
@@ -90,8 +91,8 @@ def _found(parity: Parity) -> list[str]:
 def _made(variant: Variant) -> list[str]:
     lines: list[str] = []
     if variant.calibration:
-        words = QCoreApplication.translate("variants", "Calibrated with {count} images.")
-        lines.append(words.format(count=variant.calibration))
+        words = QCoreApplication.translate("variants", "Calibrated with {count} {count:|image|images}.")
+        lines.append(fill(words, count=variant.calibration))
     if variant.full_precision:
         words = QCoreApplication.translate("variants", "Layers that stayed in floating point: {count}.")
         lines.append(words.format(count=len(variant.full_precision)))

@@ -24,7 +24,12 @@ def look(folder: Folder) -> Claim | None:
     """Recognise images next to such lists."""
     places = [name[: -len("label/") - len(_LIST)] for name in _lists(folder)]
     used = sum(name.startswith(tuple(places)) for name in folder.images) if places else 0
-    return claim(_WEIGHT, used, len(folder.images), message("{count} images lie beside a Label/Labels.txt of DAGM", count=used))
+    return claim(
+        _WEIGHT,
+        used,
+        len(folder.images),
+        message("{count} {count:|image lies|images lie} beside a Label/Labels.txt of DAGM", count=used),
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

@@ -83,7 +83,10 @@ def look(folder: Folder) -> Claim | None:
         for name in folder.under(base.rstrip("/"))
     )
     return claim(
-        _WEIGHT, used, len(folder.images), message("{count} images lie in train/good, test and ground_truth", count=used)
+        _WEIGHT,
+        used,
+        len(folder.images),
+        message("{count} {count:|image lies|images lie} in train/good, test and ground_truth", count=used),
     )
 
 

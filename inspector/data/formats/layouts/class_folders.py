@@ -80,7 +80,10 @@ def look(folder: Folder) -> Claim | None:
     if len(classes) > 2 and len(numbered) == 1 and masks:
         weight = min(weight, _PARTS)
     return claim(
-        weight, used, len(folder.images), message("{count} images lie in {classes} folders", count=used, classes=len(classes))
+        weight,
+        used,
+        len(folder.images),
+        message("{count} {count:|image lies|images lie} in {classes} folders", count=used, classes=len(classes)),
     )
 
 

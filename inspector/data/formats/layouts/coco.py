@@ -157,7 +157,8 @@ def _read_file(
     if elsewhere:
         found.problems.append(
             message(
-                "{count} images are not in the folders that {file} names; they were found by their names alone.",
+                "{count} {count:|image is|images are} not in the folders that {file} names; "
+                "{count:|it was found by its name|they were found by their names} alone.",
                 count=elsewhere,
                 file=file.path,
             )

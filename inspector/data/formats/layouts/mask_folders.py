@@ -61,7 +61,12 @@ def look(folder: Folder) -> Claim | None:
     seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
     share = sum(_is_mask(folder.files[name]) for name in seen) / len(seen)
     total = len(folder.images) - len(masks)
-    return claim(_WEIGHT, share * len(pairs), total, message("{count} images have a mask", count=round(share * len(pairs))))
+    return claim(
+        _WEIGHT,
+        share * len(pairs),
+        total,
+        message("{count} {count:|image has|images have} a mask", count=round(share * len(pairs))),
+    )
 
 
 def _is_mask(path: Path) -> bool:
@@ -301,6 +306,9 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.skip("{file} has no image.", folder.files[name])
     if lossy:
         found.problems.append(
-            message("{count} masks are JPEG files, whose values are not exact; save masks as .png.", count=lossy)
+            message(
+                "{count} {count:|mask is a JPEG file|masks are JPEG files}, whose values are not exact; save masks as .png.",
+                count=lossy,
+            )
         )
     return found

@@ -117,7 +117,9 @@ def look(folder: Folder) -> Claim | None:
     pairs, form = _pairs(folder)
     total = sum(not without_suffix(name).endswith(_TEMPLATE) for name in folder.images) if form is _pcb else len(folder.images)
     used = len(pairs) if form is not None else 0
-    return claim(_WEIGHT, used, total, message("{count} images have a .txt with a line for each object", count=used))
+    return claim(
+        _WEIGHT, used, total, message("{count} {count:|image has|images have} a .txt with a line for each object", count=used)
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

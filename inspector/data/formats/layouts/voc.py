@@ -39,7 +39,7 @@ def look(folder: Folder) -> Claim | None:
         used,
         len(photographs(folder)),
         message(
-            "{count} .xml files look like Pascal VOC; {images} images have one",
+            "{count} .xml {count:|file looks|files look} like Pascal VOC; {images} {images:|image has|images have} one",
             count=round(share * len(marks)),
             images=round(used),
         ),

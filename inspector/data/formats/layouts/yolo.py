@@ -49,7 +49,9 @@ def look(folder: Folder) -> Claim | None:
         lists = _config_name(folder) is not None or any(holds(name.rpartition("/")[0], ("labels",)) for name in seen)
         kinds = ["lines" if kind == "empty" and lists else "text" for kind in kinds]
     used = len(pairs) * sum(kind != "text" for kind in kinds) / max(1, len(kinds))
-    return claim(_WEIGHT, used, len(folder.images), message("{count} images have a YOLO .txt", count=round(used)))
+    return claim(
+        _WEIGHT, used, len(folder.images), message("{count} {count:|image has|images have} a YOLO .txt", count=round(used))
+    )
 
 
 def _kind(folder: Folder, name: str) -> str:

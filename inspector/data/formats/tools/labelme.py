@@ -38,7 +38,9 @@ def look(folder: Folder) -> Claim | None:
     if not share:
         return None
     used = share * len(pair_once(folder, folder.images, marks))
-    return claim(_WEIGHT, used, len(folder.images), message("{count} images have a labelme .json", count=round(used)))
+    return claim(
+        _WEIGHT, used, len(folder.images), message("{count} {count:|image has|images have} a labelme .json", count=round(used))
+    )
 
 
 def _is_labelme(ends: bytes) -> bool:

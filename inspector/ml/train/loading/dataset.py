@@ -171,7 +171,7 @@ class Inputs:
                         self._lost.add(place)
                         self.problems.append(error.problem)
         raise ConfigError(
-            "None of the {count} images can be read any more.",
+            "None of the {count} {count:|image|images} can be read any more.",
             remedy="Check the disk or the network drive they are on, and start again.",
             count=len(self),
         )
@@ -193,7 +193,7 @@ class Subset(Inputs):
         known = {sample.name: (part, index) for part in inputs for index, sample in enumerate(part.samples)}
         found = [sample for sample in samples if sample.name in known]
         if not found:
-            raise ConfigError("None of the {count} images can be read.", count=len(samples))
+            raise ConfigError("None of the {count} {count:|image|images} can be read.", count=len(samples))
         self.samples = [found[place % len(found)] for place in range(max(length, len(found)))]
         self._places = [known[sample.name] for sample in self.samples]
 

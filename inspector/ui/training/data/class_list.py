@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from inspector.core.message import fill
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name
 from inspector.ui.widgets.boxes import plain, scrolled
@@ -128,4 +129,6 @@ class ClassList(Themed, QWidget):
             check.setAccessibleName(self.tr("{name}: good part").format(name=class_name(name)))
         for name, bar in self.bars.items():
             count = self._counts[name]
-            bar.setAccessibleName(self.tr("{name}: {count} images").format(name=class_name(name), count=f"{count:,}"))
+            bar.setAccessibleName(
+                fill(self.tr("{name}: {count} {count:|image|images}"), name=class_name(name), count=f"{count:,}")
+            )

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.core.message import fill
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
@@ -193,7 +194,7 @@ class FoundView(Themed, QWidget):
             self.layouts.setToolTip(plain_tip(translate(found.layouts[0].why) if found.layouts else ""))
 
     def _facts_text(self, found: Survey) -> str:
-        lines = [self.tr("{count} images").format(count=f"{found.images:,}")]
+        lines = [fill(self.tr("{count} {count:|image|images}"), count=f"{found.images:,}")]
         sizes = list(found.sizes)
         if len(sizes) == 1:
             lines[0] += f"  ·  {sizes[0][0]} × {sizes[0][1]} px"

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.message import Message
+from inspector.core.message import Message, fill
 from inspector.core.registry import NETWORKS, TASKS
 from inspector.runs.settings import TrainSettings, shown_settings
 from inspector.ui.shell import theme
@@ -147,7 +147,7 @@ class StartPage(Themed, QWidget):
         label = QCoreApplication.translate("networks", NETWORKS[network].label) if network in NETWORKS else network
         size = f"{draft.value('width')} × {draft.value('height')} px"
         rows = [
-            (self.tr("Data"), f"{draft.folder}\n" + self.tr("{count} images").format(count=f"{self._images:,}")),
+            (self.tr("Data"), f"{draft.folder}\n" + fill(self.tr("{count} {count:|image|images}"), count=f"{self._images:,}")),
             (self.tr("What is learnt"), task_word(draft.task)),
             (self.tr("Network"), f"{label}, {size}"),
             (self.tr("Epochs"), str(draft.value("epochs"))),

@@ -4,6 +4,7 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector.core.message import fill
 from inspector.runs.measures import measure_of
 from inspector.runs.report import Calibration, Interval, Threshold, TrainReport
 from inspector.ui.training.labels import minutes_text, task_word
@@ -31,8 +32,8 @@ def headline(report: TrainReport) -> tuple[str, str]:
     unit = unit_of(name)
     low, high = value_text(number.low, unit), value_text(number.high, unit)
     interval = QCoreApplication.translate("ResultFacts", "{low} to {high} with 95 % confidence").format(low=low, high=high)
-    images = QCoreApplication.translate("ResultFacts", "on {count} {part} images")
-    images = images.format(count=f"{report.images:,}", part=part_word(report.part))
+    images = QCoreApplication.translate("ResultFacts", "on {count} {part} {count:|image|images}")
+    images = fill(images, count=f"{report.images:,}", part=part_word(report.part))
     return f"{measure_word(name)} {value_text(number.value, unit)}", f"{interval}, {images}"
 
 
@@ -114,9 +115,9 @@ def _calibration(calibration: Calibration | None) -> Facts:
 
 
 def _of(share: Interval, count: int) -> str:
-    text = QCoreApplication.translate("ResultFacts", "{share} % ({low} to {high} %) of {count} images")
+    text = QCoreApplication.translate("ResultFacts", "{share} % ({low} to {high} %) of {count} {count:|image|images}")
     percent = {name: f"{100 * getattr(share, key):.1f}" for name, key in (("share", "value"), ("low", "low"), ("high", "high"))}
-    return text.format(count=count, **percent)
+    return fill(text, count=count, **percent)
 
 
 def _caption(name: str) -> str:

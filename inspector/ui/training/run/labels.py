@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QCoreApplication
 
-from inspector.core.message import Message, message
+from inspector.core.message import Message, fill, message
 from inspector.core.registry import NETWORKS, TASKS
 from inspector.runs.measures import measure_of
 from inspector.training.state import LIVE, RunInfo, RunState
@@ -157,7 +157,8 @@ def outcome_sentence(info: RunInfo) -> Message | None:
         best, patience = info.best.epoch if info.best else 0, info.record.settings.get("patience")
         if epochs and asked and epochs < asked and best and patience and epochs - best >= patience:
             return message(
-                "The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the "
+                "The training ended after {epochs} of {asked} {asked:|epoch|epochs}, because {patience} in a row brought "
+                "nothing better; the "
                 "best, epoch {best}, was kept.",
                 epochs=epochs,
                 asked=asked,
@@ -166,7 +167,9 @@ def outcome_sentence(info: RunInfo) -> Message | None:
             )
         if epochs and asked and epochs < asked:
             return message(
-                "The training ended after {epochs} of {asked} epochs, and its best epoch was kept.", epochs=epochs, asked=asked
+                "The training ended after {epochs} of {asked} {asked:|epoch|epochs}, and its best epoch was kept.",
+                epochs=epochs,
+                asked=asked,
             )
         return message("The training is done.")
     if info.state is RunState.CANCELLED:
@@ -178,5 +181,5 @@ def outcome_sentence(info: RunInfo) -> Message | None:
 
 def facts(settings: Mapping[str, Any]) -> str:
     """Return the main settings: input size, epochs, batch."""
-    text = QCoreApplication.translate("runs", "{width} × {height} px, {epochs} epochs, batches of {batch}")
-    return text.format(**{name: settings.get(name, "?") for name in ("width", "height", "epochs", "batch")})
+    text = QCoreApplication.translate("runs", "{width} × {height} px, {epochs} {epochs:|epoch|epochs}, batches of {batch}")
+    return fill(text, **{name: settings.get(name, "?") for name in ("width", "height", "epochs", "batch")})

@@ -1,0 +1,1 @@
+"""What leaves the archive: data sets, evidence packs, copies of the whole."""
