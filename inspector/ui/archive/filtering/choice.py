@@ -4,11 +4,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 from inspector.archive.filters import Filters
+from inspector.core.untrusted import parse_json
 
 PERIODS: Final = ("", "hour", "today", "yesterday", "week", "month", "dates")
 # The column of the archive whose values are counted, by the name of its filter.
@@ -65,14 +66,13 @@ class Choice:
         return json.dumps(dict(self.values), ensure_ascii=False)
 
     def _period(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         match self.value("period"):
             case "hour":
                 return now - timedelta(hours=1), None
             case "today":
-                return midnight, None
+                return _midnight(now), None
             case "yesterday":
-                return midnight - timedelta(days=1), midnight
+                return _midnight(now, days_ago=1), _midnight(now)
             case "week":
                 return now - timedelta(days=7), None
             case "month":
@@ -83,10 +83,15 @@ class Choice:
                 return None, None
 
 
+def _midnight(now: datetime, days_ago: int = 0) -> datetime:
+    """Return when the day began: with the offset from UTC of then, which is another one on the day when the clocks change."""
+    return datetime.combine(now.date() - timedelta(days=days_ago), time()).astimezone()
+
+
 def saved_choice(text: str) -> Choice:
     """Return a choice from a file; what is not understood is left out."""
     try:
-        data: Any = json.loads(text)
+        data: object = parse_json(text)
     except ValueError:
         return Choice()
     known = {"period", "since", "until", "truth", "simulated", *NUMBERS, *TEXTS}
