@@ -97,7 +97,9 @@ class _Target(click.ParamType[Target]):
     help="eigencam asks for no class; occlusion and rise for no layer.  [default: layercam for detection, else gradcam]",
 )
 @click.option("--part", type=_REGION, help="Where the part is: says how much of the heat lies there.")
-@click.option("--palette", type=click.Choice(list(PALETTES)), default="rainbow", show_default=True)
+@click.option(
+    "--palette", type=click.Choice(list(PALETTES)), default="rainbow", show_default=True, help="Colours of the heat maps."
+)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the heat over the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.pass_context

@@ -37,7 +37,7 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of this run.")
 @click.option("--theme", type=click.Choice(["light", "dark", "system"]), help="Colours of this run.")
 @click.option("--screenshot", type=click.Path(path_type=Path), help="Save a picture of the window and end.")
-@click.option("--page", type=click.Choice(_PAGES), default="inspect", show_default=True)
+@click.option("--page", type=click.Choice(_PAGES), default="inspect", show_default=True, help="Page that is shown first.")
 @click.option(
     "--tab", default="live", show_default=True, help="Of the inspect page: live, detection, segmentation, thermal or gradcam."
 )

@@ -112,7 +112,9 @@ class _Job:
 @click.option("--csv", "as_csv", is_flag=True, help="A table, one line a tool and image.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each image.")
 @click.option("--out", type=click.Path(path_type=Path), help="PNG with the colours, tools and values of a single image.")
-@click.option("--palette", type=click.Choice(list(PALETTES)), default="iron", show_default=True)
+@click.option(
+    "--palette", type=click.Choice(list(PALETTES)), default="iron", show_default=True, help="Colours of the pictures."
+)
 @click.option("--span", type=Pair(), help="Lowest and highest temperature of the palette; those of the image if left out.")
 def thermal(
     paths: tuple[Path, ...],

@@ -50,7 +50,7 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[f
     """
     if len(labels) < FEWEST:
         return 1.0, message(
-            "The scores are not calibrated: {count} validation images are too few, it takes {needed}.",
+            "The scores are not calibrated: {count} validation {count:|image is|images are} too few, it takes {needed}.",
             count=len(labels),
             needed=FEWEST,
         )
@@ -58,7 +58,8 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[f
     wrong = int((probabilities.argmax(axis=1) != labels).sum())
     if found < 1 and wrong < FEWEST_WRONG:
         return 1.0, message(
-            "The scores are not raised: {wrong} wrong answers in {count} validation images are too few to tell how far.",
+            "The scores are not raised: {wrong} wrong answers in {count} validation {count:|image|images} are too few to "
+            "tell how far.",
             wrong=wrong,
             count=len(labels),
         )

@@ -3069,7 +3069,7 @@
         <translation>{low}～{high}</translation>
     </message>
     <message>
-        <source>{count} test images are too few to be sure: the true value may lie anywhere from {low} to {high}.</source>
+        <source>{count} test {count:|image is|images are} too few to be sure: the true value may lie anywhere from {low} to {high}.</source>
         <translation>テスト画像 {count} 枚では確かなことは言えません。真の値は {low}～{high} のどこにもあり得ます。</translation>
     </message>
     <message>
@@ -5991,7 +5991,7 @@
         <translation>工場の鍵で署名されたバンドルを入手してください。</translation>
     </message>
     <message>
-        <source>At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).</source>
+        <source>At the threshold {score}, {value} % of {count} good {count:|image is|images are} rejected (95 % confidence: {low} to {high} %).</source>
         <translation>しきい値 {score} では、良品画像 {count} 枚のうち {value} % が不良と判定されます（95 % 信頼区間：{low}〜{high} %）。</translation>
     </message>
     <message>
@@ -7643,7 +7643,7 @@
         <translation>ラベル付けされた対象の {value} % を検出しました（95 % 信頼区間：{low}〜{high} %）。枠の {right} % が正しいものでした。</translation>
     </message>
     <message>
-        <source>{value} % of {count} defective images pass as good (95 % confidence: {low} to {high} %).</source>
+        <source>{value} % of {count} defective {count:|image passes|images pass} as good (95 % confidence: {low} to {high} %).</source>
         <translation>不良画像 {count} 枚のうち {value} % が良品として通ります（95 % 信頼区間：{low}〜{high} %）。</translation>
     </message>
     <message>
@@ -8299,7 +8299,7 @@
         <translation>バンドル {bundle} は {engine} の {precision} 用に書き出されておらず、確認もされていません。</translation>
     </message>
     <message>
-        <source>The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.</source>
+        <source>The bundle {bundle} has {count} reference {count:|image|images} to be judged, and {fewest} are needed.</source>
         <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
@@ -8647,11 +8647,11 @@
         <translation>{folder} の学習の記録を書き込めません({detail})。</translation>
     </message>
     <message>
-        <source>The scores are not calibrated: {count} validation images are too few, it takes {needed}.</source>
+        <source>The scores are not calibrated: {count} validation {count:|image is|images are} too few, it takes {needed}.</source>
         <translation>スコアは校正されていません：検証画像 {count} 枚では足りません。{needed} 枚必要です。</translation>
     </message>
     <message>
-        <source>The scores are not raised: {wrong} wrong answers in {count} validation images are too few to tell how far.</source>
+        <source>The scores are not raised: {wrong} wrong answers in {count} validation {count:|image|images} are too few to tell how far.</source>
         <translation>スコアは引き上げていません：検証画像 {count} 枚中の誤り {wrong} 件では、どこまで上げてよいか判断できません。</translation>
     </message>
     <message>
@@ -9439,7 +9439,7 @@
         <translation>{camera} に {count} 個のコードが写っています。</translation>
     </message>
     <message>
-        <source>{count} .json files look like COCO, and cannot be read</source>
+        <source>{count} .json {count:|file looks|files look} like COCO, and cannot be read</source>
         <translation>COCO らしい .json が {count} 個ありますが、読み込めません</translation>
     </message>
     <message>

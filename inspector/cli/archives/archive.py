@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from inspector.archive.server import server_url
 from inspector.cli.archives.again import rejudge, what_if
 from inspector.cli.archives.improve import LOOP
 from inspector.cli.archives.keep import JSON, KEEPING, Opened, keys_of
-from inspector.cli.archives.selecting import selecting
+from inspector.cli.archives.selecting import LISTED, selecting, span_of
 from inspector.cli.support.lines import say, say_json
 from inspector.core.config import write_atomically
 from inspector.core.spreadsheet import table_text
@@ -37,8 +37,14 @@ def archive(context: click.Context, folder: Path | None, url: str | None) -> Non
 
 @archive.command()
 @selecting
-@click.option("--order", type=click.Choice(["newest", "oldest", "margin"]), default="newest", show_default=True)
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most inspections that are listed.")
+@click.option(
+    "--order",
+    type=click.Choice(["newest", "oldest", "margin"]),
+    default="newest",
+    show_default=True,
+    help="What is listed first; margin: what was nearest to a limit.",
+)
+@click.option("--limit", type=LISTED, default=50, show_default=True, help="Most inspections that are listed.")
 @click.option("--counts", multiple=True, metavar="NAME", help="Count by verdict, rule, lot, ... instead; may be repeated.")
 @JSON
 @click.pass_obj
@@ -133,7 +139,8 @@ def report(obj: Opened, *, filters: Filters, day: datetime | None, out: Path | N
 
     write = None if out is None else _writer(out)
     if day is not None:
-        filters = replace(filters, since=day.astimezone(UTC), until=(day + timedelta(days=1)).astimezone(UTC))
+        since, until = span_of(day)
+        filters = replace(filters, since=since, until=until)
     with obj() as opened:
         found = report_of(opened, filters)
         if out is not None and write is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from inspector.archive.archive import Archive
+from inspector.cli.archives.selecting import LISTED
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 
@@ -158,7 +159,7 @@ def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--limit", type=LISTED, default=100, show_default=True, help="Most events that are listed.")
 @JSON
 @click.pass_obj
 def events(obj: Opened, *, limit: int, as_json: bool) -> int:

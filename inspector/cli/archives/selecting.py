@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from inspector.archive.filters import Filters
 from inspector.core.verdict import Verdict
 
+LISTED: Final = click.IntRange(1, 1_000_000)  # most that are listed; the database has no word for any number
 _VERDICT = click.Choice([verdict.value for verdict in Verdict])
 
 
@@ -21,6 +22,14 @@ def _when(_context: click.Context, _option: click.Parameter, text: str | None) -
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter("give a time like 2026-11-30T06:00 or 2026-11-30T06:00+09:00") from error
+
+
+def span_of(day: datetime) -> tuple[datetime, datetime]:
+    """Return when a day of this computer's calendar begins and ends, in UTC."""
+    try:
+        return day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the first and the last days of the calendar
+        raise click.BadParameter("give a day like 2026-11-30") from error
 
 
 def selecting(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -76,7 +76,15 @@ def loading(
 
 @bench.command()
 @click.option("--network", "networks", type=click.Choice(list(NETWORKS)), multiple=True, help="Default: all; may be repeated.")
-@click.option("--size", "sides", type=click.IntRange(32, 1024), multiple=True, default=(128, 224), show_default=True)
+@click.option(
+    "--size",
+    "sides",
+    type=click.IntRange(32, 1024),
+    multiple=True,
+    default=(128, 224),
+    show_default=True,
+    help="Input in pixels; may be repeated.",
+)
 @click.option("--batch", type=click.IntRange(2, 64), default=8, show_default=True, help="Images a training step.")
 @click.option("--engine", default="openvino", show_default=True, help=f"One of {', '.join(ENGINES)}.")
 @AS_JSON

@@ -51,7 +51,7 @@ def faults(*, names: tuple[str, ...], model: str, as_json: bool) -> int:
 
 @click.command()
 @_MODEL
-@click.option("--kills", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--kills", type=click.IntRange(1), default=3, show_default=True, help="Of the station, a start after each.")
 @AS_JSON
 def restart(*, model: str, kills: int, as_json: bool) -> None:
     """Measure the time from a kill of the window to its next verdict, with the pause of its service before it starts again."""

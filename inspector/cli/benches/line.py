@@ -156,7 +156,15 @@ def soak(*, model: str, engine: str, parts: int, save: bool, as_json: bool) -> N
 
 @click.command()
 @click.option("--model", required=True, metavar="BUNDLE", help="Folder of the bundle, or the name of a shipped one.")
-@click.option("--batch", "batches", type=click.IntRange(1, 64), multiple=True, default=(1, 8), show_default=True)
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1, 64),
+    multiple=True,
+    default=(1, 8),
+    show_default=True,
+    help="Parts at once; may be repeated.",
+)
 @click.option(
     "--threads", type=click.IntRange(0, 256), multiple=True, default=(0, 1), show_default=True, help="0: the engine's choice."
 )

@@ -129,7 +129,7 @@ def _reference(bundle: Bundle) -> Reference:
     reference = read_reference(bundle)
     if reference is None or len(reference.judged) < FEWEST:
         raise ConfigError(
-            "The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.",
+            "The bundle {bundle} has {count} reference {count:|image|images} to be judged, and {fewest} are needed.",
             remedy="Import it again with at least twice as many pictures: --images FOLDER."
             if bundle.card.family
             else "Train it again with this version; a training keeps them in the bundle.",

@@ -221,7 +221,8 @@ def _decision(examined: Examined) -> list[Message]:
     if threshold.false_reject is not None:
         lines.append(
             message(
-                "At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).",
+                "At the threshold {score}, {value} % of {count} good {count:|image is|images are} rejected (95 % "
+                "confidence: {low} to {high} %).",
                 score=f"{threshold.score:.2f}",
                 count=threshold.good,
                 **shares(threshold.false_reject),
@@ -230,7 +231,8 @@ def _decision(examined: Examined) -> list[Message]:
     if threshold.miss is not None:
         lines.append(
             message(
-                "{value} % of {count} defective images pass as good (95 % confidence: {low} to {high} %).",
+                "{value} % of {count} defective {count:|image passes|images pass} as good (95 % confidence: {low} to "
+                "{high} %).",
                 count=threshold.bad,
                 **shares(threshold.miss),
             )

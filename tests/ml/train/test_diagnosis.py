@@ -103,7 +103,8 @@ def test_the_likely_cause_is_said_with_the_next_step(
     rows = enumerate(zip(losses, checked, strict=True), 1)
     curve = [{**LEARNING, "epoch": epoch, "loss": loss, "val_loss": other} for epoch, (loss, other) in rows]
     what, why = nothing_learnt(known, settings, curve, 0.0, px)
-    assert what.text == f"After {len(losses)} epochs the network finds nothing in the validation images (mAP50 0)."
+    epochs = "1 epoch" if len(losses) == 1 else f"{len(losses)} epochs"
+    assert what.text == f"After {epochs} the network finds nothing in the validation images (mAP50 0)."
     assert re.search(said, why.text)
 
 

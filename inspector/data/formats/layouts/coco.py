@@ -77,7 +77,9 @@ def look(folder: Folder) -> Claim | None:
         images = (_find(folder, said, name) for said, _ in file.images.values())
         listed.update(image for image in images if image is not None)
     if names and broken == len(names):  # reading it says what is wrong
-        return claim(_BROKEN, 1, 1, message("{count} .json files look like COCO, and cannot be read", count=broken))
+        return claim(
+            _BROKEN, 1, 1, message("{count} .json {count:|file looks|files look} like COCO, and cannot be read", count=broken)
+        )
     if not listed:
         gone = bool(names) and bool(folder.images) and labelled
         return claim(_BROKEN, 1, 1, message("COCO files list other images than those that are here")) if gone else None

@@ -63,9 +63,10 @@ def doubt(report: TrainReport) -> str:
     if unit_of(primary_name(report)) or number.high - number.low <= _WIDE:
         return ""
     text = QCoreApplication.translate(
-        "ResultFacts", "{count} test images are too few to be sure: the true value may lie anywhere from {low} to {high}."
+        "ResultFacts",
+        "{count} test {count:|image is|images are} too few to be sure: the true value may lie anywhere from {low} to {high}.",
     )
-    return text.format(count=report.images, low=value_text(number.low), high=value_text(number.high))
+    return fill(text, count=report.images, low=value_text(number.low), high=value_text(number.high))
 
 
 def _shown(value: float, unit: str) -> str:
