@@ -20,6 +20,8 @@ from inspector.workers.outcome import Cause
 from inspector.workers.process import End
 from tests.ml.making import FOLDERS, tiny
 
+pytestmark = pytest.mark.timeout(600)  # each waits for processes that import torch
+
 LONG = 100_000 // 20  # epochs that nobody waits for
 
 
@@ -46,7 +48,7 @@ def queues(tmp_path: Path) -> Iterator[Callable[[], TrainingQueue]]:
         queue.close(detach=False)
 
 
-def until(found: Callable[[], bool], seconds: float = 60) -> None:
+def until(found: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < end
