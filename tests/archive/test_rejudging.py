@@ -117,6 +117,8 @@ from inspector.cli.main import run
 sys.exit(run())
 """
 
+pytestmark = pytest.mark.timeout(600)  # processes of this program, one after the other
+
 
 def _workers() -> list[psutil.Process]:
     running = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
@@ -148,7 +150,7 @@ def test_a_worker_and_then_the_whole_program_may_be_killed_and_each_part_is_judg
             before = wait_for(judged() + 4, first)  # the other one goes on
             first.kill()
         assert 0 < before < count
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
         found = json.loads(done.stdout)
         assert found["failed"] == 0
         assert before <= count - found["judged"] < count
@@ -157,7 +159,7 @@ def test_a_worker_and_then_the_whole_program_may_be_killed_and_each_part_is_judg
         assert json.loads(event["detail"])["judged"] == found["judged"]
         for one in _workers():
             one.kill()
-        alone = subprocess.run([*command, "--part", "P1"], capture_output=True, text=True, check=False, timeout=100)
+        alone = subprocess.run([*command, "--part", "P1"], capture_output=True, text=True, check=False, timeout=300)
         assert "has no workers" in alone.stderr
 
 
@@ -167,7 +169,7 @@ def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_
     record_demo_parts(folder, recipe, 12)
     of = [sys.executable, "-m", "inspector", "archive", "--folder", str(folder)]
     command = [*of, "rejudge", "--model", "window-state", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     found = json.loads(done.stdout)
     assert (found["judged"], found["failed"], found["flips"]) == (12, 0, [])
     if importlib.util.find_spec("distributed") is None:
@@ -179,11 +181,11 @@ def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_
         assert cluster.stdout is not None
         address = cluster.stdout.readline().strip()
         both = [*command, "--cluster", address]
-        done = subprocess.run(both, capture_output=True, text=True, check=True, timeout=100)
+        done = subprocess.run(both, capture_output=True, text=True, check=True, timeout=300)
         cluster.stdin.close()
     shared = json.loads(done.stdout)
     assert 0 < left < 12
     assert shared == {**found, "judged": left}
-    gone = subprocess.run([*both, "--part", "P1"], capture_output=True, text=True, check=False, timeout=100)
+    gone = subprocess.run([*both, "--part", "P1"], capture_output=True, text=True, check=False, timeout=300)
     assert gone.returncode != 0
     assert f"The cluster {address} does not answer" in gone.stderr
