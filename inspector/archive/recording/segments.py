@@ -13,6 +13,7 @@ from inspector.core.untrusted import parse_json
 
 SUFFIX = ".journal"
 DAMAGED = ".damaged"
+INODE = "inode"  # field of a segment's header: the number that the file system gave the file
 
 _HEADER_BYTES = 64 * 1024
 _BEGUN = (b"", b"\0", MAGIC[:1])  # how a segment begins that a crash left without its header
@@ -175,6 +176,13 @@ def has_lost_its_end(folder: Path) -> bool:
         if not (len(data) <= _HEADER_BYTES and data[:1] in _BEGUN):
             return True
     return False
+
+
+def is_copied(folder: Path) -> bool:
+    """Return whether a journal's newest segment is not the file that the journal made. Raises OSError."""
+    newest = next((file for file in reversed(segment_files(folder)) if segment_header(file)), None)
+    made = None if newest is None else segment_header(newest).get(INODE)
+    return newest is not None and made is not None and made != newest.stat().st_ino
 
 
 def _is_newer(data: bytes) -> bool:
