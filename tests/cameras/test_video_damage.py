@@ -30,6 +30,12 @@ STREAMS: Mapping[str, tuple[str, str, str, dict[str, str]]] = {
     "h264 cavlc ts": ("libx264", "ts", "mpegts", {"g": "12", "bf": "0", "preset": "ultrafast"}),
     "h264 cavlc mp4": ("libx264", "mp4", "mp4", {"g": "6", "preset": "ultrafast", "crf": "30"}),
     "h265 faint mp4": ("libx265", "mp4", "mp4", {"crf": "40", "x265-params": "keyint=18:log-level=none"}),
+    "h265 hrd mp4": (
+        "libx265",
+        "mp4",
+        "mp4",
+        {"x265-params": "hrd=1:bitrate=300:vbv-maxrate=300:vbv-bufsize=300:hash=1:log-level=none"},
+    ),
     "h265 open mp4": ("libx265", "mp4", "mp4", {"x265-params": "keyint=12:min-keyint=12:bframes=3:log-level=none"}),
     "h265 slices mkv": ("libx265", "mkv", "matroska", {"x265-params": "keyint=18:slices=2:log-level=none"}),
     "h265 headers ts": ("libx265", "ts", "mpegts", {"x265-params": "repeat-headers=1:open-gop=0:log-level=none"}),

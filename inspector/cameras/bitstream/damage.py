@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.cameras.bitstream.bits import units_of
 from inspector.cameras.bitstream.flags import decoder_flags
 from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.bitstream.picture import Picture
 
-_START = re.compile(rb"\x00\x00\x01")
 # What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code.
 _FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01])")
 # No unit ends in a zero (7.4.1; 7.4.2), but zeros may follow one (trailing_zero_8bits, B.1.1), as of encoders that
@@ -26,13 +26,6 @@ _TRIES = 64  # a packet that cannot be read looks like the end
 _AHEAD = 16  # packets by which one may come behind its turn, most that H.264 and H.265 allow
 _USUAL = 3  # of the first pictures that end in zeros, from which on that is how they are encoded, and no hole
 _STEADY = 8  # pictures whose slices begin at the same places, after which fewer slices are a loss
-
-
-def units_of(packet: bytes) -> list[bytes]:
-    """Return the units of an Annex B byte stream, each from its header on."""
-    marks = [mark.end() for mark in _START.finditer(packet)]
-    ends = [mark - 3 for mark in marks[1:]] + [len(packet)] * bool(marks)
-    return [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
 
 
 class _Follower(Protocol):
