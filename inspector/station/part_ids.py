@@ -14,6 +14,7 @@ from typing import Final
 
 from inspector.core.errors import StorageError
 from inspector.core.storage.durable import replace_durably
+from inspector.core.storage.identity import identity_at, identity_of
 from inspector.core.storage.locks import alone
 from inspector.core.storage.paths import user_data
 
@@ -112,7 +113,7 @@ class PartIds:
         """Return the first number that is not reserved."""
         try:
             data = self._file.read_bytes()[:_LONGEST]
-            found = self._file.stat()
+            found, identity = self._file.stat(), identity_at(self._file)
         except (FileNotFoundError, NotADirectoryError):
             if not self._recorded():
                 return 0
@@ -125,8 +126,8 @@ class PartIds:
         if kept is None:
             log.warning("%s is damaged or was edited, so part ids go on from the clock", self._file)
             return _from_clock()
-        number, inode, stamp = kept
-        if _is_the_one_written(found, inode, stamp):
+        number, made, stamp = kept
+        if made == identity and _is_untouched(found, stamp):
             return number
         log.warning("%s is a copy, as from a backup, so part ids go on from the clock", self._file)
         return max(number, _from_clock())
@@ -135,17 +136,17 @@ class PartIds:
 def _write(file: Path, number: int) -> None:
     """Replace the counter durably. Raises StorageError.
 
-    It holds its number in the file system and the time of that, so that a copy can be told from it, and a check sum.
+    It holds which file it is and the time when it was made, so that a copy can be told from it, and a check sum.
     """
     new = file.with_name(f".{file.name}.new")  # whoever writes holds the lock
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
         with new.open("xb") as stream:
-            made = os.fstat(stream.fileno())
-            values = f"{number} {made.st_ino} {made.st_mtime_ns}"
+            stamp = os.fstat(stream.fileno()).st_mtime_ns
+            values = f"{number} {identity_of(stream.fileno())} {stamp}"
             stream.write(f"{zlib.crc32(values.encode()):08x} {values}\n".encode())
-        os.utime(new, ns=(made.st_mtime_ns, made.st_mtime_ns))
+        os.utime(new, ns=(stamp, stamp))
         replace_durably(new, file)
     except OSError as error:
         raise StorageError(
@@ -156,21 +157,22 @@ def _write(file: Path, number: int) -> None:
         ) from error
 
 
-def _parsed(data: bytes) -> tuple[int, int, int] | None:
-    """Return the number, and what the file's own number and time were (nanoseconds); None if it was not written by `_write`."""
+def _parsed(data: bytes) -> tuple[int, str, int] | None:
+    """Return the number, which file held it and the time of that (ns); None if it was not written by `_write`."""
     try:
         text = data.decode("ascii")
         checksum, values = text.rstrip("\n").split(" ", 1)
-        number, inode, stamp = map(int, values.split(" "))
+        number, made, stamp = values.split(" ")
+        kept = int(number), made, int(stamp)
         whole = text.endswith("\n") and int(checksum, 16) == zlib.crc32(values.encode())
     except ValueError:
         return None
-    return (number, inode, stamp) if whole and 0 <= number < _LARGEST else None
+    return kept if whole and 0 <= kept[0] < _LARGEST else None
 
 
-def _is_the_one_written(found: os.stat_result, inode: int, stamp: int) -> bool:
-    """Return whether a file is the one that `_write` left, and no copy of it, nor was it written over since."""
-    same = found.st_ino == inode and abs(found.st_mtime_ns - stamp) < _COARSE_NS
+def _is_untouched(found: os.stat_result, stamp: int) -> bool:
+    """Return whether a file was neither written over nor given its old time back since `_write` left it."""
+    same = abs(found.st_mtime_ns - stamp) < _COARSE_NS
     # Where the system keeps the time of the last change of any kind, nobody can set it back.
     return same and (sys.platform == "win32" or found.st_ctime_ns < stamp + _TOUCHED_NS)
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.segment import NOTICE, chained, frame, header, sealed_text
 from inspector.archive.recording.segments import (
-    INODE,
+    IDENTITY,
     SUFFIX,
     JournalReader,
     Missing,
@@ -35,6 +35,7 @@ from inspector.archive.recording.segments import (
 from inspector.core.errors import StorageError
 from inspector.core.message import Message
 from inspector.core.storage.durable import sync_names
+from inspector.core.storage.identity import identity_of
 from inspector.core.storage.locks import LockedError, alone
 from inspector.core.storage.paths import user_data
 from inspector.core.text import json_line
@@ -332,7 +333,7 @@ class Journal:
             except FileExistsError:
                 continue
             try:
-                data = header(self.id, first, self._digest, **{INODE: os.fstat(file).st_ino}, **fields) + more
+                data = header(self.id, first, self._digest, **{IDENTITY: identity_of(file)}, **fields) + more
                 _write(file, data)
                 self._make_durable(file)
                 sync_names(self.folder)

@@ -9,11 +9,12 @@ from typing import Any
 
 from inspector.archive.recording.segment import MAGIC, NOTICE, Damage, JournalRecord, genesis, read_header, scan
 from inspector.core.errors import StorageError
+from inspector.core.storage.identity import identity_at
 from inspector.core.untrusted import parse_json
 
 SUFFIX = ".journal"
 DAMAGED = ".damaged"
-INODE = "inode"  # field of a segment's header: the number that the file system gave the file
+IDENTITY = "file"  # field of a segment's header: which file it is
 
 _HEADER_BYTES = 64 * 1024
 _BEGUN = (b"", b"\0", MAGIC[:1])  # how a segment begins that a crash left without its header
@@ -181,8 +182,8 @@ def has_lost_its_end(folder: Path) -> bool:
 def is_copied(folder: Path) -> bool:
     """Return whether a journal's newest segment is not the file that the journal made. Raises OSError."""
     newest = next((file for file in reversed(segment_files(folder)) if segment_header(file)), None)
-    made = None if newest is None else segment_header(newest).get(INODE)
-    return newest is not None and made is not None and made != newest.stat().st_ino
+    made = None if newest is None else segment_header(newest).get(IDENTITY)
+    return newest is not None and made is not None and made != identity_at(newest)
 
 
 def _is_newer(data: bytes) -> bool:
