@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import BinaryIO
 
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4 and MOV
+_EBML = b"\x1a\x45\xdf\xa3"  # Matroska and WebM
+_WITH_LENGTHS = (b"V_MPEG4/ISO/AVC", b"V_MPEGH/ISO/HEVC")  # Matroska's codecs H.264 and H.265
+_HEAD = 64 * 1024  # bytes in which Matroska names its codecs
 _MXF = b"\x06\x0e\x2b\x34"
 _PACKETS = (188, 192)  # bytes; the longer ones begin with a time of 4 bytes
 _UNKNOWN = 1 << 60  # Matroska: a size left open by a recorder has all bits set
@@ -18,9 +22,9 @@ def ends_early(path: Path) -> bool:
         head = file.read(12)
         if head[:4] == b"RIFF":
             return 8 + int.from_bytes(head[4:8], "little") > size + 1  # some writers omit the last byte of padding
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        if head[4:8] in _BOXES:
             return _boxes_end(file, size) > size
-        if head[:4] == b"\x1a\x45\xdf\xa3":
+        if head[:4] == _EBML:
             return _segment_end(file) > size
         if head[:4] == _MXF:
             return _footer(file) >= size
@@ -28,6 +32,13 @@ def ends_early(path: Path) -> bool:
             if head[length - 188 :][:1] == b"G" and _all_begin(file, length, size):
                 return size % length != 0
     return False
+
+
+def units_have_lengths(path: Path) -> bool:
+    """Return whether the container keeps units of H.264 and H.265 with their lengths, and not behind start codes."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    return head[4:8] in _BOXES or (head[:4] == _EBML and any(codec in head for codec in _WITH_LENGTHS))
 
 
 def several_recordings(path: Path) -> bool:

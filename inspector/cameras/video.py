@@ -20,7 +20,7 @@ from inspector.cameras.bitstream.damage import FileDamage, retrieved
 from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.capture import to_frame
-from inspector.cameras.containers import avi_codec, ends_early, several_recordings
+from inspector.cameras.containers import avi_codec, ends_early, several_recordings, units_have_lengths
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import FormField, Option
 from inspector.core.errors import CameraError, ConfigError
@@ -167,7 +167,7 @@ class VideoFile:
         if not self._raw and pixels in _PLANES:
             self._check_fields()
         if follower is not None:
-            self._damage = FileDamage(self._opened(raw=True), follower)
+            self._damage = FileDamage(self._opened(raw=True), follower, lengths=units_have_lengths(self.path))
 
     def _check_fields(self) -> None:
         """Refuse video of fields (interlaced), of which OpenCV 5 converts nothing and returns what was in its memory before.

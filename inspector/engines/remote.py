@@ -21,7 +21,7 @@ from inspector.imaging.preprocessing import Prepared
 from inspector.workers.exchange import INPUT, OUTPUT, make_exchange, open_map
 from inspector.workers.jobs import ExplainJob, InferJob
 from inspector.workers.messages import Explained, Inferred, InferRequest, Ready, Refused, Request, WorkerMessage
-from inspector.workers.process import End, Outcome, WorkerProcess
+from inspector.workers.process import LOOK_S, SUSPENDED_LOOKS, End, Outcome, WorkerProcess, is_suspended
 
 _Reply = Ready | Inferred | Explained | Refused
 R = TypeVar("R", Ready, Inferred, Explained)
@@ -29,8 +29,6 @@ R = TypeVar("R", Ready, Inferred, Explained)
 OPEN_TIMEOUT_S = 180.0
 REPLY_TIMEOUT_S = 60.0
 _CLOSE_GRACE_S = 3.0
-_LOOK_S = 1.0  # interval of checks whether a worker is stopped,
-_STOPPED_LOOKS = 3  # and how many in a row must find it so
 
 
 class WorkerLink:
@@ -151,22 +149,13 @@ class WorkerLink:
         )
 
     def _next(self, until: float) -> _Reply | Outcome | None:
-        """Return the next answer; None at that time (monotonic seconds), or if the system has stopped the worker meanwhile."""
-        looks = 0  # in a row that found it stopped
-        while time.monotonic() < until and looks < _STOPPED_LOOKS:
+        """Return the next answer; None at that time (monotonic seconds), or if the worker is suspended meanwhile."""
+        looks = 0  # in a row that found it suspended
+        while time.monotonic() < until and looks < SUSPENDED_LOOKS:
             with suppress(queue.Empty):
-                return self._replies.get(timeout=min(_LOOK_S, max(0.0, until - time.monotonic())))
-            looks = looks + 1 if self._is_stopped() else 0
+                return self._replies.get(timeout=min(LOOK_S, max(0.0, until - time.monotonic())))
+            looks = looks + 1 if self._process is not None and is_suspended(self._process.pid) else 0
         return None
-
-    def _is_stopped(self) -> bool:
-        """Return whether the system lets the worker not go on at all (SIGSTOP, a suspended process)."""
-        if self._process is None:
-            return False
-        try:
-            return psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
-        except psutil.Error:
-            return False  # it has ended, which its outcome tells
 
     def _ended(self, outcome: Outcome) -> InspectorError:
         if self._interrupted:

@@ -104,7 +104,7 @@ class Program:
     judged_by: JudgedBy = field(init=False)
 
     def __post_init__(self) -> None:
-        text = self.recipe.model_dump_json()
+        text = self.recipe.without_secrets().model_dump_json()
         digest = hashlib.sha256(text.encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
         cards = MappingProxyType({step.model.bundle: step.bundle.card_digest for step in self.steps})

@@ -192,6 +192,8 @@ class Channel:
                 if last:
                     os.close(self._out)
             except OSError as error:
+                if self._journal is not None:
+                    return  # `_listen` reads whether the parent has gone, or let go of this process while that was suspended
                 self._lose_parent()
                 raise Cancelled from error
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
+from inspector.core.addresses import hide_secrets
 from inspector.core.config import FiniteModel, FormField, Option, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES
@@ -231,6 +232,13 @@ class Recipe(_Model):
     rules: tuple[Rule, ...] = ()
     archive: ArchiveModel = ArchiveModel()
     alarm: Alarm = Alarm()
+
+    def without_secrets(self) -> Self:
+        """Return the recipe without passwords and tokens in its cameras' addresses: for records, and for other computers."""
+        cameras = {
+            name: camera.model_copy(update={"source": hide_secrets(camera.source)}) for name, camera in self.cameras.items()
+        }
+        return self.model_copy(update={"cameras": cameras})
 
     @property
     def is_simulated(self) -> bool:

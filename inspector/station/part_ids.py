@@ -1,14 +1,20 @@
-"""Part ids that never repeat on a station: over stop, crash and restart."""
+"""Part ids that never repeat on a station: over stop, crash, restart, and files restored from a backup."""
 
 import logging
+import os
+import secrets
+import sys
 import threading
 import time
+import zlib
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
+from inspector.core.storage.durable import replace_durably
+from inspector.core.storage.identity import identity_at, identity_of
 from inspector.core.storage.locks import alone
 from inspector.core.storage.paths import user_data
 
@@ -20,6 +26,9 @@ _MOST: Final = 10_000
 _AHEAD_S: Final = 20.0  # a fast line reserves what it needs for this time
 _WAIT_S: Final = 0.05  # longest wait for a reservation that is under way
 _LARGEST: Final = 2**63
+_LONGEST: Final = 128  # bytes of the file
+_COARSE_NS: Final = 2_000_000_000  # some file systems keep times no finer
+_TOUCHED_NS: Final = 60_000_000_000  # a disk takes less from the making of a file to its place
 
 
 def station_folder() -> Path:
@@ -32,12 +41,14 @@ class PartIds:
 
     The file holds the first number that is not reserved. It is replaced before any number of a block is issued, so an id is
     never issued twice. The next block is reserved on another thread while half of the ids are left, so that no part waits for
-    the disk. If the file is damaged, cannot be written or takes too long, numbers go on from the milliseconds of the clock.
+    the disk. If the file is not the very one that was written last (edited, restored from a backup, copied with its folder,
+    damaged), is gone from a station that has judged parts, cannot be written or takes too long, numbers go on from the clock.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Opens nothing. `folder`: by default the station's own."""
+    def __init__(self, folder: Path | None = None, *, recorded: Callable[[], bool] = lambda: False) -> None:
+        """Opens nothing. `folder`: by default the station's own. `recorded` returns whether this station has judged parts."""
         self._file = (folder or station_folder()) / FILE
+        self._recorded = recorded
         self._changed = threading.Condition()
         self._left: deque[range] = deque()  # reserved numbers
         self._highest = 0  # beyond every number so far
@@ -83,7 +94,7 @@ class PartIds:
         try:
             with alone(self._file):
                 begin = self._read()
-                write_atomically(self._file, f"{begin + size}\n".encode())
+                _write(self._file, begin + size)
         except StorageError as error:
             begin = None
             log.warning("part ids go on from the clock: %s", error)
@@ -99,19 +110,76 @@ class PartIds:
         self._changed.notify_all()
 
     def _read(self) -> int:
+        """Return the first number that is not reserved."""
         try:
-            text = self._file.read_bytes()[:32].decode("ascii")
-            number = int(text)
-            if not 0 <= number < _LARGEST or not text.endswith("\n"):
-                raise ValueError(f"it holds {text!r}")
-            return number
+            data = self._file.read_bytes()[:_LONGEST]
+            found, identity = self._file.stat(), identity_at(self._file)
         except (FileNotFoundError, NotADirectoryError):
-            return 0
-        except (OSError, ValueError) as error:
-            log.warning("%s is damaged, so part ids go on from the clock (%s)", self._file, error)
+            if not self._recorded():
+                return 0
+            log.warning("%s is gone, so part ids go on from the clock", self._file)
             return _from_clock()
+        except OSError as error:
+            log.warning("%s cannot be read, so part ids go on from the clock (%s)", self._file, error)
+            return _from_clock()
+        kept = _parsed(data)
+        if kept is None:
+            log.warning("%s is damaged or was edited, so part ids go on from the clock", self._file)
+            return _from_clock()
+        number, made, stamp = kept
+        if made == identity and _is_untouched(found, stamp):
+            return number
+        log.warning("%s is a copy, as from a backup, so part ids go on from the clock", self._file)
+        return max(number, _from_clock())
+
+
+def _write(file: Path, number: int) -> None:
+    """Replace the counter durably. Raises StorageError.
+
+    It holds which file it is and the time when it was made, so that a copy can be told from it, and a check sum.
+    """
+    new = file.with_name(f".{file.name}.new")  # whoever writes holds the lock
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        with new.open("xb") as stream:
+            stamp = os.fstat(stream.fileno()).st_mtime_ns
+            values = f"{number} {identity_of(stream.fileno())} {stamp}"
+            stream.write(f"{zlib.crc32(values.encode()):08x} {values}\n".encode())
+        os.utime(new, ns=(stamp, stamp))
+        replace_durably(new, file)
+    except OSError as error:
+        raise StorageError(
+            "{file} cannot be written ({detail}).",
+            remedy="Free some space on that disk or choose another folder.",
+            file=file,
+            detail=error.strerror or error,
+        ) from error
+
+
+def _parsed(data: bytes) -> tuple[int, str, int] | None:
+    """Return the number, which file held it and the time of that (ns); None if it was not written by `_write`."""
+    try:
+        text = data.decode("ascii")
+        checksum, values = text.rstrip("\n").split(" ", 1)
+        number, made, stamp = values.split(" ")
+        kept = int(number), made, int(stamp)
+        whole = text.endswith("\n") and int(checksum, 16) == zlib.crc32(values.encode())
+    except ValueError:
+        return None
+    return kept if whole and 0 <= kept[0] < _LARGEST else None
+
+
+def _is_untouched(found: os.stat_result, stamp: int) -> bool:
+    """Return whether a file was neither written over nor given its old time back since `_write` left it."""
+    same = abs(found.st_mtime_ns - stamp) < _COARSE_NS
+    # Where the system keeps the time of the last change of any kind, nobody can set it back.
+    return same and (sys.platform == "win32" or found.st_ctime_ns < stamp + _TOUCHED_NS)
 
 
 def _from_clock() -> int:
-    """Return a number beyond every one that counting from 0 reaches."""
-    return time.time_ns() // 1_000_000
+    """Return a number beyond every one that counting from 0 reaches: the clock in microseconds, and up to 1,000 s by chance.
+
+    Chance keeps two stations apart that began as copies of one another, and two starts of one whose clock was set back.
+    """
+    return time.time_ns() // 1_000 + secrets.randbelow(10**9)

@@ -232,12 +232,13 @@ class TrainingQueue:
                 self._look_at(folder)
 
     def _end_cancelled(self) -> None:
-        """End cancelled runs of an earlier window that do not respond."""
+        """End cancelled runs of an earlier window that do not respond, or cannot because they are suspended."""
         with self._lock:
             waiting = [(self._infos.get(folder), since) for folder, since in self._cancelled.items()]
         for info, since in waiting:
             if info is not None and info.state in LIVE:
-                if time.monotonic() - since < _grace(info) or self._runs[info.folder].job is not None:
+                waits = info.state is not RunState.SUSPENDED and time.monotonic() - since < _grace(info)
+                if waits or self._runs[info.folder].job is not None:
                     continue
                 try:
                     kill_run(info)

@@ -45,8 +45,8 @@ from inspector.workers.messages import (
     Wish,
     WorkerMessage,
 )
-from inspector.workers.outcome import REMEDIES, Cause, End, Outcome, crash_in, frozen, read_outcome
-from inspector.workers.process import WorkerProcess
+from inspector.workers.outcome import REMEDIES, Cause, End, Outcome, crash_in, frozen, read_outcome, suspended
+from inspector.workers.process import WorkerProcess, is_suspended
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class RunState(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     PAUSED = "paused"
+    SUSPENDED = "suspended"  # something outside has stopped its process
     DONE = "done"
     CANCELLED = "cancelled"
     FAILED = "failed"  # it reported an error
@@ -64,7 +65,7 @@ class RunState(StrEnum):
     INTERRUPTED = "interrupted"  # end not observed: power failure or computer crash
 
 
-LIVE = (RunState.RUNNING, RunState.PAUSED)
+LIVE = (RunState.RUNNING, RunState.PAUSED, RunState.SUSPENDED)
 _LAST_LINES = 80
 _STALLED_S = 10.0  # a look this late shows that this process stood still
 _KILLED_S = 2.0  # how long a killed process may take to be gone
@@ -127,6 +128,8 @@ class RunInfo:
     @property
     def sentence(self) -> Message | None:
         """The problem, if there is one."""
+        if self.state is RunState.SUSPENDED:
+            return suspended(self.record.pid)
         return self.outcome.problem if self.outcome else None
 
     @property
@@ -232,7 +235,8 @@ class Follower:
         last = self._last
         outcome: Outcome | None = None
         if record.alive() and not isinstance(last, Done | Failed):
-            state = RunState.PAUSED if self._paused else RunState.RUNNING
+            live = RunState.PAUSED if self._paused else RunState.RUNNING
+            state = RunState.SUSPENDED if is_suspended(record.pid) else live
         elif record.queued is not None:
             state = RunState.WAITING
         elif self.job is not None and self.job.outcome is None:

@@ -19,7 +19,7 @@ from inspector.core.types import Precision
 from inspector.tasks.parity import KELVIN, limits_for
 from inspector.tuning.plan import Use
 from inspector.workers.jobs import VariantsJob, VariantsTried
-from inspector.workers.messages import Progress, Report, WorkerMessage
+from inspector.workers.messages import Progress, Report, Suspended, WorkerMessage
 from inspector.workers.process import End, WorkerProcess
 
 Kind = tuple[str, Precision]
@@ -105,11 +105,15 @@ def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Export
     wanted = VariantsJob(bundle=bundle.folder.resolve(), variants=tuple(missing))
     job = WorkerProcess(wanted, listener=progress.hear, grace=_GRACE_S)
     try:
-        while job.wait(_POLL_S) is None:
+        while job.wait(_POLL_S) is None and progress.suspended is None:
             progress.tell()
     finally:
         outcome = job.close()
     progress.done(len(missing))
+    if progress.suspended is not None:
+        exported.trouble(progress.suspended)
+        progress.suspended = None
+        return set()
     if outcome.end is not End.SUCCEEDED:
         exported.trouble(outcome.error().problem)
         return set()
@@ -135,21 +139,26 @@ class _Progress:
         self._begun = 0  # variants of this bundle
         self._share = 0.0  # of the variant in progress
         self._bundle = self._what = ""
+        self.suspended: Message | None = None  # what to say if something outside has stopped the job's process
 
     def bundle(self, name: str) -> None:
         """Start the next bundle."""
         self._bundle, self._what, self._begun, self._share = name, name, 0, 0.0
         self.tell()
 
-    def hear(self, message: WorkerMessage) -> None:
+    def hear(self, told: WorkerMessage) -> None:
         """Handle a message of the worker."""
-        if not isinstance(message, Progress):
+        if isinstance(told, Suspended):
+            self.suspended = message(
+                "{bundle}: the worker process that exports was suspended from outside, and was ended.", bundle=self._bundle
+            )
+        if not isinstance(told, Progress):
             return
-        if message.phase == "variant":
+        if told.phase == "variant":
             self._begun, self._share = self._begun + 1, 0.0
-            self._what = f"{self._bundle}: {message.what}"
-        elif message.phase != "reference":
-            self._share = min(1.0, max(self._share, message.step / max(1, message.steps)))
+            self._what = f"{self._bundle}: {told.what}"
+        elif told.phase != "reference":
+            self._share = min(1.0, max(self._share, told.step / max(1, told.steps)))
 
     def tell(self) -> None:
         """Report the progress. Raises what the report raises."""

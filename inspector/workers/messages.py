@@ -124,6 +124,19 @@ class Resumed(Packet):
     type: Literal["resumed"] = "resumed"
 
 
+class Suspended(Packet):
+    """Something outside has stopped the worker's process (SIGSTOP, a suspended process). The parent's end says this itself."""
+
+    type: Literal["suspended"] = "suspended"
+    pid: Count
+
+
+class Continued(Packet):
+    """A suspended worker goes on. The parent's end says this itself."""
+
+    type: Literal["continued"] = "continued"
+
+
 class Ready(Packet):
     """A serving worker has opened its bundle. `shape`: shape of the output; `layers`: layers that Grad-CAM can explain."""
 
@@ -219,6 +232,8 @@ WorkerMessage = (
     | Artifact
     | Paused
     | Resumed
+    | Suspended
+    | Continued
     | Ready
     | Inferred
     | Explained

@@ -186,6 +186,13 @@ def _scalars(told: Message) -> dict[str, Scalar]:
     return {key: value if isinstance(value, str | int | float) else str(value) for key, value in told.values.items()}
 
 
+def suspended(pid: int) -> Message:
+    """Return the sentence for a worker whose process something outside has stopped."""
+    return message(
+        "The worker process {pid} is suspended from outside. Let it go on (on Linux: kill -CONT {pid}), or cancel.", pid=pid
+    )
+
+
 def frozen(seconds: float) -> Outcome:
     """Return the outcome of a process that showed no sign of life for so long and was ended."""
     return Outcome(

@@ -16,13 +16,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TypeVar
 
+import psutil
 from pydantic import BaseModel
 
 from inspector.core.errors import JobError
 from inspector.core.installed import installation, program_command
 from inspector.core.message import message
 from inspector.workers.jobs import Job
-from inspector.workers.messages import SILENT_S, Alive, Command, Done, Failed, ParentMessage, WorkerMessage, worker_message
+from inspector.workers.messages import (
+    SILENT_S,
+    Alive,
+    Command,
+    Continued,
+    Done,
+    Failed,
+    ParentMessage,
+    Suspended,
+    WorkerMessage,
+    worker_message,
+)
 from inspector.workers.outcome import (
     REMEDIES,
     UNEXPECTED,
@@ -43,15 +55,18 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 80  # enough for the traceback of a crash
 _ENDING_S = 10.0  # maximum time from a worker's last message to its end
-_LOOK_S = 1.0  # interval of checks for signs of life
+LOOK_S = 1.0  # interval of checks for signs of life, and whether a process is suspended;
+SUSPENDED_LOOKS = 3  # so many in a row must find it so
 _STALLED_S = 5.0  # a check this late shows that this process stood still
 _SEND_S = 5.0  # after this time without reading, a worker gets no more messages
 R = TypeVar("R", bound=BaseModel)
+
 __all__ = [
     "Cause",
     "End",
     "Outcome",
     "WorkerProcess",
+    "is_suspended",
     "rank",
     "usable_cores",
     "worker_command",
@@ -94,11 +109,19 @@ def _environment(kind: str) -> dict[str, str]:
     return environment
 
 
+def is_suspended(pid: int) -> bool:
+    """Return whether the system lets a process not go on at all (SIGSTOP, a suspended process)."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False  # it has ended, which its outcome tells
+
+
 class WorkerProcess:
     """Work in a separate process, started by the constructor.
 
-    `listener` gets every message but the last; then `ended` gets the outcome, once. Both are called on a thread of this object
-    and must return quickly.
+    `listener` gets every message but the last, and is told when something outside suspends the process; then `ended` gets the
+    outcome, once. Both are called on threads of this object, one at a time, and must return quickly.
     """
 
     def __init__(
@@ -118,6 +141,7 @@ class WorkerProcess:
         self._grace = grace
         self._send_lock = threading.Lock()
         self._stop_lock = threading.Lock()
+        self._listening = threading.Lock()  # two threads call the listener
         self._canceller: threading.Thread | None = None
         self._ended = threading.Event()
         self._cancelled = False
@@ -213,11 +237,13 @@ class WorkerProcess:
         """Let the worker continue without this process, and return whether it detached within `timeout` seconds.
 
         The work must keep a record of itself (training with a run folder). After detaching there is nothing to close, `ended`
-        is not called and there is no outcome.
+        is not called and there is no outcome. A suspended worker is left as it is: it detaches as soon as it goes on.
         """
         self._detached = True
         self.send(Command(type="detach"))
-        return self._ended.wait(timeout) and self._outcome is None
+        if self._ends_within(timeout):
+            return self._outcome is None
+        return is_suspended(self.pid)
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """Wait for the end and return the outcome; None if the process still runs after `timeout` seconds, or was detached."""
@@ -238,7 +264,7 @@ class WorkerProcess:
     def cancel(self) -> None:
         """Ask the worker to stop; terminate it after `grace` seconds and kill it after `grace` seconds more.
 
-        Returns at once.
+        One that is suspended cannot stop by itself, and is killed at once. Returns at once.
         """
         with self._stop_lock:
             if self._canceller is None and self._outcome is None:
@@ -260,20 +286,37 @@ class WorkerProcess:
 
     def _end(self) -> None:
         self.send(Command(type="cancel"))
-        if self.wait(self._grace) is None:
+        if not self._ends_within(self._grace):
             self._process.terminate()
-            if self.wait(self._grace) is None:
+            if not self._ends_within(self._grace):
                 self._killing = True
                 self._process.kill()
         self._ended.wait()
 
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait for the end, but not for a process that is suspended; return whether it has ended."""
+        until = time.monotonic() + seconds
+        while not self._ended.wait(max(0.0, min(LOOK_S / 2, until - time.monotonic()))):
+            if time.monotonic() >= until or is_suspended(self.pid):
+                return False
+        return True
+
     def _watch(self) -> None:
-        """End a process that shows no sign of life, unless this process stood still itself."""
+        """Tell when a process is suspended; end one that shows no sign of life, unless this process stood still itself."""
         looked = time.monotonic()
-        while not self._ended.wait(_LOOK_S):
+        looks = 0  # in a row that found it suspended
+        while not self._ended.wait(LOOK_S):
             before, looked = looked, time.monotonic()
-            if looked - before > 2 * _LOOK_S + _STALLED_S:
+            if looked - before > 2 * LOOK_S + _STALLED_S:
                 self._heard = looked
+            if is_suspended(self.pid):
+                looks += 1
+                if looks == SUSPENDED_LOOKS:
+                    self._tell(Suspended(pid=self.pid))
+            else:
+                if looks >= SUSPENDED_LOOKS:
+                    self._tell(Continued())
+                looks = 0
             silent = looked - self._heard
             if silent > SILENT_S and self._last is None:
                 self._frozen, self._killing = silent, True
@@ -325,8 +368,13 @@ class WorkerProcess:
             raise JobError("The worker went on after its last message, with {type}.", type=message.type)
         if isinstance(message, Done | Failed):
             self._last = message
-        elif self._listener is not None and not isinstance(message, Alive):
-            self._listener(message)
+        elif not isinstance(message, Alive):
+            self._tell(message)
+
+    def _tell(self, message: WorkerMessage) -> None:
+        if self._listener is not None:
+            with self._listening:
+                self._listener(message)
 
     def _let_go(self) -> None:
         """Release a detached worker, which has closed its ends of the pipes and lives on."""

@@ -8571,6 +8571,10 @@
         <translation>保存方針 {file} が正しくありません: {detail}。</translation>
     </message>
     <message>
+        <source>The process that feeds the archive&apos;s database was suspended from outside; another follows.</source>
+        <translation>アーカイブのデータベースに書き込むプロセスが外部から停止されました。別のプロセスが引き継ぎます。</translation>
+    </message>
+    <message>
         <source>The program that had started the work was closed or ended.</source>
         <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
     </message>
@@ -8829,6 +8833,10 @@
     <message>
         <source>The worker process showed no sign of life for {seconds:.0f} s and was ended.</source>
         <translation>ワーカープロセスが {seconds:.0f} 秒間応答しなかったため終了しました。</translation>
+    </message>
+    <message>
+        <source>The worker process {pid} is suspended from outside. Let it go on (on Linux: kill -CONT {pid}), or cancel.</source>
+        <translation>ワーカープロセス {pid} が外部から停止されています。再開させるか（Linux では kill -CONT {pid}）、中止してください。</translation>
     </message>
     <message>
         <source>The worker sent a line of more than {limit} bytes.</source>
@@ -9401,6 +9409,10 @@
     <message>
         <source>{bundle} was imported as a graph: it has no layers, and is explained by covering pieces of the frame.</source>
         <translation>{bundle} はグラフとして取り込まれたため層がなく、画像の一部を隠して説明します。</translation>
+    </message>
+    <message>
+        <source>{bundle}: the worker process that exports was suspended from outside, and was ended.</source>
+        <translation>{bundle}：エクスポートするワーカープロセスが外部から停止されたため、終了しました。</translation>
     </message>
     <message>
         <source>{camera} gave no frame for this part in time.</source>
@@ -10442,6 +10454,10 @@
     <message>
         <source>Paused</source>
         <translation>一時停止中</translation>
+    </message>
+    <message>
+        <source>Suspended from outside</source>
+        <translation>外部から停止中</translation>
     </message>
     <message>
         <source>Done</source>

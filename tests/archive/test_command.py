@@ -272,9 +272,11 @@ def test_retention_spares_lots_on_hold_says_what_it_deleted_and_keeps_the_proof(
     assert _json(archive, "verify", "--images")[0]["problems"] == []
 
 
-def test_old_records_go_from_the_beginning_and_the_chain_goes_on(archive: Path) -> None:
+def test_old_records_go_from_the_beginning_and_the_chain_goes_on(tmp_path: Path) -> None:
     from inspector.archive.store import retention
 
+    archive = tmp_path / "archive"  # no copy, in which a station begins a new chain
+    record_run(archive, "L1", "P{}")
     record_run(archive, "L2", "Q{}", count=9)
     _run(archive, "correct", "Q3", "--who", "Ann", "--verdict", "NG")
     with opened_archive(archive) as opened:

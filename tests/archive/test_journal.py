@@ -15,10 +15,10 @@ from inspector.archive.contents import event_content, opened_content, recorded_i
 from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey, signed_by
 from inspector.archive.recording.interrupted import finish_interrupted
-from inspector.archive.recording.journal import Journal, idle_journals, open_journal
+from inspector.archive.recording.journal import JOURNALS, Journal, idle_journals, journal_folders, open_journal
 from inspector.archive.recording.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
 from inspector.archive.recording.segments import JournalReader, Missing, read_tail, segment_files
-from inspector.archive.store.query import every
+from inspector.archive.store.query import events, every
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cameras.ledger import RecordKey
 from inspector.core.errors import StorageError
@@ -256,19 +256,20 @@ def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path
     journal.submit({"kind": "result", "run_sequence": 1}, settles=1)
     journal.forgotten(2)
     assert _wait(journal, journal.submit({"kind": "event"}))
-    crashed = tmp_path / "crashed" / "journals" / journal.id
-    shutil.copytree(journal.folder, crashed)  # as if the process had ended here
+    crashed = {path: path.read_bytes() for path in segment_files(journal.folder)}  # as if the process had ended here
     journal.close()
-    (again,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
+    for path, data in crashed.items():
+        path.write_bytes(data)
+    (again,) = idle_journals(tmp_path, StationKey(tmp_path))
     assert finish_interrupted(again) == 2
     again.close()
-    records = [item.content for item in _read(crashed) if isinstance(item, JournalRecord)]
+    records = [item.content for item in _read(journal.folder) if isinstance(item, JournalRecord)]
     left = [record for record in records if record.get("result_state") == 3]
     assert [(record["part_id"], record["verdict"]) for record in left] == [("P0", "NOT_INSPECTED"), ("P3", "NOT_INSPECTED")]
     assert "interrupted" in left[0]["reasons"][0]["template"]
     assert left[0]["is_simulated"], "a simulated line's parts are none of a real one"
     assert (records[-1]["kind"], records[-1]["interrupted"]) == ("run_ended", True)
-    (third,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
+    (third,) = idle_journals(tmp_path, StationKey(tmp_path))
     assert finish_interrupted(third) == 0, "said once"
     third.close()
 
@@ -280,14 +281,31 @@ def test_who_writes_to_the_journal_of_a_line_that_crashed_meanwhile_records_its_
         line.submit({"kind": "run", "recipe": "plates"})
         line.opened(0, opened_content("P0"))
         assert _wait(line, line.submit({"kind": "event"}))
-        shutil.copytree(line.folder, tmp_path / "crashed")  # as if the line's process had ended here
+        crashed = {path: path.read_bytes() for path in segment_files(line.folder)}  # as if the line's process had ended here
         line.close()
-        shutil.rmtree(line.folder)
-        (tmp_path / "crashed").rename(line.folder)
+        for path, data in crashed.items():
+            path.write_bytes(data)
         opened.write(event_content("hold", who="Ann", lot="L1", reason="complaint"))
     with opened_archive(tmp_path / "archive") as opened:
         (row,) = every(opened.database, Filters())
         assert (row["part_id"], row["verdict"], row["is_partial"]) == ("P0", "NOT_INSPECTED", True)
+
+
+def test_a_station_goes_on_in_a_new_journal_where_its_own_was_restored_from_a_backup(tmp_path: Path) -> None:
+    """A database that was not restored knows records whose numbers would come again: it would never take those."""
+    archive, copy = tmp_path / "archive", tmp_path / "copy"
+    archive.mkdir()
+    with opened_archive(archive) as opened:
+        opened.write(event_content("before", who="Ann"))
+        shutil.copytree(archive / JOURNALS, copy, copy_function=shutil.copy2)
+        opened.write(event_content("known to the database", who="Ann"))
+    shutil.rmtree(archive / JOURNALS)
+    shutil.copytree(copy, archive / JOURNALS, copy_function=shutil.copy2)
+    with opened_archive(archive) as opened:
+        opened.write(event_content("after", who="Ann"))
+        told = [one["what"] for one in events(opened.database)]
+    assert sorted(told) == ["after", "before", "known to the database"]
+    assert len(journal_folders(archive)) == 2
 
 
 def test_the_parts_under_way_follow_into_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

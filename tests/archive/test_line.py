@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -365,6 +366,35 @@ def test_another_process_feeds_after_one_is_killed_and_says_what_is_in_its_way(
     with opened_archive(folder) as opened:
         assert sorted(part_counts(opened.database).values()) == [1] * 21
         assert verify(opened.database, folder).sound
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_suspended_feeder_is_named_and_another_one_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold the database against everybody, for as long as nobody lets it go on."""
+    monkeypatch.setattr("inspector.archive.recording.feeding.START_S", 0.0)
+    monkeypatch.setattr("inspector.archive.recording.feeding.LOW_PRIORITY", False)
+    folder = tmp_path / "archive"
+    records = archive_sinks(folder=folder)[0]
+    assert isinstance(records, JournalSink)
+    records.open(StationStatus())
+    feeder = records.feeder
+    assert feeder is not None
+    _wait_for(lambda: feeder.pid is not None)
+    first = feeder.pid
+    assert first is not None
+    records.take(made_inspection(0, part="P0"))
+    _wait_for(lambda: len(_fed(folder)) == 1)
+    os.kill(first, signal.SIGSTOP)
+    began = time.monotonic()
+    _wait_for(lambda: feeder.problem is not None)
+    assert time.monotonic() - began < 10  # 3 s on a machine that is not crowded
+    assert "was suspended from outside" in str(feeder.problem)
+    records.take(made_inspection(1, part="P1"))
+    _wait_for(lambda: feeder.problem is None and len(_fed(folder)) == 2)
+    assert feeder.pid not in (None, first)
+    assert not psutil.pid_exists(first)
+    records.close(StationStatus())
+    assert not workers()
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

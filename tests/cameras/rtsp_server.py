@@ -1,8 +1,9 @@
 """A real RTSP server (GStreamer's gst-rtsp-server) for the tests; run by the system's Python, which has its bindings.
 
 Usage: rtsp_server.py PORT [USER:PASSWORD]. Serves 320 x 240 at 25 frames a second under rtsp://127.0.0.1:PORT/ and prints
-"ready": h264 and mjpeg show a moving ball; numbered/h264, numbered/h265 and numbered/jpeg pictures that say which they are, and
-numbered/fields and numbered/fields265 the same as two fields each (interlaced).
+"ready": h264 and mjpeg show a moving ball; numbered/h264, numbered/h265, numbered/jpeg, and numbered/transport (in an MPEG
+transport stream) pictures that say which they are, and numbered/fields, numbered/fields265, and those two with -transport, the
+same as two fields each (interlaced).
 
 A numbered picture has 15 rows of 16 bars, 20 pixels wide, with some noise, and every row is the same: a bright bar is a 1. The
 first 8 bars are the number modulo 256, the others are (number * 167 + 13) modulo 256, so that no mixture of two is a third.
@@ -28,15 +29,24 @@ X264 = (
     "x264enc tune=zerolatency speed-preset=ultrafast bitrate={rate} key-int-max=12 sliced-threads=true threads=2"
     " ! rtph264pay name=pay0 pt=96 config-interval={interval}"
 )
+INTERLEAVED = "/1,interlace-mode=interleaved,field-order=top-field-first"
+TRANSPORT = "h264parse config-interval=-1 ! mpegtsmux alignment=7 ! rtpmp2tpay name=pay0"
 STREAMS = {
     "/h264": f"{SOURCE} ! {X264.format(rate=1000, interval=1)}",
     "/mjpeg": f"{SOURCE} ! jpegenc ! rtpjpegpay name=pay0 pt=26",
     "/numbered/h264": f"{NUMBERED} ! {X264.format(rate=4000, interval=-1)}",
-    "/numbered/fields": NUMBERED.replace("/1", "/1,interlace-mode=interleaved,field-order=top-field-first")
+    "/numbered/fields": NUMBERED.replace("/1", INTERLEAVED)
     + " ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=12 ! video/x-h264,profile=main"
     " ! rtph264pay name=pay0 pt=96 config-interval=1",
     "/numbered/fields265": f"{NUMBERED} ! x265enc tune=zerolatency speed-preset=ultrafast option-string=interlace=tff"
     " ! rtph265pay name=pay0 pt=96 config-interval=-1",
+    "/numbered/transport": f"{NUMBERED} ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=12"
+    f" ! {TRANSPORT}",
+    "/numbered/fields-transport": NUMBERED.replace("/1", INTERLEAVED)
+    + " ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=12"
+    f" ! video/x-h264,profile=main ! {TRANSPORT}",
+    "/numbered/fields265-transport": f"{NUMBERED} ! x265enc tune=zerolatency speed-preset=ultrafast"
+    f" option-string=interlace=tff:keyint=12 ! h265parse config-interval=-1 ! mpegtsmux alignment=7 ! rtpmp2tpay name=pay0",
     "/numbered/h265": f"{NUMBERED} ! x265enc tune=zerolatency speed-preset=ultrafast bitrate=4000 key-int-max=12"
     " ! rtph265pay name=pay0 pt=96 config-interval=-1",
     "/numbered/jpeg": f"{NUMBERED} ! jpegenc ! rtpjpegpay name=pay0 pt=26",

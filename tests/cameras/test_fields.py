@@ -13,7 +13,7 @@ import pytest
 
 from inspector.cameras.base import open_camera
 from inspector.cameras.bitstream import fields
-from inspector.cameras.bitstream.damage import units_of
+from inspector.cameras.bitstream.bits import units_of
 from inspector.cameras.network.rtp import Interlaced, Track, announces_fields
 from inspector.core.errors import CameraError
 from tests.cameras.http_camera import HttpCamera

@@ -182,10 +182,17 @@ def test_no_picture_that_was_made_up_comes_out(server: int, codec: str, share: f
     assert None not in numbers
 
 
-@pytest.mark.parametrize("path", ["fields", "fields265"])
+@pytest.mark.parametrize("path", ["fields", "fields265", "fields-transport", "fields265-transport"])
 def test_pictures_of_two_fields_are_refused_by_name(server: int, path: str) -> None:
     with pytest.raises(CameraError, match=rf"numbered/{path} sends interlaced video"):
         _watch(f"rtsp://127.0.0.1:{server}/numbered/{path}", 0.5)
+
+
+def test_frames_in_a_transport_stream_are_not_taken_for_fields(server: int) -> None:
+    numbers, problems = _watch(f"rtsp://127.0.0.1:{server}/numbered/transport", 1.0)
+    assert len(numbers) > 5
+    assert None not in numbers
+    assert problems == []
 
 
 def test_a_password_with_signs_in_it(locked_server: int) -> None:

@@ -28,6 +28,14 @@ STREAMS: Mapping[str, tuple[str, str, str, dict[str, str]]] = {
     "h264 open ts": ("libx264", "ts", "mpegts", {"g": "12", "bf": "3", "x264opts": "open-gop=1", "preset": "fast"}),
     "h264 cavlc mov": ("libx264", "mov", "mov", {"tune": "zerolatency", "preset": "ultrafast", "qp": "0"}),
     "h264 cavlc ts": ("libx264", "ts", "mpegts", {"g": "12", "bf": "0", "preset": "ultrafast"}),
+    "h264 cavlc mp4": ("libx264", "mp4", "mp4", {"g": "6", "preset": "ultrafast", "crf": "30"}),
+    "h265 faint mp4": ("libx265", "mp4", "mp4", {"crf": "40", "x265-params": "keyint=18:log-level=none"}),
+    "h265 hrd mp4": (
+        "libx265",
+        "mp4",
+        "mp4",
+        {"x265-params": "hrd=1:bitrate=300:vbv-maxrate=300:vbv-bufsize=300:hash=1:log-level=none"},
+    ),
     "h265 open mp4": ("libx265", "mp4", "mp4", {"x265-params": "keyint=12:min-keyint=12:bframes=3:log-level=none"}),
     "h265 slices mkv": ("libx265", "mkv", "matroska", {"x265-params": "keyint=18:slices=2:log-level=none"}),
     "h265 headers ts": ("libx265", "ts", "mpegts", {"x265-params": "repeat-headers=1:open-gop=0:log-level=none"}),
@@ -116,6 +124,38 @@ def test_a_hole_in_the_data_is_never_concealed(tmp_path: Path, name: str) -> Non
         for time, pixels in read:
             assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
     assert held > 25  # with the pictures that depend on them
+
+
+@pytest.mark.parametrize("name", ["h264 cavlc mp4", "h265 faint mp4"])
+def test_a_hole_of_a_few_bytes_at_the_end_of_a_picture_is_never_concealed(tmp_path: Path, name: str) -> None:
+    """Where the data are so few that decoders reach the end of a slice without them."""
+    codec, suffix, kind, options = STREAMS[name]
+    path, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
+    _write(path, codec, kind, options)
+    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    held = 0
+    for place, packet in enumerate(packets[3:21]):
+        size, end = 1 + place % 4, data.index(packet) + len(packet)
+        damaged.write_bytes(data[: end - size] + b"\0" * size + data[end:])
+        read = _read(damaged)
+        held += sum(pixels is None for _, pixels in read)
+        for time, pixels in read:
+            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+    assert held > 18
+
+
+def test_behind_a_hole_in_codes_of_whole_bits_nothing_is_believed(tmp_path: Path) -> None:
+    """What FFmpeg decodes then is wrong by some levels, without a word, although a key picture begins anew."""
+    codec, suffix, kind, options = STREAMS["h264 cavlc mp4"]
+    path, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
+    _write(path, codec, kind, options)
+    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    for packet in packets[1:18]:
+        for share in (1 / 2, 2 / 3):
+            begin = data.index(packet) + int(len(packet) * share)
+            damaged.write_bytes(data[:begin] + bytes(8) + data[begin + 8 :])
+            for time, pixels in _read(damaged):
+                assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), time
 
 
 @pytest.mark.parametrize("name", ["h264 mp4", "h264 slices mkv", "h265 open mp4", "h265 slices mkv"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -362,6 +363,29 @@ def test_a_reader_that_goes_away_does_not_end_what_is_saved(states: Path, tmp_pa
     (results,) = (tmp_path / "out").glob("*/results.jsonl")
     *saved, last = _lines(results.read_text("utf-8"))
     assert len(saved) == last["summary"]["parts"] == 40
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_no_file_of_a_run_holds_the_password_or_the_token_of_a_camera(states: Path, tmp_path: Path) -> None:
+    """The records hold the recipe, and may be in a database that many read."""
+
+    def answer(path: str, headers: dict[str, str]) -> Iterator[bytes]:
+        yield MULTIPART
+        for number in range(400):
+            pixels = np.random.default_rng(number).integers(0, 256, (96, 128, 3), np.uint8)
+            yield one_part(cv2.imencode(".jpg", pixels)[1].tobytes())
+            time.sleep(0.05)
+
+    with HttpCamera(answer) as camera:
+        address = f"http://operator:S3CRETword@{camera.address}/video?token=S3CRETtoken"
+        arguments = ["--source", address, "--model", str(states), "--limit", "2", "--json", "--out", str(tmp_path / "out")]
+        result = CliRunner().invoke(cli, ["run", *arguments])
+    assert result.exit_code == 0, result.stderr
+    assert any("S3CRETtoken" in request for request in camera.requests)
+    assert "S3CRET" not in result.stdout + result.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".journal" for path in files)
+    assert [path for path in files if b"S3CRET" in path.read_bytes()] == []
 
 
 def test_torch_never_loads(states: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -253,3 +255,20 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     for new, cover in (("0,0,20,20", "80,80,20,20+0,0,20,20"), ("0,0,90,100", "0,0,90,100")):  # the two would leave too little
         command = shlex.split(training_command(again, tmp_path / "data", covering(new)))
         assert train.make_context("train", command[2:]).params["cover"] == cover
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_suspended_worker_is_ended_soon_and_the_next_request_gets_another(bundles: Bundles) -> None:
+    made = Explainer(bundles("classification"))
+    try:
+        first = made.explain(frame())
+        (worker,) = workers()
+        worker.suspend()
+        began = time.monotonic()
+        with pytest.raises(EngineError, match="has not answered for"):
+            made.explain(frame())
+        assert time.monotonic() - began < 15  # 4 s on a machine that is not crowded
+        assert not worker.is_running()
+        assert np.array_equal(made.explain(frame()).values, first.values)
+    finally:
+        made.close()

@@ -1,6 +1,7 @@
 """Engines in a worker process: same outputs, and an end that is told at once."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from inspector.engines.onnx_runtime import OnnxRuntimeEngine
 from inspector.engines.remote import RemoteEngine, WorkerLink
 from inspector.imaging.preprocessing import Prepared
 from inspector.workers import exchange
+from inspector.workers.exchange import make_exchange
 from inspector.workers.jobs import InferJob
 from tests.children import workers
 
@@ -179,3 +181,22 @@ def test_the_death_of_the_parent_ends_the_worker(bundles: Bundles) -> None:
     assert all(not any(folder.iterdir()) for folder in left)  # at most an empty folder; the frames are gone
     for folder_left in left:
         folder_left.rmdir()
+
+
+@POSIX
+def test_frames_that_a_killed_process_left_in_memory_are_removed() -> None:
+    code = "import os; from inspector.workers.exchange import make_exchange; import numpy as np\n"
+    code += "folder, _ = make_exchange((1, 8, 8, 3), np.uint8); print(folder, flush=True); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    left = Path(done.stdout.strip())
+    assert (left / "input.bin").is_file()
+    own, _ = make_exchange((1, 8, 8, 3), np.uint8)
+    assert left.is_dir(), "it may be of a station in a container that is about to open it"
+    long_ago = time.time() - 3600
+    for folder in (left, own):
+        os.utime(folder, (long_ago, long_ago))
+    other, _ = make_exchange((1, 8, 8, 3), np.uint8)
+    assert not left.exists()
+    assert own.is_dir(), "its process lives"
+    shutil.rmtree(own)
+    shutil.rmtree(other)

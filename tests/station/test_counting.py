@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,13 +55,93 @@ def test_two_stations_on_one_computer_never_issue_the_same_id(tmp_path: Path, mo
 
 
 @pytest.mark.allow_logs("part ids go on from the clock")
-@pytest.mark.parametrize("content", [b"", b"\0" * 8, b"nonsense", b"-5\n", b"7", b"9" * 40 + b"\n"])
-def test_a_damaged_counter_goes_on_beyond_every_id(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("content", [b"", b"\0" * 8, b"nonsense", b"-5\n", b"5\n", b"7", b"9" * 40 + b"\n"])
+def test_a_damaged_or_edited_counter_goes_on_beyond_every_id(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / FILE).write_bytes(content)
     before = PartIds(tmp_path).issue()
     assert int(before[1:]) > 10**12
-    assert f"{tmp_path / FILE} is damaged, so part ids go on from the clock" in caplog.text
+    assert f"{tmp_path / FILE} is damaged or was edited, so part ids go on from the clock" in caplog.text
     assert PartIds(tmp_path).issue() != before
+
+
+def _issued(folder: Path, count: int, *, recorded: bool = False) -> list[str]:
+    """Return the ids that a station issues from one start to the next."""
+    ids = PartIds(folder, recorded=lambda: recorded)
+    return [ids.issue() for _ in range(count)]
+
+
+def _tree(folder: Path, copy: Path) -> None:
+    shutil.copytree(folder, copy)
+
+
+def _with_times(folder: Path, copy: Path) -> None:
+    """As `cp -a`, `tar` and `rsync -a` copy: with the times."""
+    shutil.copytree(folder, copy, copy_function=shutil.copy2)
+
+
+def _put_back(copy: Path, folder: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder, copy_function=shutil.copy2)
+
+
+def _written_over(copy: Path, folder: Path) -> None:
+    """As `cp -p` does: the same file, with its old content and its old time."""
+    for path in copy.iterdir():
+        shutil.copy2(path, folder / path.name)
+
+
+@pytest.mark.allow_logs("part ids go on from the clock")
+@pytest.mark.parametrize("keep", [_tree, _with_times])
+@pytest.mark.parametrize("restore", [_put_back, _written_over])
+def test_a_counter_restored_from_a_backup_repeats_no_id(
+    tmp_path: Path, keep: Callable[[Path, Path], None], restore: Callable[[Path, Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.station.part_ids._TOUCHED_NS", 0)  # nobody waits here for the backup to grow old
+    monkeypatch.setattr("inspector.station.part_ids._COARSE_NS", 1)
+    folder, copy = tmp_path / "station", tmp_path / "copy"
+    seen = _issued(folder, 3)
+    keep(folder, copy)
+    seen += _issued(folder, 3)
+    restore(copy, folder)
+    seen += _issued(folder, 3)
+    seen += _issued(folder, 3)
+    assert len(set(seen)) == len(seen)
+    assert int(seen[6][1:]) > 10**12
+
+
+@pytest.mark.allow_logs("part ids go on from the clock")
+def test_stations_that_began_as_copies_of_one_another_share_no_id(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    seen = _issued(first, 3)
+    _with_times(first, second)
+    seen += [one for _ in range(3) for folder in (first, second) for one in _issued(folder, 2)]
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.allow_logs("part ids go on from the clock")
+def test_a_counter_that_is_gone_begins_anew_only_where_nothing_was_judged(tmp_path: Path) -> None:
+    seen = _issued(tmp_path, 3, recorded=False)
+    (tmp_path / FILE).unlink()
+    seen += _issued(tmp_path, 3, recorded=True)
+    assert seen[0] == "P000000"
+    assert len(set(seen)) == len(seen) == 6
+
+
+@pytest.mark.allow_logs("part ids go on from the clock")
+def test_a_clock_that_is_set_back_repeats_no_id_of_a_damaged_counter(tmp_path: Path) -> None:
+    """As with an empty battery, after which every start begins with the same time."""
+    code = CRASHING.replace("range(7)", "range(3)")
+    seen: list[str] = []
+    for _ in range(3):
+        (tmp_path / FILE).write_bytes(b"")
+        faked = f"import time\ntime.time_ns = lambda: {10**18}\n"
+        done = subprocess.run(
+            [sys.executable, "-c", faked + code, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+        )
+        seen += done.stdout.split()
+    assert len(set(seen)) == len(seen) == 9
 
 
 @pytest.mark.allow_logs("part ids go on from the clock", "is changed without a lock")

@@ -35,6 +35,9 @@ with take_run(folder):
 """
 
 
+STOPPABLE = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+
+
 def _until(queue: TrainingQueue, folder: Path, reached: RunState) -> RunInfo:
     end = time.monotonic() + 30
     while (info := queue.run(folder)).state is not reached:
@@ -43,7 +46,7 @@ def _until(queue: TrainingQueue, folder: Path, reached: RunState) -> RunInfo:
     return info
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+@STOPPABLE
 def test_a_training_in_the_background_that_freezes_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "SILENT_S", 2.0)
     runs = tmp_path / "runs"
@@ -66,6 +69,36 @@ def test_a_training_in_the_background_that_freezes_is_ended(tmp_path: Path, monk
         assert ended.outcome.cause is Cause.FROZEN
         assert not psutil.pid_exists(process.pid)
         assert not (folder / ALIVE).exists()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@STOPPABLE
+def test_a_suspended_training_is_named_and_goes_on_when_it_is_let(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    settings = TrainSettings(task="classification", data=tmp_path, out=tmp_path / "bundle", run=runs / "one")
+    folder = create_run(settings)
+    process = subprocess.Popen([sys.executable, "-c", DETACHED, str(folder)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"trains\n"
+        queue = TrainingQueue(runs)
+        try:
+            _until(queue, folder, RunState.RUNNING)
+            os.kill(process.pid, signal.SIGSTOP)
+            suspended = _until(queue, folder, RunState.SUSPENDED)
+            assert f"The worker process {process.pid} is suspended" in str(suspended.sentence)
+            assert queue.run(folder).outcome is None
+            os.kill(process.pid, signal.SIGCONT)
+            assert _until(queue, folder, RunState.RUNNING).sentence is None
+            os.kill(process.pid, signal.SIGSTOP)
+            _until(queue, folder, RunState.SUSPENDED)
+            queue.cancel(folder)
+            _until(queue, folder, RunState.CANCELLED)
+            assert not psutil.pid_exists(process.pid)
+        finally:
+            queue.close(detach=True)
     finally:
         process.kill()
         process.communicate()

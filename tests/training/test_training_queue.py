@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,6 +115,54 @@ def test_a_run_outlives_its_window_and_listens_to_the_next(
     assert (ended.state, ended.bundle) == (RunState.CANCELLED, None)
     assert not (folder / "bundle").exists()
     until(lambda: not info.record.alive())  # the worker has told its end, and is nobody's child any more
+
+
+# A window that is closed, and leaves its training in the background, when a line comes.
+WINDOW = """
+import sys, time
+from pathlib import Path
+from inspector.runs.settings import TrainSettings
+from inspector.training.queue import TrainingQueue
+if __name__ == "__main__":
+    queue = TrainingQueue(Path(sys.argv[1]))
+    folder = queue.add(TrainSettings.model_validate_json(sys.argv[2]))
+    while queue.run(folder).metric is None:
+        time.sleep(0.05)
+    print(folder, flush=True)
+    sys.stdin.readline()
+    queue.close(detach=True)
+    print("closed", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_run_that_is_suspended_while_its_window_is_closed_goes_on_in_the_background(
+    queues: Callable[[], TrainingQueue], settings: Callable[..., TrainSettings], tmp_path: Path
+) -> None:
+    told = settings("long", epochs=LONG).model_dump_json()
+    command = [sys.executable, "-c", WINDOW, str(tmp_path / "runs"), told]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as window:
+        assert window.stdin is not None
+        assert window.stdout is not None
+        folder = Path(window.stdout.readline().strip())
+        later = queues()
+        until(lambda: later.run(folder).state is RunState.RUNNING)
+        trainer = psutil.Process(later.run(folder).record.pid)
+        trainer.suspend()
+        until(lambda: later.run(folder).state is RunState.SUSPENDED)
+        began = time.monotonic()
+        window.stdin.write("\n")
+        window.stdin.flush()
+        assert window.stdout.readline() == "closed\n"
+        assert time.monotonic() - began < 10
+        assert window.wait(30) == 0
+    epoch = newest_epoch(later, folder)
+    trainer.resume()
+    until(lambda: newest_epoch(later, folder) > epoch + 1)
+    assert later.run(folder).state is RunState.RUNNING
+    later.cancel(folder)
+    until(lambda: later.run(folder).outcome is not None)
 
 
 def test_a_killed_run_is_told_and_can_go_on(

@@ -151,7 +151,10 @@ def test_what_was_refused_is_not_tried_again_with_the_same_versions_but_is_said(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
-def test_an_export_that_is_killed_leaves_the_last_good_variant_and_the_tuning_goes_on(window: Bundle) -> None:
+@pytest.mark.parametrize(("how", "said"), [("SIGKILL", "killed (SIGKILL)"), ("SIGSTOP", "suspended from outside")])
+def test_an_export_that_is_killed_leaves_the_last_good_variant_and_the_tuning_goes_on(
+    window: Bundle, how: str, said: str
+) -> None:
     tune(order(window, "fp16"), Told())
     good = (window.folder / CARD).read_bytes()
     killed: list[int] = []
@@ -159,13 +162,14 @@ def test_an_export_that_is_killed_leaves_the_last_good_variant_and_the_tuning_go
     def kill() -> None:
         killed.extend(child.pid for child in workers(recursive=True) if child.pid not in killed)
         for pid in killed:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, getattr(signal, how))
 
     tuning = tune(order(window, "fp32", "fp16", "int8"), Told(kill))
     assert killed
     assert measured(tuning) == {"fp32", "fp16"}
     (sentence,) = told(tuning)
-    assert "killed (SIGKILL)" in sentence
+    assert said in sentence
+    assert not workers(recursive=True)
     assert (window.folder / CARD).read_bytes() == good
 
 

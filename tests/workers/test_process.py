@@ -24,6 +24,7 @@ from inspector.workers.process import End, Outcome, WorkerProcess, worker_comman
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
 LIMIT_S = 30.0
+_LATE_S = 5.0  # of a thread on a crowded machine
 IGNORE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 JOB = GraphJob(bundle=Path("none"))
@@ -479,3 +480,37 @@ def test_a_frozen_worker_is_ended_and_one_that_works_without_a_word_is_not(
     assert not psutil.pid_exists(frozen.pid)
     assert end(silent).end is End.SUCCEEDED
     assert not child.of("alive")
+
+
+@POSIX
+def test_a_suspended_worker_is_named_soon_and_goes_on_when_it_is_let(child: Child) -> None:
+    worker = child.work('report.log("here")\ntime.sleep(1)\nreturn None')
+    child.wait_for_log()
+    began = time.monotonic()
+    os.kill(worker.pid, signal.SIGSTOP)
+    _until(lambda: child.of("suspended") == [{"pid": worker.pid}])
+    assert time.monotonic() - began < 5 + _LATE_S
+    assert not child.of("continued")
+    os.kill(worker.pid, signal.SIGCONT)
+    _until(lambda: child.of("continued") == [{}] or worker.outcome is not None)  # it has little left to do
+    assert end(worker).end is End.SUCCEEDED
+    assert len(child.of("suspended")) == 1
+
+
+@POSIX
+def test_cancelling_a_suspended_worker_does_not_wait_for_it(child: Child) -> None:
+    child.grace = 60.0
+    worker = child.work('report.log("here")\ntime.sleep(600)')
+    child.wait_for_log()
+    os.kill(worker.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    assert worker.close().end is End.CANCELLED
+    assert time.monotonic() - began < child.grace / 2
+    assert not psutil.pid_exists(worker.pid)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from inspector.core.errors import InspectorError, StorageError
+from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.workers.jobs import FeedJob
-from inspector.workers.messages import Condition, WorkerMessage
+from inspector.workers.messages import Condition, Suspended, WorkerMessage
 from inspector.workers.outcome import End, Outcome
 from inspector.workers.process import WorkerProcess
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 class FeederProcess:
     """Has a database fed from the journals under `archive`, until it is stopped.
 
-    A process that ends by itself or is killed is followed by another. At the end this process feeds the rest: a line that has
-    stopped needs no time, and a process of low priority might get none. `problem`: why the database cannot be fed, or nothing
-    can be deleted, at the moment; None if all is well.
+    A process that ends by itself, is killed or suspended is followed by another. At the end this process feeds the rest: a line
+    that has stopped needs no time, and a process of low priority might get none. `problem`: why the database cannot be fed, or
+    nothing can be deleted, at the moment; None if all is well.
     """
 
     def __init__(self, archive: Path, url: str = "") -> None:
@@ -93,9 +93,14 @@ class FeederProcess:
         if isinstance(message, Condition):
             self._problem = _error(message)
             self._was_well = self._problem is None
+        elif isinstance(message, Suspended):  # it may hold the database against all others
+            self._problem = JobError(
+                "The process that feeds the archive's database was suspended from outside; another follows."
+            )
+            self._changed.set()
 
     def _ended(self, outcome: Outcome) -> None:
-        if outcome.end is not End.SUCCEEDED and not self._stop.is_set():
+        if outcome.end not in (End.SUCCEEDED, End.CANCELLED) and not self._stop.is_set():
             log.debug("the feeder has ended: %s\n%s", outcome.problem, outcome.details)
             self._problem = None if self._was_well else outcome.error()
             self._was_well = False

@@ -20,10 +20,22 @@ from typing import Any, Final
 
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.segment import NOTICE, chained, frame, header, sealed_text
-from inspector.archive.recording.segments import SUFFIX, Tail, has_lost_its_end, read_tail, segment_files, segment_header
+from inspector.archive.recording.segments import (
+    IDENTITY,
+    SUFFIX,
+    JournalReader,
+    Missing,
+    Tail,
+    has_lost_its_end,
+    is_copied,
+    read_tail,
+    segment_files,
+    segment_header,
+)
 from inspector.core.errors import StorageError
 from inspector.core.message import Message
 from inspector.core.storage.durable import sync_names
+from inspector.core.storage.identity import identity_of
 from inspector.core.storage.locks import LockedError, alone
 from inspector.core.storage.paths import user_data
 from inspector.core.text import json_line
@@ -312,8 +324,8 @@ class Journal:
 
     def _new_segment(self, first: int, fields: Mapping[str, Any], notices: list[bytes]) -> _Segment:
         """Make a segment that says what is under way, so that after an interruption only the last one has to be read."""
-        head = header(self.id, first, self._digest, key=self._key.public.hex(), created=datetime.now(UTC).isoformat(), **fields)
-        data = head + b"".join(frame(NOTICE, payload, bytes(32)) for payload in notices)
+        fields = {"key": self._key.public.hex(), "created": datetime.now(UTC).isoformat(), **fields}
+        more = b"".join(frame(NOTICE, payload, bytes(32)) for payload in notices)
         for attempt in range(10_000):
             path = self.folder / f"{first:016d}-{attempt:04d}{SUFFIX}"
             try:
@@ -321,6 +333,7 @@ class Journal:
             except FileExistsError:
                 continue
             try:
+                data = header(self.id, first, self._digest, **{IDENTITY: identity_of(file)}, **fields) + more
                 _write(file, data)
                 self._make_durable(file)
                 sync_names(self.folder)
@@ -367,16 +380,29 @@ def journal_folders(archive: Path) -> list[Path]:
     return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
 
 
+def holds_parts(archive: Path) -> bool:
+    """Return whether a journal under the archive's folder tells of a part. What cannot be read counts as if it did."""
+    try:
+        for folder in journal_folders(archive):
+            for found in JournalReader(folder, 1).read():
+                if isinstance(found, Missing) or found.content.get("kind") == "result":
+                    return True
+    except OSError:
+        return True
+    return False
+
+
 def _own_folders(archive: Path, key: StationKey) -> list[Path]:
     """Return the journals that this station may go on with: those that were sealed with its key, and new ones.
 
-    Of one that has lost its end, a database may know records whose numbers would come again. Raises StorageError.
+    Of one that has lost its end, or was copied as from a backup or to another computer, a database may know records whose
+    numbers would come again. Raises StorageError.
     """
     own = []
     for folder in journal_folders(archive):
         header = next(filter(None, map(segment_header, reversed(segment_files(folder)))), {})
         try:
-            lost = has_lost_its_end(folder)
+            lost = has_lost_its_end(folder) or is_copied(folder)
         except OSError as error:
             raise refused(folder, error) from error
         if not lost and header.get("key", key.public.hex()) == key.public.hex():

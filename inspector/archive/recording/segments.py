@@ -9,10 +9,12 @@ from typing import Any
 
 from inspector.archive.recording.segment import MAGIC, NOTICE, Damage, JournalRecord, genesis, read_header, scan
 from inspector.core.errors import StorageError
+from inspector.core.storage.identity import identity_at
 from inspector.core.untrusted import parse_json
 
 SUFFIX = ".journal"
 DAMAGED = ".damaged"
+IDENTITY = "file"  # field of a segment's header: which file it is
 
 _HEADER_BYTES = 64 * 1024
 _BEGUN = (b"", b"\0", MAGIC[:1])  # how a segment begins that a crash left without its header
@@ -175,6 +177,13 @@ def has_lost_its_end(folder: Path) -> bool:
         if not (len(data) <= _HEADER_BYTES and data[:1] in _BEGUN):
             return True
     return False
+
+
+def is_copied(folder: Path) -> bool:
+    """Return whether a journal's newest segment is not the file that the journal made. Raises OSError."""
+    newest = next((file for file in reversed(segment_files(folder)) if segment_header(file)), None)
+    made = None if newest is None else segment_header(newest).get(IDENTITY)
+    return newest is not None and made is not None and made != identity_at(newest)
 
 
 def _is_newer(data: bytes) -> bool:

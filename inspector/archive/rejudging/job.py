@@ -1,6 +1,5 @@
 """Judge a selection of the archive again with another recipe or bundle, and say what flips. May be ended and gone on with."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,10 +46,9 @@ def rejudge(
     `progress` is told how many parts were judged. Raises ConfigError, EngineError and StorageError.
     """
     program = load_program(recipe, base)
-    text = program.recipe.model_dump_json()
-    digest, bundles = hashlib.sha256(text.encode()).hexdigest(), sorted(set(program.judged_by.bundles.values()))
+    digest, bundles = program.judged_by.recipe_digest, sorted(set(program.judged_by.bundles.values()))
     name = rejudgements.begin(archive.database, filters, recipe=digest, bundles=bundles, who=who)
-    request = RejudgeRequest(archive.folder.resolve(), recipe.model_dump_json(), base, tuple(bundles))
+    request = RejudgeRequest(archive.folder.resolve(), recipe.without_secrets().model_dump_json(), base, tuple(bundles))
     chunks = rejudgements.pending(archive.database, name, filters)
     judged = 0
     for said in judge_on_cluster(cluster, request, chunks) if cluster else _judge_here(request, chunks):
@@ -64,7 +62,7 @@ def rejudge(
         facts = {"rejudgement": name, "recipe": digest, "bundles": bundles, "selection": filters.described()}
         shares = {"misses": asdict(found.misses[1]), "false_rejects": asdict(found.false_rejects[1])}
         event = event_content("rejudgement", who=who, **facts, judged=judged, flips=flipped, failed=failed, **shares)
-        archive.write(document_content(digest, text), event)
+        archive.write(document_content(digest, program.judged_by.documents[digest]), event)
     without = count(archive.database, filters) - found.inspections - failed
     return Rejudgement(name, judged, max(0, without), failed, found)
 

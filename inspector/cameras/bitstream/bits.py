@@ -1,4 +1,15 @@
-"""Bits of the raw byte sequence payload of a unit."""
+"""The units of a stream, and the bits of a unit's raw byte sequence payload."""
+
+import re
+
+_START = re.compile(rb"\x00\x00\x01")
+
+
+def units_of(packet: bytes) -> list[bytes]:
+    """Return the units of an Annex B byte stream, each from its header on."""
+    marks = [mark.end() for mark in _START.finditer(packet)]
+    ends = [mark - 3 for mark in marks[1:]] + [len(packet)] * bool(marks)
+    return [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
 
 
 class Bits:

@@ -10,28 +10,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.cameras.bitstream.bits import units_of
 from inspector.cameras.bitstream.flags import decoder_flags
 from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.bitstream.picture import Picture
 
-_START = re.compile(rb"\x00\x00\x01")
 # What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code.
 _FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01])")
-# Zeros may follow a unit (trailing_zero_8bits, B.1.1), as of encoders that fill up to whole words or to a constant rate.
-_TRAILING = re.compile(rb"\x00\x00\x00+\Z")
+# No unit ends in a zero (7.4.1; 7.4.2), but zeros may follow one (trailing_zero_8bits, B.1.1), as of encoders that
+# fill up to whole words or to a constant rate. A single one may belong to the start code of the next packet (zero_byte).
+_TRAILING = re.compile(rb"\x00+\Z")
 _BLOCK = 16  # bytes
 _TRIES = 64  # a packet that cannot be read looks like the end
 _AHEAD = 16  # packets by which one may come behind its turn, most that H.264 and H.265 allow
 _USUAL = 3  # of the first pictures that end in zeros, from which on that is how they are encoded, and no hole
 _STEADY = 8  # pictures whose slices begin at the same places, after which fewer slices are a loss
-
-
-def units_of(packet: bytes) -> list[bytes]:
-    """Return the units of an Annex B byte stream, each from its header on."""
-    marks = [mark.end() for mark in _START.finditer(packet)]
-    ends = [mark - 3 for mark in marks[1:]] + [len(packet)] * bool(marks)
-    return [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
 
 
 class _Follower(Protocol):
@@ -45,9 +39,11 @@ class _Follower(Protocol):
 class Damage:
     """Judges packets in decoding order: Annex B byte streams of one access unit each."""
 
-    def __init__(self, codec: type[H264] | type[H265]) -> None:
-        self._codec = codec
+    def __init__(self, codec: type[H264] | type[H265], *, lengths: bool = False) -> None:
+        """`lengths`: the container knows where each unit ends, so that nothing can follow it."""
+        self._codec, self._lengths = codec, lengths
         self._follower: _Follower = codec()
+        self._spent = False  # what the decoder shows is not to be believed any more
         self._waiting = True  # for a picture that needs none before it, as every video begins with one
         self._whole = True  # nothing was damaged yet
         self._leading = False  # leading pictures are spoilt, too
@@ -63,9 +59,23 @@ class Damage:
         """Note that a packet could not be read."""
         self._waiting, self._whole = True, False
 
+    def distrust(self) -> bool:
+        """Note that the decoder was given damaged data; return whether nothing that it shows from now on is to be believed.
+
+        FFmpeg decodes pictures wrongly that come behind damaged ones of H.264 without arithmetic coding (CAVLC), beginning with
+        the next key picture and by up to 18 levels, and does not say so.
+        """
+        self._spent = self._spent or self._follower.repeats
+        return self._spent
+
     def spoils(self, packet: bytes) -> bool:
         """Return whether the picture of this packet is damaged, or depends on one that is."""
         self.last = picture = self._picture(packet)
+        if picture is None:
+            self.distrust()
+        return self._depends(picture) or self._spent
+
+    def _depends(self, picture: Picture | None) -> bool:
         if picture is None or not picture.shows or not picture.follows or not self._complete(picture):
             self._waiting = True
             self._whole = self._whole and picture is not None and not picture.shows
@@ -79,18 +89,18 @@ class Damage:
 
     def expect(self, packets: list[bytes]) -> None:
         """Learn from the first packets where slices usually begin, and whether zeros follow pictures."""
-        scout = Damage(self._codec)
+        scout = Damage(self._codec, lengths=self._lengths)
         scout._zeros = max(map(len, packets), default=0)
         pictures = [scout._picture(packet) for packet in packets]
         usual = Counter(picture.begins for picture in pictures if picture is not None).most_common(1)
         if usual and usual[0][1] >= _STEADY:
             self._begins, self._steady = usual[0]
-        zeros = [_trailing(packet) for packet in packets if _trailing(packet)]
+        zeros = list(filter(None, map(self._trailing, packets)))
         self._zeros = (1 << max(zeros).bit_length()) - 1 if len(zeros) >= _USUAL else 0
 
     def _picture(self, packet: bytes) -> Picture | None:
         """Return what a packet holds; None if it is damaged."""
-        if _FORBIDDEN.search(packet) or _trailing(packet) > self._zeros:
+        if _FORBIDDEN.search(packet) or self._trailing(packet) > self._zeros:
             return None
         units = units_of(packet)
         if any(len(unit) < 2 or unit[0] & 0x80 for unit in units):
@@ -101,6 +111,12 @@ class Damage:
             return None
         repeats = self._follower.repeats
         return None if any(_filled(unit, repeats=repeats) for unit in units if self._is_slice(unit)) else picture
+
+    def _trailing(self, packet: bytes) -> int:
+        """Return how many zeros the packet ends in; 0 for a single one that may belong to a start code."""
+        found = _TRAILING.search(packet)
+        zeros = len(found.group()) if found else 0
+        return zeros if zeros > 1 or self._lengths else 0
 
     def _is_slice(self, unit: bytes) -> bool:
         return 1 <= unit[0] & 0x1F <= 5 if self._codec is H264 else unit[0] >> 1 & 0x3F < 32
@@ -120,12 +136,6 @@ class Damage:
         return True
 
 
-def _trailing(packet: bytes) -> int:
-    """Return how many zeros the packet ends in; 0 for fewer than three, which may belong to its last unit."""
-    found = _TRAILING.search(packet)
-    return len(found.group()) if found else 0
-
-
 def _filled(unit: bytes, *, repeats: bool) -> bool:
     """Return whether a byte is repeated 48 times.
 
@@ -140,9 +150,9 @@ def _filled(unit: bytes, *, repeats: bool) -> bool:
 class FileDamage:
     """The damage of a video file, by the times of its pictures. Reads its packets no further than asked for."""
 
-    def __init__(self, packets: cv2.VideoCapture, codec: type[H264] | type[H265]) -> None:
-        """`packets`: the file, opened to read packets instead of pictures."""
-        self._capture, self._damage, self._flags = packets, Damage(codec), decoder_flags(codec)
+    def __init__(self, packets: cv2.VideoCapture, codec: type[H264] | type[H265], *, lengths: bool = False) -> None:
+        """`packets`: the file, opened to read packets instead of pictures. `lengths`: see `Damage`."""
+        self._capture, self._damage, self._flags = packets, Damage(codec, lengths=lengths), decoder_flags(codec)
         self._packets: Iterator[tuple[float, bytes]] | None = None
         self._known: set[float] = set()
         self._spoilt: set[float] = set()
@@ -197,6 +207,8 @@ class FileDamage:
         """Note that pictures are in error, by the order of their packets: all are spoilt that may depend on them."""
         for number in numbers:
             depends = True
+            if self._damage.distrust():
+                self._spoilt.update(time for time, _ in self._seen[number:])
             for place, (time, picture) in enumerate(self._seen[number:]):
                 if place and picture is not None and picture.key:
                     depends = False

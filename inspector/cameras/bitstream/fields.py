@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.cameras.bitstream import h264, h265
-from inspector.cameras.bitstream.bits import Bits
-from inspector.cameras.bitstream.damage import retrieved, units_of
+from inspector.cameras.bitstream.bits import Bits, units_of
+from inspector.cameras.bitstream.damage import retrieved
 
 H264, H265, MPEG2, MPEG4 = "H.264", "H.265", "MPEG-2", "MPEG-4"
 # Four-letter codes, and the types of MPEG transport streams.

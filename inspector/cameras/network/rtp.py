@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from inspector.cameras.bitstream import fields
+from inspector.cameras.network.mpegts import TransportStream
 
 _FIXED = 12  # bytes of an RTP header without extensions (RFC 3550, 5.1)
 _RTPMAP = re.compile(rb"a=rtpmap:([0-9]+)\s+([A-Za-z0-9-]+)/", re.IGNORECASE)
@@ -115,6 +116,7 @@ class Track:
         self._handed = 0  # number of the last forwarded packet
         self._leading = False  # also drop pictures that may refer to pictures before the key frame (H.265)
         self._formats: dict[int, bytes] = {}  # parameters that determine the picture size
+        self._inside = TransportStream()  # of video that comes in one
 
     def take(self, data: bytes) -> Arrived:
         """Process one RTP packet. Raises Unrecoverable."""
@@ -195,7 +197,8 @@ class Track:
 
         Raises Interlaced for pictures of two fields.
         """
-        if _of_fields(codec, payloads):
+        inside = [piece for payload in payloads for piece in self._inside.take(payload)] if codec == "MP2T" else []
+        if _of_fields(codec, payloads) or any(fields.announces_fields(*piece) for piece in inside):
             raise Interlaced(codec)
         for number, content in _formats(codec, payloads):
             if self._formats.setdefault(number, content) != content:

@@ -203,6 +203,12 @@ class RtspVideo(StreamVideo):
             )
         return False
 
+    def grab(self) -> bool:
+        good = super().grab()
+        if self._gate is not None and self._gate.interlaced:  # a transport stream does not say so before its pictures come
+            raise interlaced(self._source)
+        return good
+
     def interrupt(self) -> None:
         if self._gate is not None:
             self._gate.close()

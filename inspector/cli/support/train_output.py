@@ -15,6 +15,7 @@ from inspector.runs.settings import TrainSettings
 from inspector.workers import messages
 from inspector.workers.jobs import Trained
 from inspector.workers.messages import WorkerMessage
+from inspector.workers.outcome import suspended
 from inspector.workers.process import End, Outcome
 
 _PHASES: Mapping[str, str] = {
@@ -52,6 +53,12 @@ class TrainOutput:
             case messages.EpochDone():
                 self._metric(message)
             case messages.Paused() | messages.Resumed():
+                self._bar.update(self._task, text=message.type)
+                self._say(message.type)
+            case messages.Suspended():
+                self._bar.update(self._task, text=message.type)
+                self._say(suspended(message.pid).text)
+            case messages.Continued():
                 self._bar.update(self._task, text=message.type)
                 self._say(message.type)
         if self._as_json and isinstance(message, messages.Progress | messages.EpochDone | messages.Log):

@@ -11,6 +11,7 @@ from inspector.cli.support.signals import stop_signals
 from inspector.workers import messages
 from inspector.workers.jobs import Job
 from inspector.workers.messages import WorkerMessage
+from inspector.workers.outcome import suspended
 from inspector.workers.process import WorkerProcess
 
 _POLL = 0.2  # seconds
@@ -39,3 +40,7 @@ def _hear(message: WorkerMessage, phases: Mapping[str, str], bar: Progress, task
         bar.update(task, description=words, completed=message.step, total=message.steps)
     elif isinstance(message, messages.Log):
         bar.console.print(f"inspector: {message.text}", markup=False, highlight=False)
+    elif isinstance(message, messages.Suspended):
+        bar.console.print(f"inspector: {suspended(message.pid)}", markup=False, highlight=False)
+    elif isinstance(message, messages.Continued):
+        bar.console.print("inspector: The worker process goes on.", markup=False, highlight=False)

@@ -79,10 +79,12 @@ def make_station(
     lot: Callable[[Inspection], str],
 ) -> StationLike:
     """Make the real station. Its import happens here, so that the window appears before engines are searched for."""
+    from inspector.archive.recording.journal import archive_folder, holds_parts
     from inspector.station.part_ids import PartIds
     from inspector.station.station import Station
 
-    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=PartIds(), lot=lot)
+    ids = PartIds(recorded=lambda: holds_parts(archive_folder()))
+    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=ids, lot=lot)
 
 
 @dataclass(frozen=True, slots=True)

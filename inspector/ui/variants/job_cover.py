@@ -12,8 +12,8 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.cover import Cover
 from inspector.workers.jobs import Job
-from inspector.workers.messages import Progress, WorkerMessage
-from inspector.workers.outcome import End, Outcome
+from inspector.workers.messages import Continued, Progress, Suspended, WorkerMessage
+from inspector.workers.outcome import End, Outcome, suspended
 from inspector.workers.process import WorkerProcess
 
 _NONE = Progress(phase="")  # no message yet
@@ -50,6 +50,7 @@ class JobCover(Cover):
         self._job: RunningJob | None = None
         self._outcome: Outcome | None = None
         self._phase = _NONE
+        self._stalled: Message | None = None  # what keeps the job's process from going on
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         policy = self.progress.sizePolicy()
@@ -92,7 +93,7 @@ class JobCover(Cover):
 
     def _begin(self, job: Job) -> None:
         """Start the job; a failure to start is handled as the job's outcome."""
-        self._outcome, self._phase = None, _NONE
+        self._outcome, self._phase, self._stalled = None, _NONE, None
         try:
             self._job = self.start_job(job, listener=self._told.emit, ended=self._ended.emit)
         except InspectorError as error:
@@ -100,8 +101,13 @@ class JobCover(Cover):
         self._show()
 
     def _on_message(self, message: WorkerMessage) -> None:
-        if isinstance(message, Progress) and self._job is not None:
+        if self._job is None:
+            return
+        if isinstance(message, Progress):
             self._phase = message
+            self._show()
+        elif isinstance(message, Suspended | Continued):
+            self._stalled = suspended(message.pid) if isinstance(message, Suspended) else None
             self._show()
 
     def _on_end(self, outcome: Outcome) -> None:

@@ -360,6 +360,8 @@ class VariantsPanel(Themed, JobCover):
 
     def _state(self) -> str:
         if self.busy:
+            if self._stalled is not None:
+                return sentences(self._stalled)
             phases = {
                 "reference": self.tr("The trained network judges the reference images"),
                 "calibrate": self.tr("Quantising"),

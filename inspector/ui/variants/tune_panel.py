@@ -18,7 +18,7 @@ from inspector.inspection.run_request import RunRequest
 from inspector.tuning.plan import Judged, Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
-from inspector.ui.variants.job_cover import JobCover, in_words, wrapped
+from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import DoubleSpinBox
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
@@ -166,6 +166,8 @@ class TunePanel(Themed, JobCover):
 
     def _state(self) -> str:
         if self.busy:
+            if self._stalled is not None:
+                return sentences(self._stalled)
             phases = {
                 "export": self.tr("Exporting: {what}"),
                 "variants": self.tr("Measuring each variant: {what}"),

@@ -29,6 +29,7 @@ SIGNS: Final[Mapping[RunState, Sign]] = {
     RunState.WAITING: Sign("clock", "muted"),
     RunState.RUNNING: Sign("start", "accent"),
     RunState.PAUSED: Sign("pause", "text"),
+    RunState.SUSPENDED: Sign("warning", "review"),
     RunState.DONE: Sign("done", "ok"),
     RunState.CANCELLED: Sign("close", "muted"),
     RunState.FAILED: Sign("warning", "ng"),
@@ -52,6 +53,7 @@ def state_word(info: RunInfo, turn: int = 0) -> str:
         RunState.WAITING: QCoreApplication.translate("runs", "Waits"),
         RunState.RUNNING: QCoreApplication.translate("runs", "Training"),
         RunState.PAUSED: QCoreApplication.translate("runs", "Paused"),
+        RunState.SUSPENDED: QCoreApplication.translate("runs", "Suspended from outside"),
         RunState.DONE: QCoreApplication.translate("runs", "Done"),
         RunState.CANCELLED: QCoreApplication.translate("runs", "Cancelled"),
         RunState.FAILED: QCoreApplication.translate("runs", "Failed"),
@@ -146,10 +148,10 @@ def when_text(info: RunInfo) -> str:
 
 
 def outcome_sentence(info: RunInfo) -> Message | None:
-    """Return the outcome of a finished run in one sentence; None if the run is not finished."""
+    """Return the outcome of a finished run, or what keeps it from going on, in one sentence; None if it runs."""
     outcome = info.outcome
     if outcome is None:
-        return None
+        return info.sentence
     if info.warnings:
         return info.warnings[0]
     if info.state is RunState.DONE:

@@ -337,7 +337,7 @@ class OutcomeCard(QFrame):
         """Show the outcome of this run."""
         problem = outcome_sentence(info)
         self.setVisible(problem is not None)
-        if problem is None or info.outcome is None:
+        if problem is None:
             return
         good = info.state in (RunState.DONE, RunState.CANCELLED) and not info.warnings
         name = "" if good else "banner"
@@ -347,7 +347,7 @@ class OutcomeCard(QFrame):
             for widget in (self, self._sign, self._text):
                 widget.style().unpolish(widget)
                 widget.style().polish(widget)
-        remedy = "" if good or info.outcome.remedy is None else translate(info.outcome.remedy)
+        remedy = "" if good or info.remedy is None else translate(info.remedy)
         more = [translate(warning) for warning in info.warnings[1:]]
         self._text.setText(" ".join(filter(None, (translate(problem), *more, remedy))))
         self.setAccessibleName(self._text.text())
@@ -361,6 +361,8 @@ def _offered(info: RunInfo) -> tuple[str, ...]:
         return ("pause", "stop", "cancel")
     if info.state is RunState.PAUSED:
         return ("resume", "stop", "cancel")
+    if info.state is RunState.SUSPENDED:
+        return ("cancel",)
     if info.state is RunState.WAITING:
         return ("cancel", "folder")
     first = ("resume_interrupted",) if info.resumable else ()
