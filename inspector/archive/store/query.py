@@ -155,6 +155,13 @@ def journal_names(database: Database) -> dict[int, str]:
         return dict(connection.execute(select(JournalRow.id, JournalRow.name)).all())
 
 
+def fed_up_to(database: Database, journal: str) -> int:
+    """Return the sequence number of the last record of a journal that is in the database; 0: none."""
+    with database.read() as connection:
+        following = connection.execute(select(JournalRow.fed).where(JournalRow.name == journal)).scalar_one_or_none()
+        return (following or 1) - 1
+
+
 def name_of(database: Database, key: int) -> str:
     """Return the name of a record, which is the same in every database (`result_id`)."""
     (name,) = names_of(database, [key])
