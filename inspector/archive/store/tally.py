@@ -169,10 +169,13 @@ def by_time(connection: Connection, filters: Filters) -> Filters:
     """Return filters with a time in place of the beginning of part ids, where both mean the same inspections.
 
     They do where ids are counted up and nothing else was inspected meanwhile: the parts with that beginning are then as many as
-    the inspections from the first of them to the last.
+    the inspections from the first of them to the last. Where the first and the last id of all begin so, all do.
     """
     if not filters.part_begins:
         return filters
+    ends = [select(end(ResultRow.part_id)).scalar_subquery() for end in (func.min, func.max)]  # together they are no search
+    if all((one or "").startswith(identity_of(filters.part_begins)) for one in connection.execute(select(*ends)).one()):
+        return replace(filters, part_begins="")
     time = ResultRow.creation_time
     query = select(func.count(), func.min(time), func.max(time)).where(begins(ResultRow.part_id, filters.part_begins))
     number, first, last = connection.execute(query).one()
