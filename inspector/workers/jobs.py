@@ -133,7 +133,7 @@ class FeedJob(Job):
     """Feed a database from the journals under `archive` until told to end, and let retention delete now and then.
 
     `url`: of a database server, "" for the database in that folder. `first_keep_s`: seconds until retention runs first;
-    `keep_s`: between two runs.
+    `keep_s`: between two runs. With `low_priority` it is of the lowest once it has caught up, until it ends.
     """
 
     kind: Literal["feed"] = "feed"

@@ -170,11 +170,12 @@ class Refused(Packet):
 
 
 class Condition(Packet):
-    """What keeps work that lasts from being done at the moment; `problem` None: nothing."""
+    """What keeps work that lasts from being done at the moment; `problem` None: nothing. `current`: it is all done."""
 
     type: Literal["condition"] = "condition"
     problem: Sentence | None = None
     remedy: Sentence | None = None
+    current: bool = False
 
 
 class Done(Packet):

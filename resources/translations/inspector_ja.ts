@@ -8035,6 +8035,10 @@
         <translation>このコンピューターで測定できるバリアントがありません。</translation>
     </message>
     <message>
+        <source>None is lost: they are in the journal, and come when the line rests. If it never does, give each part more time, or the station a faster processor.</source>
+        <translation>失われた部品はありません。記録はジャーナルにあり、ラインが休止すると取り込まれます。休止しない場合は、部品ごとの時間を長くするか、より速いプロセッサーを使用してください。</translation>
+    </message>
+    <message>
         <source>None of these parts can be written with boxes or masks.</source>
         <translation>枠やマスクを付けて書き出せる部品がありません。</translation>
     </message>
@@ -8373,6 +8377,10 @@
     <message>
         <source>The data in {folder} belong to version {version}, and this version cannot read them.</source>
         <translation>{folder} のデータはバージョン {version} のもので、このバージョンでは読めません。</translation>
+    </message>
+    <message>
+        <source>The database is {minutes} min behind the line, because the processor is busy: the newest parts are not found yet.</source>
+        <translation>プロセッサーの負荷が高いため、データベースがラインより {minutes} 分遅れています。最新の部品はまだ検索できません。</translation>
     </message>
     <message>
         <source>The database {name} cannot be used: {detail}</source>

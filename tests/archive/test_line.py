@@ -19,10 +19,13 @@ import pytest
 from sqlalchemy import text
 
 from inspector.archive.archive import opened_archive
-from inspector.archive.contents import RunContext
+from inspector.archive.contents import RunContext, result_content
 from inspector.archive.filters import Filters
 from inspector.archive.images import decode, encode, read_kept
+from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeder_work import Feeding
+from inspector.archive.recording.feeding import FeederProcess
+from inspector.archive.recording.journal import open_journal
 from inspector.archive.recording.sinks import ArchiveSink, JournalSink, archive_sinks
 from inspector.archive.store.database import FILE, Database, open_database
 from inspector.archive.store.feeder import Feeder
@@ -39,9 +42,12 @@ from inspector.station.ledgers import Ledgers
 from inspector.station.outputs import Outputs
 from inspector.station.station import Station
 from inspector.workers.jobs import FeedJob
+from inspector.workers.priority import LOWEST_PRIORITY
 from tests.children import workers
 from tests.disks import disk_of
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, Script, opener, recipe_of, steady
+
+LOWEST = LOWEST_PRIORITY if sys.platform != "win32" else psutil.IDLE_PRIORITY_CLASS
 
 
 def _parts(bright: set[int], total: int) -> Script:
@@ -395,6 +401,54 @@ def test_a_suspended_feeder_is_named_and_another_one_feeds(tmp_path: Path, monke
     assert not psutil.pid_exists(first)
     records.close(StationStatus())
     assert not workers()
+
+
+def test_a_feeder_that_has_caught_up_leaves_the_line_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.archive.recording.feeding.START_S", 0.0)
+    feeder = FeederProcess(tmp_path)
+    try:
+        _wait_for(lambda: feeder.pid is not None)
+        assert feeder.pid is not None
+        process = psutil.Process(feeder.pid)
+        _wait_for(lambda: bool(process.nice() == LOWEST))
+    finally:
+        feeder.stop(10)
+
+
+def test_a_feeder_that_falls_behind_is_replaced_and_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.archive.recording.feeding.START_S", 0.0)
+    monkeypatch.setattr("inspector.archive.recording.feeding.LOW_PRIORITY", False)
+    feeder = FeederProcess(tmp_path)
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    try:
+        _wait_for(lambda: feeder.pid is not None)
+        first = feeder.pid
+        began = feeder.behind_s
+        _wait_for(lambda: feeder.behind_s < began)  # it has caught up
+        monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", 0.2)  # it says so once a second
+        _wait_for(lambda: feeder.pid not in (None, first))
+        monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", 60.0)
+        journal.submit(result_content(made_inspection(1, part="P1"), keeps=""))
+        _wait_for(lambda: _fed(tmp_path) == {"P1"})
+        _wait_for(lambda: feeder.problem is None)
+    finally:
+        journal.close()
+        feeder.stop(10)
+    assert not workers()
+
+
+def test_a_database_that_stays_behind_the_line_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.archive.recording.feeding.START_S", 0.0)
+    monkeypatch.setattr("inspector.archive.recording.feeding.LOW_PRIORITY", False)
+    feeder = FeederProcess(tmp_path)
+    try:
+        _wait_for(lambda: feeder.pid is not None)
+        monkeypatch.setattr("inspector.archive.recording.feeding.LATE_S", 0.2)  # it says once a second that all is fed
+        _wait_for(lambda: "behind the line" in str(feeder.problem))
+        monkeypatch.setattr("inspector.archive.recording.feeding.LATE_S", 30.0)
+        _wait_for(lambda: feeder.problem is None)
+    finally:
+        feeder.stop(10)
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

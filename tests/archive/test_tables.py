@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,11 +21,13 @@ from inspector.archive.reports.figures import report_of
 from inspector.archive.reports.sections import sections
 from inspector.archive.store.database import open_database, take_back
 from inspector.archive.store.names import identity_of
-from inspector.archive.store.query import FACETS, count, every, facet, facets, keys_of_part
+from inspector.archive.store.query import FACETS, count, every, facet, facets, keys_of_part, page
 from inspector.archive.store.retention import RetentionPolicy, run_retention
 from inspector.archive.store.rows import result_row
 from inspector.archive.store.selection import EQUAL
+from inspector.archive.store.tally import by_time
 from inspector.archive.store.verify import verify
+from inspector.bench.archiving.generated import fill
 from inspector.bench.archiving.kill import made_inspection
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.text import json_line
@@ -124,6 +127,40 @@ def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: 
             connection.exec_driver_sql("UPDATE tally SET number = number + 1 WHERE verdict = 'OK'")
         problems = verify(opened.database, archive).problems
         assert [problem.text for problem in problems] == ["1 counts of inspections differ from the inspections."]
+
+
+def test_parts_that_were_counted_up_are_found_and_counted_as_their_time_and_others_are_not(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path)) as database:
+        fill(database, 5600)
+        with database.read() as connection:
+            assert by_time(connection, Filters(part_begins="P00", shift="A")) == Filters(shift="A")
+        with database.write() as connection:
+            connection.exec_driver_sql("UPDATE result SET part_id = 'Q' || part_id WHERE part_id >= 'P0005500'")
+        with database.read() as connection:
+            found = by_time(connection, Filters(part_begins="P000", shift="A"))
+            assert (found.part_begins, found.shift) == ("", "A")
+            assert None not in (found.since, found.until)
+        middle = datetime.fromtimestamp(page(database, Filters(part="P0002500")).rows[0]["creation_time"] / 1e6, UTC)
+        chosen = (
+            Filters(text="P"),
+            Filters(text="P000"),
+            Filters(part_begins="P000", verdict="NG"),
+            Filters(text="P000", lot="L1", since=middle),
+        )
+        for other in (False, True):
+            if other:  # one between them is named otherwise
+                with database.write() as connection:
+                    connection.exec_driver_sql("UPDATE result SET part_id = 'X' WHERE part_id = 'P0002600'")
+                with database.read() as connection:
+                    assert by_time(connection, Filters(part_begins="P000")).part_begins == "P000"
+            for filters in chosen:
+                rows = [row for row in every(database, filters) if row["part_id"] != "X"]
+                known = facets(database, filters)
+                assert count(database, filters) == len(rows) > 0
+                for name in FACETS:
+                    assert known[name] == Counter(row[name] or "" for row in rows), (name, filters)
+            everything = list(every(database, Filters()))
+            assert all(len(list(every(database, filters))) == len(everything) - 100 - other for filters in chosen[:2])
 
 
 @pytest.mark.parametrize(

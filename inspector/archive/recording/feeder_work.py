@@ -13,6 +13,7 @@ from inspector.core.sentence import sentence
 from inspector.results.record_file import refused
 from inspector.workers.jobs import FeedJob
 from inspector.workers.messages import Condition, Lasting
+from inspector.workers.priority import LOWEST_PRIORITY, be_nice
 
 PAUSE_S: Final = 1.0  # many records at a time cost half of what each alone would
 AGAIN_S: Final = 2.0  # after the database refused
@@ -21,24 +22,31 @@ log = logging.getLogger(__name__)
 
 
 def work(job: FeedJob, calls: Lasting) -> None:
-    """Feed until told to end, and say what is in the way whenever that changes."""
-    feeding, said = Feeding(job), None
+    """Feed until told to end, and say every time that all is fed, or what is in the way."""
+    feeding, caught_up = Feeding(job), False
     try:
         while not calls.cancelled():
             problem = feeding.go_on(calls.cancelled)
-            condition = _condition(problem)
-            if condition != said:
-                calls.send(condition)
-                said = condition
+            if calls.cancelled():
+                return
+            calls.send(_condition(problem, current=feeding.is_current))
+            if feeding.is_current and not caught_up:
+                caught_up = True
+                if job.low_priority:
+                    be_nice(LOWEST_PRIORITY)  # and for good: only a new process may have a higher one
             calls.wait(PAUSE_S if problem is None else AGAIN_S)
     finally:
         feeding.close()
 
 
 class Feeding:
-    """A database that is fed, and from which retention deletes now and then, however often either fails."""
+    """A database that is fed, and from which retention deletes now and then, however often either fails.
+
+    `is_current`: whether the last `go_on` fed all that there was.
+    """
 
     def __init__(self, job: FeedJob) -> None:
+        self.is_current = False
         self._job = job
         self._keep_at = time.monotonic() + job.first_keep_s
         self._database: Database | None = None
@@ -48,9 +56,11 @@ class Feeding:
 
     def go_on(self, enough: Callable[[], bool] = lambda: False, *, keep: bool = True) -> InspectorError | None:
         """Feed what is new, unless it is `enough`, and let retention delete when it is time; return what was in the way."""
+        self.is_current = False
         try:
             archive = self._opened()
             archive.feeder.feed(enough)
+            self.is_current = not enough()
             self._defect = False
             if keep and time.monotonic() >= self._keep_at:
                 self._keep_at = time.monotonic() + self._job.keep_s
@@ -89,8 +99,8 @@ class Feeding:
         return None
 
 
-def _condition(problem: InspectorError | None) -> Condition:
+def _condition(problem: InspectorError | None, *, current: bool) -> Condition:
     if problem is None:
-        return Condition()
+        return Condition(current=current)
     remedy = None if problem.remedy is None else sentence(problem.remedy)
-    return Condition(problem=sentence(problem.problem), remedy=remedy)
+    return Condition(problem=sentence(problem.problem), remedy=remedy, current=current)

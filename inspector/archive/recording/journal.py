@@ -45,6 +45,7 @@ SEGMENT_BYTES = 16 * 1024 * 1024  # a segment ends with the day, or when it has 
 JOURNALS = "journals"  # the folder of them in the archive
 MOST_WAITING = 64 * 1024 * 1024  # bytes of records in memory while the disk takes none; what comes then is lost, and a gap
 _TOGETHER = 512  # most records of one commit
+_GATHER_S: Final = 0.01  # that notices wait for a record, or for others: nobody waits for them
 _AGAIN_S: Final = 0.2  # pause before a failed commit is tried again
 _LOOK_S: Final = 5.0  # interval of checking for room for the reserve
 
@@ -115,6 +116,7 @@ class Journal:
         self._durable = tail.sequence
         self._queue: deque[_Pending] = deque()
         self._waiting = 0  # bytes in the queue
+        self._urgent = False  # whether there are records in the queue, and not only notices
         self._lost: set[int] = set()  # records that found no room in memory
         self._problem: StorageError | None = None
         self._looked = 0.0  # monotonic seconds
@@ -181,15 +183,13 @@ class Journal:
         payload = json_line({**content, "opened": part})
         with self._lock:
             self._open[part] = payload
-            self._put(_Pending(NOTICE, payload))
-            self._arrived.notify()
+            self._put_notice(payload)
 
     def forgotten(self, part: int) -> None:
         """Note that a part will get no answer, because newer ones took its place."""
         with self._lock:
             if self._open.pop(part, None) is not None:
-                self._put(_Pending(NOTICE, json_line({"forgotten": part})))
-                self._arrived.notify()
+                self._put_notice(json_line({"forgotten": part}))
 
     def wait(self, sequence: int, until: float) -> bool:
         """Wait until a record is on disk, at most until `until` (monotonic seconds); return whether it is.
@@ -236,11 +236,20 @@ class Journal:
             return
         self._queue.append(item)
         self._waiting += len(item.payload)
+        self._urgent = self._urgent or item.sequence != NOTICE
+
+    def _put_notice(self, payload: bytes) -> None:
+        """Queue a notice, and wake the writer only for the first: a thread that wakes costs more. Called under the lock."""
+        idle = not self._queue
+        self._put(_Pending(NOTICE, payload))
+        if idle:
+            self._arrived.notify()
 
     def _write_all(self) -> None:
         while True:
             with self._lock:
                 self._arrived.wait_for(lambda: bool(self._queue) or self._closing)
+                self._arrived.wait_for(lambda: self._urgent or self._closing, _GATHER_S)
                 batch = [self._queue[index] for index in range(min(_TOGETHER, len(self._queue)))]
                 self._since = time.monotonic()
             if not batch:
@@ -264,6 +273,7 @@ class Journal:
                 self._waiting -= len(item.payload)
                 if item.settles is not None:
                     self._open.pop(item.settles, None)
+            self._urgent = any(item.sequence != NOTICE for item in self._queue)
             self._durable = max(self._durable, *(item.sequence for item in batch))
             self._since, self._problem = 0.0, None
             self._settled.notify_all()

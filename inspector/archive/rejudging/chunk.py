@@ -4,7 +4,7 @@ import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from inspector.inspection.program import load_program
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import margin
 from inspector.tuning.store import decide
+from inspector.workers.process import usable_cores
 
 CHUNK: Final = 64  # parts that one computer is given at a time
 
@@ -71,7 +72,8 @@ class Rejudger:
         self._problem: Message | None = None
         self._inference = BatchInference(self._program, report=self._report)
         self._inference.open()
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="archive-reading")
+        # Decoding an image takes longer than a small network does with it, and holds no lock of Python.
+        self._reading = ThreadPoolExecutor(len(usable_cores()), thread_name_prefix="archive-reading")
 
     def judge(self, parts: Sequence[StoredPart]) -> list[Rejudged]:
         """Return what is said of each part. Raises EngineError if an engine fails, because then nothing is known of any."""
@@ -86,11 +88,11 @@ class Rejudger:
 
     def _read(self, groups: Sequence[Sequence[StoredPart]]) -> Iterator[list[tuple[StoredPart, Part | Message]]]:
         """Yield the parts with their images; the next group is read while one is judged."""
-        ahead = None
+        ahead: list[tuple[StoredPart, Future[Part | Message]]] = []
         for group in (*groups, ()):
-            before, ahead = ahead, self._reading.submit(lambda some: [(one, self._opened(one)) for one in some], group)
-            if before is not None:
-                yield before.result()
+            before, ahead = ahead, [(one, self._reading.submit(self._opened, one)) for one in group]
+            if before:
+                yield [(one, read.result()) for one, read in before]
 
     def _opened(self, stored: StoredPart) -> Part | Message:
         """Return the part with its frames, or why it cannot be judged."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Final, Literal
@@ -30,8 +30,8 @@ from inspector.archive.store.models import (
     sequence_of,
 )
 from inspector.archive.store.names import identity_of
-from inspector.archive.store.selection import conditions, configurations, either, has_range, is_narrow, matching
-from inspector.archive.store.tally import count_by
+from inspector.archive.store.selection import conditions, configurations, either, has_range, is_narrow, matching, time_of
+from inspector.archive.store.tally import by_time, count_by
 from inspector.core.errors import ConfigError
 
 PAGE: Final = 100
@@ -78,6 +78,7 @@ def _next(
     connection: Connection, filters: Filters, bundles: str | None, *, order: Order, limit: int, after: object
 ) -> list[dict[str, Any]]:
     key: ColumnElement[Any] = ResultRow.creation_time if order != "margin" else ResultRow.margin  # type: ignore[assignment]
+    filters = by_time(connection, filters)
     chosen = filters if bundles is None else replace(filters, bundle="")
     ranged = order != "margin" and has_range(filters)
     narrow = ranged and is_narrow(connection, filters)
@@ -153,6 +154,13 @@ def journal_names(database: Database) -> dict[int, str]:
     """Return the names of all journals by their keys."""
     with database.read() as connection:
         return dict(connection.execute(select(JournalRow.id, JournalRow.name)).all())
+
+
+def fed_up_to(database: Database, journal: str) -> int:
+    """Return the sequence number of the last record of a journal that is in the database; 0: none."""
+    with database.read() as connection:
+        following = connection.execute(select(JournalRow.fed).where(JournalRow.name == journal)).scalar_one_or_none()
+        return (following or 1) - 1
 
 
 def name_of(database: Database, key: int) -> str:
@@ -256,7 +264,6 @@ def runs(database: Database, filters: Filters, *, limit: int = 1000) -> list[Map
 
 def shown_time(microseconds: int, offset: int = 0) -> str:
     """Return a time of the tables as ISO text, with the station's offset from UTC in minutes."""
-    utc = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
-    shifted = utc + timedelta(minutes=offset)
+    shifted = time_of(microseconds) + timedelta(minutes=offset)
     sign, minutes = ("-" if offset < 0 else "+"), abs(offset)
     return f"{shifted:%Y-%m-%dT%H:%M:%S.%f}{sign}{minutes // 60:02d}:{minutes % 60:02d}"

@@ -1,7 +1,7 @@
 """Filters as conditions of a query on `result`."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
@@ -109,6 +109,11 @@ def configurations(connection: Connection, bundle: str) -> list[str]:
 def microseconds_of(when: datetime) -> int:
     """Return a time as the tables have it."""
     return round(when.astimezone(UTC).timestamp() * 1e6)
+
+
+def time_of(microseconds: int) -> datetime:
+    """Return a time of the tables."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
 
 
 def with_bundle(bundle: str) -> Select[str]:

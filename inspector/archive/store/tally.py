@@ -15,10 +15,11 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import Base, CategoryRow, ResultRow, TallyRow
 from inspector.archive.store.names import identity_of
-from inspector.archive.store.selection import EQUAL, begins, conditions, either, microseconds_of, with_bundle
+from inspector.archive.store.selection import EQUAL, begins, conditions, either, microseconds_of, time_of, with_bundle
 
 HOUR_US: Final = 3_600_000_000
 _FEW: Final = 500  # categories that are looked up one by one
+_MANY: Final = 5000  # parts with one beginning of their ids, from which on it is worth asking whether they are of one time
 CATEGORY: Final = (
     "product_id",
     "internal_configuration_id",
@@ -139,6 +140,7 @@ def _tallies(connection: Connection, filters: Filters) -> Counter[tuple[int, str
     """Return the number of inspections by category and verdicts; those of other categories than are meant may be among them."""
     if len(sides := either(filters)) > 1:
         return _of_either(connection, *sides)
+    filters = by_time(connection, filters)
     chosen = {field.name for field in fields(Filters) if getattr(filters, field.name) not in (None, "", ())}
     since = None if filters.since is None else microseconds_of(filters.since)
     until = None if filters.until is None else microseconds_of(filters.until)
@@ -163,10 +165,34 @@ def _tallies(connection: Connection, filters: Filters) -> Counter[tuple[int, str
     return found
 
 
+def by_time(connection: Connection, filters: Filters) -> Filters:
+    """Return filters with a time in place of the beginning of part ids, where both mean the same inspections.
+
+    They do where ids are counted up and nothing else was inspected meanwhile: the parts with that beginning are then as many as
+    the inspections from the first of them to the last. Where the first and the last id of all begin so, all do.
+    """
+    if not filters.part_begins:
+        return filters
+    ends = [select(end(ResultRow.part_id)).scalar_subquery() for end in (func.min, func.max)]  # together they are no search
+    if all((one or "").startswith(identity_of(filters.part_begins)) for one in connection.execute(select(*ends)).one()):
+        return replace(filters, part_begins="")
+    time = ResultRow.creation_time
+    query = select(func.count(), func.min(time), func.max(time)).where(begins(ResultRow.part_id, filters.part_begins))
+    number, first, last = connection.execute(query).one()
+    if number < _MANY:
+        return filters
+    since, until = time_of(first), time_of(last + 1)
+    if _tallies(connection, Filters(since=since, until=until)).total() != number:
+        return filters
+    since = since if filters.since is None else max(since, filters.since)
+    until = until if filters.until is None else min(until, filters.until)
+    return replace(filters, part_begins="", since=since, until=until)
+
+
 def _of_either(connection: Connection, part: Filters, lot: Filters) -> Counter[tuple[int, str, str]]:
     """Count what one of two filters means: lots by their tallies, parts in their index, and those of both once."""
     lots = set(connection.execute(select(CategoryRow.id).where(begins(CategoryRow.lot, lot.lot_begins))).scalars())
-    found = _counted(connection, *conditions(part))
+    found = _tallies(connection, part)
     if lots:
         found.update({place: number for place, number in _tallies(connection, lot).items() if place[0] in lots})
         found.subtract(_counted(connection, *conditions(replace(part, lot_begins=lot.lot_begins))))

@@ -62,6 +62,7 @@ def bench_queries(database: Database, inspections: int) -> QuerySpeed:
         "class": Filters(class_name="dent"),
         "part": Filters(part=f"P{inspections // 2:07d}"),
         "text": Filters(text=f"P{inspections // 2:07d}"[:-4]),  # ten thousand parts
+        "hundred thousand": Filters(text=f"P{inspections // 2:07d}"[:-5]),
         "lot": Filters(lot=f"L{inspections // 10_000}"),
         "recipe": Filters(recipe="product 0"),
         "shift": Filters(shift="B"),
