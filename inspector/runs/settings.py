@@ -162,6 +162,13 @@ class TrainSettings(FiniteModel):
         description="detection, segmentation: a step learns from squares of this side of the input, most of them around an "
         "object, which is faster; 0: from all of it",
     )
+    progressive: Annotated[float, FormField("Progressive resizing", "images")] = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="detection: share of the epochs, at the beginning, which learn from a smaller input, so that a step takes "
+        "half of the time",
+    )
     cover: Annotated[str, FormField("Covered", "images", "%")] = Field(
         "",
         max_length=200,

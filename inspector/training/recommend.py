@@ -22,7 +22,8 @@
    textures, which are alike in all images, and cost most of the time. New layers, which have much to learn, learn faster than
    the rest. Many images: larger batches and steps.
 8. Epochs: enough for the network to see a given number of images (`Sizing.seen`), fewer if that would exceed the time given,
-   an hour if none is.
+   an hour if none is. Of a time given nothing is left over where the machine is faster than estimated: half as many epochs
+   more are planned, and the learning rate falls with the clock.
 
 The advice depends on the data, the task, the class of the machine (`training.costs`), the takt and the time given, and on
 nothing else: not on the load of the moment. `ml/train/EXPERIMENTS.md` names the experiment behind each rule.
@@ -30,6 +31,7 @@ nothing else: not on the load of the moment. `ml/train/EXPERIMENTS.md` names the
 With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in bench/FIGURES.md.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -64,6 +66,7 @@ _LONGEST_MIN = 60.0
 _SHARE_OF_FOLDS = 0.5  # of the time given: folds measure, and the network is no better for them
 _WEAKEST = 0.6  # to which strong augmentation shrinks
 _QUICK_MIN = 6.0
+_RESERVE = 1.5  # epochs planned for a time given over those estimated: the schedule ends with the time (`learning_rate`)
 _VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
 _RISK = 0.05  # that a proof does not hold
 
@@ -419,7 +422,7 @@ def _epochs(
                     wanted=wanted,
                 )
             )
-        return possible
+        return min(math.ceil(_RESERVE * possible), wanted)
     epochs = max(fewest, possible)
     reasons.append(
         message(

