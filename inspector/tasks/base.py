@@ -41,10 +41,10 @@ class Sizing:
     `usual`: side of the input in pixels; `usual_of_many`: the same for many images. `enlarged`: largest factor by which images
     may be enlarged. `object_px`: side in pixels that small objects should span in the input (`data.sizes`); for a detector two
     cells of its finest grid (8 px each); an edge or a class needs fewer. `thin_px`: width in pixels that cracks and scratches
-    should keep. `seen`: images shown in all epochs together. `epochs`: smallest and largest number. `batch_of_many`: batch size
-    for many images, 0: the usual one; `batch_of_few`: for few. `piece`: side of the pieces of a large input that are learnt, 0:
-    none. `rates`: how a pretrained network learns; `rates_of_many`, `rates_of_few`: the same, or what differs. `larger`:
-    whether a larger input is worth offering.
+    should keep. `seen`: images shown in all epochs together. `epochs`: smallest and largest number. `batch`: batch size, 0: the
+    task's default; `batch_of_many`: for many images, 0: the usual one; `batch_of_few`: for few. `piece`: side of the pieces of
+    a large input that are learnt, 0: none. `rates`: how a pretrained network learns; `rates_of_many`, `rates_of_few`: the same,
+    or what differs. `larger`: whether a larger input is worth offering.
     """
 
     usual: int
@@ -54,6 +54,7 @@ class Sizing:
     usual_of_many: int = 0
     thin_px: float = 2.5
     enlarged: float = 1.0
+    batch: int = 0
     batch_of_many: int = 0
     batch_of_few: int = 8
     piece: int = 0

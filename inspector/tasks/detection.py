@@ -45,7 +45,14 @@ class Detection(Task):
     tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "ap50"
     sizing: ClassVar[Sizing] = Sizing(
-        usual=320, object_px=16, seen=25_000, enlarged=1.6, batch_of_few=4, piece=320, rates_of_few={"lr": 2e-3}
+        usual=320,
+        object_px=16,
+        seen=25_000,
+        enlarged=1.6,
+        batch=8,
+        batch_of_few=4,
+        piece=320,
+        rates={"lr": 2e-3, "backbone_rate": 0.5},
     )
 
     def outputs(self, card: Card) -> int:

@@ -66,13 +66,14 @@ def choose_input(
     stretch: bool,
     affordable: Callable[[Input], bool],
     quick: Callable[[Input], bool],
+    spare: Callable[[Input], bool],
     freely: bool,
 ) -> Input:
     """Return the input for these sizes of images and objects (rule 2).
 
     `stretch`: the images' aspect ratios may be ignored. `affordable`: whether enough epochs with an input take no longer than
     allowed; it limits inputs larger than USUAL_LARGEST, and unless `freely` all that are larger than usual. `quick`: whether
-    all epochs with an input take only a few minutes.
+    all epochs with an input take only a few minutes. `spare`: whether they leave half of the time.
     """
     sizing = task_of(offered.task).sizing
     widest = round(_longer_side(survey) or sizing.usual)
@@ -85,15 +86,22 @@ def choose_input(
         reasons.append(message("An input of {side} px suits images of {widest} px.", side=usual, widest=widest))
         return _shape(sizes, usual, stretch=stretch)
     # A larger grid finds small objects better, but an enlarged image shows no thinner lines.
-    by_width = min(sizing.thin_px / objects.width, widest) if objects.width else 0.0
+    thin = known_width(survey, objects)
+    by_width = min(sizing.thin_px / thin, widest) if thin else 0.0
     every = TASKS[offered.task].labels != "label"  # any of its objects tells the class of an image
     span = objects.span if every else objects.usual
     side = min(max(usual, ladder(max(sizing.object_px / max(span, 1e-6), by_width))), most)
+    if thin is None and TASKS[offered.task].labels == "boxes":
+        # A box says nothing about the width of what is in it: the images are not shrunk where there is time.
+        own = _unshrunk(side, min(most, ladder(widest)), sizes, stretch=stretch, spare=spare)
+        if own > side:
+            reasons.append(_kept(own))
+        side = own
     free = side if hardware.gpu else min(side, USUAL_LARGEST if freely else usual)
     smaller = (one for one in reversed(SIDES) if free < one <= side)
     side = next((one for one in smaller if affordable(_shape(sizes, one, stretch=stretch))), free)
     reasons.append(_seen(span, sizing, side, widest, small=every))
-    reasons += _thin(objects, sizing, side, widest)
+    reasons += _thin(thin, sizing, side, widest)
     return _shape(sizes, side, stretch=stretch)
 
 
@@ -101,6 +109,24 @@ def _unknown(usual: int, most: int, sizes: Sequence[tuple[int, int]], *, stretch
     """Return the side for defects of unknown size: they may be small, so it is larger than usual where that costs little."""
     larger = (side for side in reversed(SIDES) if usual < side <= min(most, _LARGEST_UNASKED))
     return next((side for side in larger if quick(_shape(sizes, side, stretch=stretch))), usual)
+
+
+def known_width(survey: Survey, objects: ObjectSizes) -> float | None:
+    """Return how wide thin objects are: boxes around masks say nothing about it, but the masks do. None if unknown."""
+    others = (one.sizes.width for one in survey.tasks.values() if one.sizes is not None and one.sizes.width)
+    return objects.width or next(others, None)
+
+
+def _unshrunk(side: int, own: int, sizes: Sequence[tuple[int, int]], *, stretch: bool, spare: Callable[[Input], bool]) -> int:
+    """Return the largest side up to the images' own that leaves half of the time; at least `side`."""
+    larger = (one for one in reversed(SIDES) if side < one <= min(own, USUAL_LARGEST))
+    return next((one for one in larger if spare(_shape(sizes, one, stretch=stretch))), side)
+
+
+def _kept(side: int) -> Message:
+    return message(
+        "How thin the objects are is not known, and there is time: an input of {side} px loses less of them.", side=side
+    )
 
 
 def _longer_side(survey: Survey) -> float:
@@ -150,15 +176,16 @@ def choose_piece(offered: TaskSurvey, chosen: Input) -> int:
     return piece
 
 
-def survives(factor: float, offered: TaskSurvey, chosen: Input) -> bool:
+def survives(factor: float, survey: Survey, offered: TaskSurvey, chosen: Input) -> bool:
     """Return whether small and thin objects are still as large as wanted in an input that is shrunk to `factor`.
 
-    True for classes of whole images.
+    True for classes of whole images; False for boxes around something of unknown width.
     """
     sizing, objects = task_of(offered.task).sizing, offered.sizes
     if objects is None or TASKS[offered.task].labels == "label":
         return True
-    thin = objects.width is None or factor * objects.width * chosen.side >= sizing.thin_px
+    width = known_width(survey, objects)
+    thin = TASKS[offered.task].labels != "boxes" if width is None else factor * width * chosen.side >= sizing.thin_px
     return thin and factor * objects.span * chosen.side >= sizing.object_px
 
 
@@ -190,12 +217,15 @@ def _seen(span: float, sizing: Sizing, side: int, widest: int, *, small: bool) -
     )
 
 
-def _thin(objects: ObjectSizes, sizing: Sizing, side: int, widest: int) -> list[Message]:
-    """Return a sentence about what the input shows of thin objects, if they ask for a larger input than usual."""
-    if objects.width is None or sizing.thin_px / objects.width <= sizing.usual:
+def _thin(width: float | None, sizing: Sizing, side: int, widest: int) -> list[Message]:
+    """Return a sentence about what the input shows of thin objects, if they ask for a larger input than usual.
+
+    `width`: theirs over the longer side of the image; None: unknown.
+    """
+    if width is None or sizing.thin_px / width <= sizing.usual:
         return []
-    thin = objects.width * side
-    values = {"width": objects.width * widest, "side": side, "thin": thin}
+    thin = width * side
+    values = {"width": width * widest, "side": side, "thin": thin}
     return [
         message(
             "Thin objects are about {width:.2g} px wide, and {thin:.2g} px in an input of {side} px.",

@@ -58,3 +58,13 @@ def test_a_class_in_training_images_is_learnt_although_another_is_more_frequent_
     contents = [["hole", "hole", "crack"]] * 8 + [["crack"]] * 4 + [["hole"]] * 4
     _boxes(tmp_path, contents, parts=["train"] * 8 + ["val"] * 4 + ["test"] * 4)
     assert not any("cannot be learnt" in problem.text for problem in _detection(tmp_path).problems)
+
+
+def test_images_without_an_object_are_counted_in_one_sentence(tmp_path: Path) -> None:
+    """Good parts belong to every set of boxes: a sentence a file would bury what is advised."""
+    _boxes(tmp_path, [["hole"], [], ["spot"], [], []])
+    (said,) = [
+        problem.text for problem in survey(tmp_path).tasks["classification"].problems if "labelled object" in problem.text
+    ]
+    assert said == "Without a labelled object an image has no class: classification leaves out 3."
+    assert survey(tmp_path).tasks["detection"].total == 5

@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,31 @@ def test_the_smaller_the_defects_the_larger_the_input() -> None:
     assert sides[-1] > sides[0]
     # 0.2 % of the area is 4.5 % of a side: 16 px of it need 16 / 0.0447 = 358 px.
     assert sides[2] == 384
+
+
+def test_images_of_boxes_of_unknown_content_are_not_shrunk_where_there_is_time() -> None:
+    """Cracks of 1 to 3 px in 480 x 320, known by their boxes only: 320 x 224 px would leave 0.7 to 2 px of them."""
+    boxes = {"share": 0.06, "sizes": {(480, 320): 120}, "counts": (120,)}
+    advice = advise("detection", **boxes)
+    assert (advice.settings["width"], advice.settings["height"]) == (512, 352)
+    said = "How thin the objects are is not known, and there is time: an input of 512 px loses less of them."
+    assert said in advice.reason.text
+    known = advise("detection", **boxes, width=60 / 480)
+    assert known.settings["width"] == 320
+    assert "not known" not in known.reason.text
+    many = advise("detection", share=0.06, sizes={(480, 320): 3000}, counts=(3000,))
+    assert many.settings["width"] == 320
+    assert advise("detection", **boxes, time_s=600).settings["width"] == 320
+
+
+def test_boxes_around_masks_are_as_thin_as_the_masks() -> None:
+    masks = surveyed("segmentation", counts=(120,), sizes={(640, 480): 120}, share=0.06, width=3 / 640)
+    boxes = surveyed("detection", counts=(120,), sizes={(640, 480): 120}, share=0.06)
+    both = replace(boxes, tasks={**boxes.tasks, **masks.tasks})
+    advice = recommend(both, "detection", takt_s=None, hardware=MACHINE)
+    assert advice.settings["width"] >= 2.5 / (3 / 640)
+    assert advice.settings.get("augment") != "strong"
+    assert "Thin objects are about 3 px wide" in advice.reason.text
 
 
 def test_an_input_is_no_larger_than_the_images_and_says_so_if_defects_stay_too_small() -> None:
@@ -289,9 +315,12 @@ def test_small_objects_of_few_images_are_not_shrunk_while_they_are_learnt() -> N
         assert (advice.settings["augment"], advice.settings["batch"]) == ("surface", 4)
         assert "not varied strongly, because small or thin objects would vanish" in advice.reason.text
         assert "freeze_epochs" not in advice.settings
-    large = advise("detection", counts=(60, 60), share=0.04, pose=SURFACE).settings
+    unknown = advise("detection", counts=(60, 60), share=0.04, pose=SURFACE).settings
+    assert unknown["augment"] == "surface"  # a box may hold a crack
+    large = advise("detection", counts=(60, 60), share=0.04, width=60 / 640, pose=SURFACE).settings
     assert (large["augment"], large["lr"], large["batch"]) == ("strong", 0.002, 4)
-    assert advise("detection", share=0.04, pose=SURFACE).settings["lr"] == 0.001
+    many = advise("detection", share=0.04, pose=SURFACE).settings
+    assert (many["lr"], many["batch"]) == (0.002, 8)
 
 
 def test_folds_measure_and_take_no_epochs_away() -> None:

@@ -92,13 +92,18 @@ class _Builder:
         """Return a class per image: its own, else that of most of its objects, else the one that covers most of its mask."""
         kinds: list[tuple[Record, str]] = []
         by_mask = self._main_of_masks()
+        nothing = 0
         for record in self.records:
             kind = record.label or record.main_class() or by_mask.get(record.name, "")
             if kind:
                 kinds.append((record, kind))
                 self.by_most = self.by_most or (record.label is None and not record.kelvin)
             elif record.shapes is not None or record.mask is not None:
-                self._skip("{file} shows no labelled object, so it has no class.", record.path)
+                nothing += 1
+        if nothing and kinds:
+            self.problems.append(
+                message("Without a labelled object an image has no class: classification leaves out {count}.", count=nothing)
+            )
         used = {kind for _, kind in kinds}
         never = {shape.name for record in self.records if record.label is None for shape in record.objects} - used
         if never:

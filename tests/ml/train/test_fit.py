@@ -21,10 +21,10 @@ from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.data.split import SPLIT
 from inspector.ml.channel import Cancelled
-from inspector.ml.train import fit as fit_module
-from inspector.ml.train import trainer
 from inspector.ml.networks.base import Network
 from inspector.ml.networks.fpn_lite0 import build
+from inspector.ml.train import fit as fit_module
+from inspector.ml.train import trainer
 from inspector.ml.train.optimisation import Average, Thaw, optimizer_for, stage_factors
 from inspector.ml.train.validation import epochs_a_check
 from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, read_curves, read_run
