@@ -7623,6 +7623,10 @@
         <translation>{name} への注目の {share} が、欠陥のない {area}（左、上、幅、高さ。入力に対する %）にあります。そこを覆うとスコアが {effect} 下がり、別の場所を同じだけ覆うと {control} 下がります。そこを覆って学習してください。</translation>
     </message>
     <message>
+        <source>{task} learns from inputs of one size.</source>
+        <translation>{task} は一つの大きさの入力から学習します。</translation>
+    </message>
+    <message>
         <source>{text!r} is not an input size.</source>
         <translation>{text!r} は入力サイズではありません。</translation>
     </message>
@@ -7879,6 +7883,10 @@
         <translation>最後のエポックから続けてください。再び起きる場合は、詳細を添えて報告してください。</translation>
     </message>
     <message>
+        <source>How thin the objects are is not known, and there is time: an input of {side} px loses less of them.</source>
+        <translation>対象物の細さが分からず、時間に余裕があります。{side} px の入力なら失われる部分が少なくなります。</translation>
+    </message>
+    <message>
         <source>If the change is meant, accept it: inspector bundle accept {bundle}.</source>
         <translation>意図した変更であれば承認してください: inspector bundle accept {bundle}</translation>
     </message>
@@ -7985,6 +7993,10 @@
     <message>
         <source>Known are: {families}.</source>
         <translation>知られているもの: {families}。</translation>
+    </message>
+    <message>
+        <source>Leave out --progressive.</source>
+        <translation>--progressive を省いてください。</translation>
     </message>
     <message>
         <source>Leave out --tile.</source>
@@ -9195,6 +9207,10 @@
         <translation>学習画像をあと {more} 枚増やすと、{name} は {value} ポイント(95 % 信頼区間: {low}～{high})変わる見込みです。</translation>
     </message>
     <message>
+        <source>Without a labelled object an image has no class: classification leaves out {count}.</source>
+        <translation>ラベル付きの対象物がない画像にはクラスがありません。分類では {count} 枚を除きます。</translation>
+    </message>
+    <message>
         <source>Write classes.txt in the order {classes} and renumber the masks.</source>
         <translation>classes.txt を {classes} の順に書き、マスクの番号を付け直してください。</translation>
     </message>
@@ -9981,10 +9997,6 @@
     <message>
         <source>{file} needs {size} MB once it is decoded; at most {limit} MB are read.</source>
         <translation>{file} はデコードに {size} MB 必要です。読み込めるのは {limit} MB までです。</translation>
-    </message>
-    <message>
-        <source>{file} shows no labelled object, so it has no class.</source>
-        <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
     </message>
     <message>
         <source>{file} takes pictures of any size, and nothing says which its network learnt; {found}.</source>
@@ -10947,6 +10959,10 @@
         <translation>部分画像</translation>
     </message>
     <message>
+        <source>Progressive resizing</source>
+        <translation>段階的な拡大</translation>
+    </message>
+    <message>
         <source>Remember</source>
         <translation>記憶</translation>
     </message>
@@ -11209,6 +11225,10 @@
     <message>
         <source>detection, segmentation: large images are learnt and inspected in squares of this side; 0: as a whole</source>
         <translation>検出・セグメンテーション: 大きな画像をこの辺の正方形に分けて学習・検査します。0: 全体のまま</translation>
+    </message>
+    <message>
+        <source>detection: share of the epochs, at the beginning, which learn from a smaller input, so that a step takes half of the time</source>
+        <translation>検出: 始めのうち小さな入力から学習するエポックの割合。1 ステップの時間が半分になります</translation>
     </message>
     <message>
         <source>engine of this bundle only</source>
