@@ -217,17 +217,17 @@ def test_accumulated_batches_step_as_one(tmp_path: Path) -> None:
 
 
 def test_pieces_are_learnt_and_whole_inputs_validated_so_often_that_it_pays(tmp_path: Path) -> None:
-    """16 of 24 images in pieces of a quarter: each second epoch of 40, the last one, and with patience every one."""
+    """16 of 24 images in pieces of a quarter: each fourth epoch of 40, the last one, and with patience every one."""
     data, report = FOLDERS["segmentation"](tmp_path / "data"), Told()
     settings = tiny("segmentation", data, tmp_path / "bundle", width=64, height=64, piece=32, epochs=40, run=tmp_path / "run")
     bundle = run(settings, report)
     rows = read_curves(tmp_path / "run")
-    assert [int(row["epoch"]) for row in rows if "val_loss" in row] == [*range(1, 40, 2), 40]
+    assert [int(row["epoch"]) for row in rows if "val_loss" in row] == [*range(1, 40, 4), 40]
     assert all("loss" in row and "seconds" in row for row in rows)
     assert [bool(message.get("val")) for message in report.metrics] == ["val_loss" in row for row in rows]
     assert (bundle.card.input.width, bundle.card.input.height) == (64, 64)
     assert bundle.card.metrics["dice"] > 0.5
-    assert epochs_a_check(settings, 1.0) == 2
+    assert epochs_a_check(settings, 1.0) == 4
     assert epochs_a_check(settings, 0.25) == 1  # validation takes little
     assert epochs_a_check(settings.model_copy(update={"patience": 3}), 1.0) == 1
     with pytest.raises(ConfigError, match="learns from whole images, not from pieces"):
