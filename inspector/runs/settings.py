@@ -18,6 +18,7 @@ _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "bat
 # Trainings of a learning curve: on these shares of the training images, repeated this many times.
 CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
 CURVE_REPEATS = 2
+SHRUNK = 0.7  # sides of the input in the first epochs of progressive resizing over those of the whole
 LARGEST_COVER = 0.9  # share of the input that may be covered
 Area = tuple[float, float, float, float]  # left, top, width, height as shares of the input
 

@@ -30,13 +30,12 @@ from inspector.ml.train.machine.threads import Threads
 from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.train.run_folder import RunFolder
 from inspector.ml.train.validation import Judge, epochs_a_check
-from inspector.runs.settings import TrainSettings, areas_of
+from inspector.runs.settings import SHRUNK, TrainSettings, areas_of
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import EpochDone, Progress, Report
 
 _GRADIENT_NORM = 10.0  # gradient norms above are clipped; ordinary steps stay below
 _TELL_S = 0.5
-_SHRUNK = 0.7  # sides of the smaller input over those of the whole, so that a step takes half of the time
 _GRID = 32  # the networks halve their input five times
 _GO, _STOP, _CANCEL = range(3)  # words from the first process to the others
 
@@ -392,7 +391,7 @@ def piece_card(card: Card, settings: TrainSettings) -> Card:
 
 def shrunk_card(card: Card) -> Card:
     """Return the card with the smaller input that the first epochs of progressive resizing learn from."""
-    width, height = (max(_GRID, round(_SHRUNK * side / _GRID) * _GRID) for side in (card.input.width, card.input.height))
+    width, height = (max(_GRID, round(SHRUNK * side / _GRID) * _GRID) for side in (card.input.width, card.input.height))
     return card.model_copy(update={"input": card.input.model_copy(update={"width": width, "height": height})})
 
 
