@@ -90,13 +90,19 @@ def choose_input(
     by_width = min(sizing.thin_px / thin, widest) if thin else 0.0
     every = TASKS[offered.task].labels != "label"  # any of its objects tells the class of an image
     span = objects.span if every else objects.usual
-    side = min(max(usual, ladder(max(sizing.object_px / max(span, 1e-6), by_width))), most)
+    needed = max(sizing.object_px / max(span, 1e-6), by_width)
+    side = min(max(usual, ladder(needed)), most)
     if thin is None and TASKS[offered.task].labels == "boxes":
         # A box says nothing about the width of what is in it: the images are not shrunk where there is time.
         own = _unshrunk(side, min(most, ladder(widest)), sizes, stretch=stretch, spare=spare)
         if own > side:
             reasons.append(_kept(own))
         side = own
+    if TASKS[offered.task].labels == "boxes" and not freely:
+        wanted = side
+        side = _less_enlarged(side, ladder(max(widest, min(needed, most))), sizes, stretch=stretch, affordable=affordable)
+        if side < wanted:
+            reasons.append(message("The images are enlarged less than usual, so that more epochs fit into the time."))
     free = side if hardware.gpu else min(side, USUAL_LARGEST if freely else usual)
     smaller = (one for one in reversed(SIDES) if free < one <= side)
     side = next((one for one in smaller if affordable(_shape(sizes, one, stretch=stretch))), free)
@@ -121,6 +127,14 @@ def _unshrunk(side: int, own: int, sizes: Sequence[tuple[int, int]], *, stretch:
     """Return the largest side up to the images' own that leaves half of the time; at least `side`."""
     larger = (one for one in reversed(SIDES) if side < one <= min(own, USUAL_LARGEST))
     return next((one for one in larger if spare(_shape(sizes, one, stretch=stretch))), side)
+
+
+def _less_enlarged(
+    side: int, least: int, sizes: Sequence[tuple[int, int]], *, stretch: bool, affordable: Callable[[Input], bool]
+) -> int:
+    """Return the largest side up to `side` with which enough epochs fit into the time; at least `least`, and then `side`."""
+    enlarged = (one for one in reversed(SIDES) if least < one <= side)
+    return next((one for one in enlarged if affordable(_shape(sizes, one, stretch=stretch))), min(least, side))
 
 
 def _kept(side: int) -> Message:

@@ -110,6 +110,19 @@ def test_images_of_boxes_of_unknown_content_are_not_shrunk_where_there_is_time()
     assert advise("detection", **boxes, time_s=600).settings["width"] == 320
 
 
+def test_images_are_enlarged_only_where_enough_epochs_fit_into_the_time() -> None:
+    """Rolled steel of 200 px: 224 px learn more in ten minutes than 320."""
+    steel = {"share": 0.1, "sizes": {(200, 200): 1453}, "counts": (1453,)}
+    assert advise("detection", **steel).settings["width"] == 320
+    short, longer = (advise("detection", **steel, time_s=60 * minutes) for minutes in (10, 24))
+    assert (short.settings["width"], longer.settings["width"]) == (224, 256)
+    assert "enlarged less than usual" in short.reason.text
+    assert short.settings["epochs"] > 10
+    small = advise("detection", share=(12 / 200) ** 2, sizes={(200, 200): 1453}, counts=(1453,), time_s=600)
+    assert small.settings["width"] == 320  # 12 px are too few in 224
+    assert advise("detection", share=0.1, counts=(1453,), time_s=600).settings["width"] == 320  # 640 px: nothing is enlarged
+
+
 def test_boxes_around_masks_are_as_thin_as_the_masks() -> None:
     masks = surveyed("segmentation", counts=(120,), sizes={(640, 480): 120}, share=0.06, width=3 / 640)
     boxes = surveyed("detection", counts=(120,), sizes={(640, 480): 120}, share=0.06)
