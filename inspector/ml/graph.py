@@ -20,9 +20,9 @@ _VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] to flip
 class Graph(nn.Module):
     """Normalisation, network and activation of the task.
 
-    With `card.training["mirrored"]` the logits of a class or pixel are averaged over the frame and its three mirror images, for
-    parts without a fixed orientation. Input [N, height, width, channels] uint8, or float32 on the same scale; output [N, ...]
-    float32, the argument of `Task.decode`.
+    With `card.training["mirrored"]` the logits of a class, pixel or point are averaged over the frame and its three mirror
+    images, for parts without a fixed orientation. Input [N, height, width, channels] uint8, or float32 on the same scale;
+    output [N, ...] float32, the argument of `Task.decode`.
     """
 
     mean: Tensor
@@ -41,7 +41,7 @@ class Graph(nn.Module):
         self.network = network
         self.card = card
         self._task = task_of(card.task)
-        self._mirrored = bool(self._task.mirrors) and bool(card.training.get("mirrored", False))
+        self._mirrored = bool(card.training.get("mirrored", False)) and self._task.may_mirror(card)
         self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
@@ -61,8 +61,7 @@ class Graph(nn.Module):
         views = torch.cat([_flipped(frames, axes) for axes in _VIEWS])
         logits = self.raw(views)
         each = logits.reshape(len(_VIEWS), -1, *logits.shape[1:])
-        if self._task.mirrors == "mirrored":  # [N, K, H, W]: flip each mask back before averaging
-            each = torch.stack([_flipped(mask, [axis + 1 for axis in axes]) for mask, axes in zip(each, _VIEWS, strict=True)])
+        each = torch.stack([self._task.mirrored_back(raw, axes, self.card) for raw, axes in zip(each, _VIEWS, strict=True)])
         return self.activate(each.mean(0))
 
 

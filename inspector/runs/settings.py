@@ -18,7 +18,6 @@ _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "bat
 # Trainings of a learning curve: on these shares of the training images, repeated this many times.
 CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
 CURVE_REPEATS = 2
-SHRUNK = 0.7  # sides of the input in the first epochs of progressive resizing over those of the whole
 LARGEST_COVER = 0.9  # share of the input that may be covered
 Area = tuple[float, float, float, float]  # left, top, width, height as shares of the input
 
@@ -163,13 +162,6 @@ class TrainSettings(FiniteModel):
         description="detection, segmentation: a step learns from squares of this side of the input, most of them around an "
         "object, which is faster; 0: from all of it",
     )
-    progressive: Annotated[float, FormField("Progressive resizing", "images")] = Field(
-        0,
-        ge=0,
-        lt=1,
-        description="detection: share of the epochs, at the beginning, which learn from a smaller input, so that a step takes "
-        "half of the time",
-    )
     cover: Annotated[str, FormField("Covered", "images", "%")] = Field(
         "",
         max_length=200,
@@ -189,8 +181,7 @@ class TrainSettings(FiniteModel):
     )
     mirrored: Annotated[bool, FormField("Mirrored views", "quality")] = Field(
         False,
-        description="classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times "
-        "as long",
+        description="answers are the mean over four mirrored views of a frame; inspecting takes 4 times as long",
     )
     learning_curve: Annotated[bool, FormField("Learning curve", "quality")] = Field(
         False, description="also train on smaller parts of the data, to tell what more images would bring"

@@ -66,7 +66,7 @@ class Sizing:
 
 Target = Mapping[str, NDArray[Any]]
 ParityUnit = Literal["score", "kelvin"]
-Mirrors = Literal["", "same", "mirrored"]
+Mirrors = Literal["", "same", "mirrored", "points"]
 DEFAULT_THRESHOLD = 0.5  # decision threshold of a card that names none
 
 
@@ -123,7 +123,8 @@ class Task(ABC):
     lowest: ClassVar[float] = 0.0  # lowest decision threshold that may be chosen
     varied: ClassVar[bool] = True  # vary images in light and geometry during training; if False they are only mirrored
     cutout: ClassVar[bool] = False  # also cover pieces of the images, because labels carry no position
-    mirrors: ClassVar[Mirrors] = ""  # how answers to mirrored frames are averaged: not at all (""), unchanged, or mirrored back
+    # How answers to mirrored frames are averaged: not at all (""), unchanged, mirrored back, or point by mirrored point.
+    mirrors: ClassVar[Mirrors] = ""
     scaled: ClassVar[bool] = False  # whether `scaling` returns anything
     sizing: ClassVar[Sizing] = Sizing(usual=224, object_px=12, seen=12_000)
     cam: ClassVar[Literal["gradcam", "layercam"]] = "gradcam"  # default method of a heat map
@@ -204,6 +205,17 @@ class Task(ABC):
         None if the default rule has no threshold or the truth is unknown.
         """
         return None
+
+    def may_mirror(self, card: Card) -> bool:
+        """Return whether answers to mirrored frames can be averaged for this card's network and input."""
+        return bool(self.mirrors)
+
+    def mirrored_back(self, raw: "torch.Tensor", axes: Sequence[int], card: Card) -> "torch.Tensor":
+        """Return the network's own output [N, ...] for frames mirrored along `axes` as it lies on the frames themselves.
+
+        `axes`: of frames [N, H, W, C], 1 or 2 or both or none.
+        """
+        return raw
 
     def threshold(self, card: Card) -> float:
         """Return the card's decision threshold."""

@@ -7,7 +7,7 @@ them.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,31 @@ from inspector.core.registry import LOSSES
 from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, View
 from inspector.runs.report import Interval
-from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Sizing, Target, Task, defect_classes, loss_of, percent, shares
+from inspector.tasks.base import (
+    DEFAULT_THRESHOLD,
+    DefaultRule,
+    Mirrors,
+    Sizing,
+    Target,
+    Task,
+    defect_classes,
+    loss_of,
+    percent,
+    shares,
+)
 from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.statistics.mistakes import Mistake, listed
 from inspector.tasks.statistics.thresholds import NEVER, Rated
 from inspector.tasks.tiles import join_boxes
 
+if TYPE_CHECKING:
+    import torch
+
 MAX_OBJECTS = 300  # most labelled objects of a frame used in training
 FLOOR = 0.05
 NMS_IOU = 0.5
+_COARSEST = 32  # stride of the coarsest points (`tasks.losses.points`)
 _MATCH = 0.5  # smallest IoU of two boxes that count as the same
 _NEAR = 0.1  # margin: the counterpart of a box must reach the threshold minus this value
 
@@ -42,6 +57,7 @@ class Detection(Task):
     lowest: ClassVar[float] = 0.05
     cam: ClassVar[Literal["gradcam", "layercam"]] = "layercam"  # for small targets
     explained: ClassVar[str] = "boxes of class {name} (scores add up to {target:.2f})"
+    mirrors: ClassVar[Mirrors] = "points"
     tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "ap50"
     sizing: ClassVar[Sizing] = Sizing(
@@ -62,6 +78,15 @@ class Detection(Task):
         """
         numbers = 4 if loss_of(self.name, card) is LOSSES["detection_points"] else boxes_per_cell(card) * 5
         return numbers + len(card.classes)
+
+    def may_mirror(self, card: Card) -> bool:
+        """Return whether the network answers at points, and those of a mirrored input are the mirrored points."""
+        whole = card.input.width % _COARSEST == 0 and card.input.height % _COARSEST == 0
+        return whole and loss_of(self.name, card) is LOSSES["detection_points"]
+
+    def mirrored_back(self, raw: "torch.Tensor", axes: Sequence[int], card: Card) -> "torch.Tensor":
+        value: torch.Tensor = loss_of(self.name, card).load()().mirrored_back(raw, axes, card)
+        return value
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
         """Return `boxes` float32 [MAX_OBJECTS, 4] and `classes` int64 (-1: none).

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,9 @@ from inspector.tasks.metrics.segmentation import HALF
 from inspector.tasks.statistics.mistakes import NOTHING, Mistake
 from inspector.tasks.statistics.thresholds import NEVER, Rated
 from inspector.tasks.tiles import join_masks
+
+if TYPE_CHECKING:
+    import torch
 
 _MATCH = 0.5  # smallest IoU of two areas that count as the same
 _WELL_FOUND = 0.8  # smallest Dice of a frame that is not a mistake
@@ -43,6 +46,9 @@ class Segmentation(Task):
     def outputs(self, card: Card) -> int:
         """Return one plane per class; background is the absence of all."""
         return len(card.classes)
+
+    def mirrored_back(self, raw: "torch.Tensor", axes: Sequence[int], card: Card) -> "torch.Tensor":
+        return raw.flip([axis + 1 for axis in axes]) if axes else raw  # [N, K, H, W]; ONNX cannot flip along no axis
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
         """Return `mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255.

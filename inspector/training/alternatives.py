@@ -94,10 +94,16 @@ def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tup
     if settings.get("mirrored"):
         trade = message("One view a part: a quarter of the computing time, and scores that are less steady.")
         found.append(Alternative({"mirrored": False}, advice.minutes, advice.ms / VIEWS, trade))
-    elif task_of(task).mirrors == "same" and settings.get("augment") == "surface":
+    elif settings.get("augment") == "surface" and _may_mirror(task, str(settings["network"])):
         trade = message("Four mirrored views a part: steadier scores for four times the computing time.")
         found.append(Alternative({"mirrored": True}, advice.minutes, advice.ms * VIEWS, trade))
     return tuple(found)
+
+
+def _may_mirror(task: TaskName, network: str) -> bool:
+    """Return whether mirrored views are worth offering. Inputs that are recommended have sides that allow them."""
+    mirrors = task_of(task).mirrors
+    return mirrors == "same" or (mirrors == "points" and NETWORKS[network].loss == "detection_points")
 
 
 def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative:

@@ -19,7 +19,7 @@ import psutil
 
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS, UNKNOWN_COST, Cost
-from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, SHRUNK, task_defaults
+from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, task_defaults
 from inspector.workers.load import Load, busy_cores
 from inspector.workers.process import usable_cores
 
@@ -118,9 +118,7 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
     val, test = float(values["val"]), float(values["test"])
     still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
     images *= TILES if values.get("tile") else 1
-    small = float(values.get("progressive", 0))
-    step = (1 - small) * cost.step_ms(learnt, still=still) + small * cost.step_ms(round(SHRUNK**2 * learnt), still=still)
-    judged = cost.step_ms(pixels) * _FORWARD
+    step, judged = cost.step_ms(learnt, still=still), cost.step_ms(pixels) * _FORWARD
     epoch_s = images * ((1 - val - test) * step + val * judged) / 1000 / hardware.training_speed
     trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
     learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))

@@ -19,6 +19,7 @@ from inspector.imaging.preprocessing import InputSpec  # noqa: E402
 from inspector.ml.export import network as export  # noqa: E402
 from inspector.ml.export.network import DIFFERENCE, export_bundle, export_onnx, verify_onnx, write_trained_bundle  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch, load_graph, load_network  # noqa: E402
+from inspector.tasks.base import task_of  # noqa: E402
 
 
 def card(**changes: Any) -> Card:
@@ -89,6 +90,46 @@ def test_mirrored_masks_lie_on_their_frame_before_they_are_joined(tmp_path: Path
     session = ort.InferenceSession(tmp_path / "model.onnx")
     found = session.run(None, {session.get_inputs()[0].name: frames[:1].numpy()})[0]
     np.testing.assert_allclose(found, expected[:1].numpy(), atol=1e-4)
+
+
+def test_mirrored_boxes_lie_on_their_frame_before_they_are_joined(tmp_path: Path) -> None:
+    """One view's boxes are those of the mirrored frame seen in a mirror: left and right change places, and so do the points."""
+    fields: dict[str, Any] = {"task": "detection", "network": "fpn_lite0", "network_options": {"filters": 16}}
+    fields["input"] = InputSpec(width=96, height=64)
+    own, one = card(training={"mirrored": True}, **fields), card(**fields)
+    torch.manual_seed(3)
+    net = build_network(own).eval()
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, std=0.15)
+    graph, plain, frames = Graph(net, own).eval(), Graph(net, one).eval(), example_batch(own, 2)
+    with torch.no_grad():
+        found = plain(frames.flip(2))
+        seen = plain.activate(task_of("detection").mirrored_back(plain.raw(frames.flip(2)), [2], one))
+        grids = [torch.arange(96).reshape(8, 12), torch.arange(96, 120).reshape(4, 6), torch.arange(120, 126).reshape(2, 3)]
+        places = torch.cat([grid.flip(1).flatten() for grid in grids])
+        torch.testing.assert_close(seen[:, places, 0], 1 - found[..., 2])
+        torch.testing.assert_close(seen[:, places, 2], 1 - found[..., 0])
+        torch.testing.assert_close(seen[:, places, 1], found[..., 1])
+        torch.testing.assert_close(seen[:, places, 3], found[..., 3])
+        torch.testing.assert_close(seen[:, places, 4:], found[..., 4:])
+        both = graph(frames)
+        assert float((both - plain(frames)).abs().max()) > 1e-3
+        mean = sum(
+            task_of("detection").mirrored_back(plain.raw(frames.flip(axes) if axes else frames), axes, one)
+            for axes in ([], [1], [2], [1, 2])
+        )
+        torch.testing.assert_close(both, plain.activate(mean / 4))
+    export_onnx(graph, own, tmp_path / "model.onnx")
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    exported = session.run(None, {session.get_inputs()[0].name: frames[:1].numpy()})[0]
+    np.testing.assert_allclose(exported, both[:1].numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"network": "simple_yolo"}, {"input": InputSpec(width=80, height=64)}])
+def test_boxes_of_other_networks_and_inputs_have_no_mirrored_views(changes: dict[str, Any]) -> None:
+    assert task_of("detection").may_mirror(card(task="detection", network="fpn_lite0", input=InputSpec(width=96, height=64)))
+    fields: dict[str, Any] = {"task": "detection", "network": "fpn_lite0", "input": InputSpec(width=96, height=64), **changes}
+    assert not task_of("detection").may_mirror(card(**fields))
 
 
 def test_temperatures_leave_the_graph_in_kelvin() -> None:

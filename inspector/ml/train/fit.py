@@ -30,13 +30,12 @@ from inspector.ml.train.machine.threads import Threads
 from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.train.run_folder import RunFolder
 from inspector.ml.train.validation import Judge, epochs_a_check
-from inspector.runs.settings import SHRUNK, TrainSettings, areas_of
+from inspector.runs.settings import TrainSettings, areas_of
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import EpochDone, Progress, Report
 
 _GRADIENT_NORM = 10.0  # gradient norms above are clipped; ordinary steps stay below
 _TELL_S = 0.5
-_GRID = 32  # the networks halve their input five times
 _GO, _STOP, _CANCEL = range(3)  # words from the first process to the others
 
 
@@ -69,10 +68,6 @@ class Fit:
         self._threads = Threads(settings.threads or (torch.get_num_threads() if self._steady.count > 1 else 0))
         # What a step learns from: pieces of the input, or all of it.
         self._shown = piece_card(card, settings)
-        if settings.progressive and TASKS[settings.task].labels != "boxes":  # masks would lose thin objects
-            raise ConfigError(
-                "{task} learns from inputs of one size.", remedy="Leave out --progressive.", task=TASKS[settings.task].label
-            )
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
@@ -185,11 +180,6 @@ class Fit:
         if judge is not None:
             self._show(judge, self.seconds - began)
 
-    def _share(self, epoch: int) -> float:
-        """Return the share of the training that is over before this epoch (from 0), by epochs or by the time limit."""
-        limit = self.settings.time_limit
-        return max(epoch / self.settings.epochs, self._clock / limit if limit else 0.0)
-
     def _to_validate(self, epoch: int) -> bool:
         """Return whether this epoch (from 0) is validated: the last one that may be, and of the others every one or some."""
         settings, whole, piece = self.settings, self.card.input, self._shown.input
@@ -247,8 +237,6 @@ class Fit:
         """Train on all samples once and return the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
         how = augmentation_for(settings.task, settings.augment, cover=areas_of(settings.cover))
-        small = shrunk_card(self._shown) if self._share(epoch) < settings.progressive else None
-        shown = small or self._shown
         total, count = 0.0, 0
         self.graph.train()
         loader = batches(
@@ -259,7 +247,6 @@ class Fit:
             how=how,
             weights=self._weights,
             piece=(self._shown.input.width, self._shown.input.height) if settings.piece else None,
-            shrunk=(small.input.width, small.input.height) if small else None,
             shard=self._steady.shard,
             pin=self.accelerator.device.type == "cuda",
         )
@@ -276,7 +263,7 @@ class Fit:
             together = min(settings.accumulate, self._steps - first)
             last = step + 1 == first + together
             with self.accelerator.accumulating(not last):
-                loss = task.loss(self.accelerator.raw(frames), target, shown)
+                loss = task.loss(self.accelerator.raw(frames), target, self._shown)
                 value = float(loss.detach())
                 if not math.isfinite(value) and self._steady.first:  # averaging would spread it to the other processes
                     raise _diverged(epoch + 1)
@@ -386,12 +373,6 @@ def piece_card(card: Card, settings: TrainSettings) -> Card:
             "{task} learns from whole images, not from pieces.", remedy="Leave out --piece.", task=TASKS[card.task].label
         )
     width, height = (min(settings.piece, side) for side in (card.input.width, card.input.height))
-    return card.model_copy(update={"input": card.input.model_copy(update={"width": width, "height": height})})
-
-
-def shrunk_card(card: Card) -> Card:
-    """Return the card with the smaller input that the first epochs of progressive resizing learn from."""
-    width, height = (max(_GRID, round(SHRUNK * side / _GRID) * _GRID) for side in (card.input.width, card.input.height))
     return card.model_copy(update={"input": card.input.model_copy(update={"width": width, "height": height})})
 
 

@@ -101,6 +101,12 @@ def _ready(settings: TrainSettings, report: Report) -> _Ready:
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
     card = _first_card(settings, found, split, choose_input(settings, split.train))
+    if settings.mirrored and not task_of(card.task).may_mirror(card):
+        raise ConfigError(
+            "Answers to mirrored views cannot be averaged for {task} with this network and input.",
+            remedy="Leave out --mirrored. Detection needs FPN on EfficientNet-Lite0, and sides that are multiples of 32 px.",
+            task=TASKS[card.task].label,
+        )
     learnt = _in_tiles(split, card, report, seed=settings.seed)
     return _Ready(found, dataset, split, card, _load(card, learnt, report, threads=settings.threads))
 

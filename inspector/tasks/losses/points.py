@@ -7,6 +7,7 @@ grid can still describe it.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -93,6 +94,25 @@ class PointsLoss:
         top, reached = alignment.amax(dim=2, keepdim=True), overlap.amax(dim=2, keepdim=True)
         quality = (alignment / top.clamp(min=1e-30) * reached).amax(dim=1)
         return Matched(torch.where(owner.values > 0, owner.indices, -1), quality)
+
+    def mirrored_back(self, out: Tensor, axes: Sequence[int], card: Card) -> Tensor:
+        """Return output [N, A, 4 + C] for frames mirrored along `axes` (1: rows, 2: columns) as it lies on the frames.
+
+        Every point takes the numbers of its mirror image, whose box lies on the other side. The input's sides are multiples of
+        the coarsest stride.
+        """
+        if not axes:
+            return out
+        sign = out.new_ones(out.shape[2])
+        for axis in axes:
+            sign[2 - axis] = -1.0  # x along columns, y along rows
+        grids, begin = [], 0
+        for stride in STRIDES:
+            rows, columns = card.input.height // stride, card.input.width // stride
+            grid = out[:, begin : begin + rows * columns].unflatten(1, (rows, columns))
+            grids.append(grid.flip(list(axes)).flatten(1, 2))
+            begin += rows * columns
+        return torch.cat(grids, dim=1) * sign
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
         """Return the score of the given box, or the sum over all boxes of the class."""

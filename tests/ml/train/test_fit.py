@@ -21,7 +21,6 @@ from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.data.split import SPLIT
 from inspector.ml.channel import Cancelled
-from inspector.ml.networks.base import Network
 from inspector.ml.networks.fpn_lite0 import build
 from inspector.ml.train import fit as fit_module
 from inspector.ml.train import trainer
@@ -145,51 +144,10 @@ def test_a_fused_optimizer_steps_as_torch_loops_over_the_parameters(tmp_path: Pa
         torch.testing.assert_close(parameter, named[name], rtol=1e-4, atol=1e-6)
 
 
-def test_the_first_epochs_of_progressive_resizing_see_a_smaller_input(tmp_path: Path) -> None:
-    seen: list[tuple[bool, int, int]] = []
-
-    def note(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, Network):
-            seen.append((module.training, *map(int, inputs[0].shape[2:])))
-
-    data, report = FOLDERS["detection"](tmp_path / "data", 24), Told()
-    settings = tiny("detection", data, tmp_path / "bundle", width=128, height=96, batch=8, epochs=4, progressive=0.5)
-    watching = nn.modules.module.register_module_forward_pre_hook(note)
-    try:
-        bundle = run(settings, report)
-    finally:
-        watching.remove()
-    steps = [size for learns, *size in seen if learns]
-    assert steps == [[64, 96]] * (len(steps) // 2) + [[96, 128]] * (len(steps) // 2)
-    assert {tuple(size) for learns, *size in seen if not learns} == {(96, 128)}  # validation, test and export
-    assert (bundle.card.input.width, bundle.card.input.height) == (128, 96)
-    assert len(report.metrics) == 4
-
-
-def test_progressive_resizing_ends_in_time(tmp_path: Path) -> None:
-    """Of a thousand epochs a few fit into the time, and still some of them learn from the whole input."""
-    seen: list[int] = []
-
-    def note(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, Network) and module.training:
-            seen.append(int(inputs[0].shape[3]))
-
-    data = FOLDERS["detection"](tmp_path / "data", 24)
-    settings = tiny("detection", data, tmp_path / "bundle", width=96, height=96, epochs=1000, progressive=0.5, time_limit=4.0)
-    watching = nn.modules.module.register_module_forward_pre_hook(note)
-    try:
-        run(settings)
-    finally:
-        watching.remove()
-    assert seen[0] == 64
-    assert seen[-1] == 96
-    assert seen == sorted(seen)
-
-
-def test_progressive_resizing_is_for_boxes(tmp_path: Path) -> None:
-    data = FOLDERS["segmentation"](tmp_path / "data")
-    with pytest.raises(ConfigError, match="learns from inputs of one size"):
-        run(tiny("segmentation", data, tmp_path / "bundle", progressive=0.5))
+def test_mirrored_views_are_refused_where_they_cannot_be_averaged(tmp_path: Path) -> None:
+    data = FOLDERS["detection"](tmp_path / "data")
+    with pytest.raises(ConfigError, match="cannot be averaged for Detection"):
+        run(tiny("detection", data, tmp_path / "bundle", mirrored=True))
 
 
 def test_resuming_needs_the_same_settings_and_a_state(tmp_path: Path) -> None:

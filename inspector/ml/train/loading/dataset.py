@@ -12,7 +12,6 @@ from itertools import groupby
 from pathlib import Path
 from threading import Lock
 
-import cv2
 import numpy as np
 import psutil
 import torch
@@ -240,7 +239,6 @@ def batches(
     shard: tuple[int, int] = (0, 1),
     weights: NDArray[np.float64] | None = None,
     piece: Size | None = None,
-    shrunk: Size | None = None,
     pin: bool = False,
 ) -> Iterator[Batch]:
     """Yield the batches of one epoch in random order: frames [N, H, W, C] as prepared, and targets by name.
@@ -249,7 +247,6 @@ def batches(
     the number of threads. `shard` (rank, processes): this process's share; all processes get equally many batches of equal
     sizes, for which some samples are used twice. `weights` [len(inputs)]: draw samples in proportion to these, with
     replacement, as many as there are. `piece`: width and height of the piece of each sample that is shown; None: the whole.
-    `shrunk`: width and height to which frames are shrunk first, for targets that do not depend on the size; None: as prepared.
     `pin`: use page-locked memory for a GPU. A last batch of one sample is left out, because
     batch normalisation needs more than one. Raises ConfigError if no sample is readable any more.
     """
@@ -258,7 +255,7 @@ def batches(
     def make(drawn: Sequence[tuple[int, int]]) -> Batch:
         # A sample that is drawn again is augmented differently; its first occurrence is the same as without repetition.
         samples = [
-            _one(_shrink(inputs.readable(index), shrunk), how, (seed, epoch, index, *((again,) if again else ())), piece)
+            _one(inputs.readable(index), how, (seed, epoch, index, *((again,) if again else ())), piece)
             for index, again in drawn
         ]
         return collate(samples, pin=pin)
@@ -308,14 +305,6 @@ def _pieces(order: list[tuple[int, int]], size: int, shard: tuple[int, int]) -> 
     if len(pieces) > 1 and len(pieces[-1]) == 1:
         pieces.pop()
     return pieces
-
-
-def _shrink(sample: InputSample, size: Size | None) -> InputSample:
-    """Return the sample with its pixels averaged over those of a smaller frame."""
-    if size is None:
-        return sample
-    pixels = cv2.resize(sample.pixels, size, interpolation=cv2.INTER_AREA)
-    return InputSample(np.asarray(pixels, sample.pixels.dtype).reshape(size[1], size[0], -1), sample.target)
 
 
 def _one(sample: InputSample, how: Augmentation | None, seed: tuple[int, ...], piece: Size | None) -> InputSample:
