@@ -5987,6 +5987,10 @@
         <translation>位置が変わるとスコアの {share} が失われます。部品をずらして学習してください。</translation>
     </message>
     <message>
+        <source>Answers to mirrored views cannot be averaged for {task} with this network and input.</source>
+        <translation>{task} では、このネットワークと入力の鏡像の答えを平均できません。</translation>
+    </message>
+    <message>
         <source>Ask for a bundle that is signed with the plant key.</source>
         <translation>工場の鍵で署名されたバンドルを入手してください。</translation>
     </message>
@@ -7623,10 +7627,6 @@
         <translation>{name} への注目の {share} が、欠陥のない {area}（左、上、幅、高さ。入力に対する %）にあります。そこを覆うとスコアが {effect} 下がり、別の場所を同じだけ覆うと {control} 下がります。そこを覆って学習してください。</translation>
     </message>
     <message>
-        <source>{task} learns from inputs of one size.</source>
-        <translation>{task} は一つの大きさの入力から学習します。</translation>
-    </message>
-    <message>
         <source>{text!r} is not an input size.</source>
         <translation>{text!r} は入力サイズではありません。</translation>
     </message>
@@ -7993,10 +7993,6 @@
     <message>
         <source>Known are: {families}.</source>
         <translation>知られているもの: {families}。</translation>
-    </message>
-    <message>
-        <source>Leave out --progressive.</source>
-        <translation>--progressive を省いてください。</translation>
     </message>
     <message>
         <source>Leave out --tile.</source>
@@ -8469,6 +8465,10 @@
     <message>
         <source>The image {path} is not the one that was recorded.</source>
         <translation>画像 {path} は記録されたものと異なります。</translation>
+    </message>
+    <message>
+        <source>The images are enlarged less than usual, so that more epochs fit into the time.</source>
+        <translation>時間内により多くのエポックが収まるように、画像の拡大は通常より小さくします。</translation>
     </message>
     <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
@@ -9609,6 +9609,10 @@
     <message>
         <source>{epochs} {epochs:|epoch fits|epochs fit} into the time; {wanted} would be better.</source>
         <translation>時間内に収まるのは {epochs} エポックです。{wanted} エポックあればより良くなります。</translation>
+    </message>
+    <message>
+        <source>Leave out --mirrored. Detection needs FPN on EfficientNet-Lite0, and sides that are multiples of 32 px.</source>
+        <translation>--mirrored を省いてください。検出では EfficientNet-Lite0 の FPN と、32 px の倍数の辺が必要です。</translation>
     </message>
     <message>
         <source>tables of labels list about {count} images</source>
@@ -10915,6 +10919,10 @@
         <translation>反射温度</translation>
     </message>
     <message>
+        <source>answers are the mean over four mirrored views of a frame; inspecting takes 4 times as long</source>
+        <translation>答えはフレームの4通りの鏡像の平均です。検査時間は4倍になります</translation>
+    </message>
+    <message>
         <source>from the camera to the part, in FLIR&apos;s files; as stored if left out</source>
         <translation>カメラから部品まで(FLIR のファイル)。省略時は保存された値</translation>
     </message>
@@ -10957,10 +10965,6 @@
     <message>
         <source>Piece</source>
         <translation>部分画像</translation>
-    </message>
-    <message>
-        <source>Progressive resizing</source>
-        <translation>段階的な拡大</translation>
     </message>
     <message>
         <source>Remember</source>
@@ -11187,10 +11191,6 @@
         <translation>分類</translation>
     </message>
     <message>
-        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
-        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
-    </message>
-    <message>
         <source>classification: temperature scaling, so that a score is a probability</source>
         <translation>分類：温度スケーリングにより、スコアを確率として読めるようにします</translation>
     </message>
@@ -11225,10 +11225,6 @@
     <message>
         <source>detection, segmentation: large images are learnt and inspected in squares of this side; 0: as a whole</source>
         <translation>検出・セグメンテーション: 大きな画像をこの辺の正方形に分けて学習・検査します。0: 全体のまま</translation>
-    </message>
-    <message>
-        <source>detection: share of the epochs, at the beginning, which learn from a smaller input, so that a step takes half of the time</source>
-        <translation>検出: 始めのうち小さな入力から学習するエポックの割合。1 ステップの時間が半分になります</translation>
     </message>
     <message>
         <source>engine of this bundle only</source>
