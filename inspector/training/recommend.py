@@ -7,10 +7,10 @@
    grid over the same pixels, so images are enlarged for it up to 640 px (rolled steel of 200 px: mAP50 0.68 at 224 px, 0.72 at
    320). A box says nothing about the width of what is in it: where that could not be measured, images are not shrunk for a
    detector if all epochs leave half of the time. Of a time given, images are enlarged only so far that the fewest epochs fit.
-   With a processor more than 640 px are recommended only if enough epochs fit
-   into the time. Where the input would show too little of what the images show, they are learnt and inspected in tiles, if the
-   takt allows it. Of an input that is much larger than its objects, pieces are learnt, most of them around an object. Classes
-   whose defects have no known size get a larger input than usual where that costs a few minutes only.
+   With a processor more than 640 px are recommended only if enough epochs fit into the time. Where the input would show too
+   little of what the images show, they are learnt and inspected in tiles, if the takt allows it. Of an input that is much
+   larger than its objects, pieces are learnt, most of them around an object. Classes whose defects have no known size get a
+   larger input than usual where that costs a few minutes only.
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
    a sentence says so.
 4. Kind of data: images of surfaces, which have no up and down (`data.pose`), are mirrored and rotated, and stretched to the

@@ -123,6 +123,17 @@ def test_images_are_enlarged_only_where_enough_epochs_fit_into_the_time() -> Non
     assert advise("detection", share=0.1, counts=(1453,), time_s=600).settings["width"] == 320  # 640 px: nothing is enlarged
 
 
+def test_mirrored_views_are_offered_for_boxes_where_the_network_can() -> None:
+    fpn = advise("detection", share=0.04, pose=SURFACE)
+    (offered,) = (one for one in fpn.alternatives if "mirrored" in one.settings)
+    assert offered.settings == {"mirrored": True}
+    assert offered.ms == pytest.approx(4 * fpn.ms)
+    plain = advise("detection", share=0.04, pose=SURFACE, hardware=replace(MACHINE, weights=False))
+    assert plain.settings["network"] == "simple_yolo"
+    assert not [one for one in plain.alternatives if "mirrored" in one.settings]
+    assert not [one for one in advise("detection", share=0.04, pose=PART).alternatives if "mirrored" in one.settings]
+
+
 def test_boxes_around_masks_are_as_thin_as_the_masks() -> None:
     masks = surveyed("segmentation", counts=(120,), sizes={(640, 480): 120}, share=0.06, width=3 / 640)
     boxes = surveyed("detection", counts=(120,), sizes={(640, 480): 120}, share=0.06)
