@@ -7683,6 +7683,10 @@
         <translation>スコアは鏡像 4 通りの平均で安定させます。1 個あたりの計算時間は {ms:.0f} ms になります。</translation>
     </message>
     <message>
+        <source>About {epochs} {epochs:|epoch fits|epochs fit} into the time, with which the learning ends; {wanted} would be better.</source>
+        <translation>時間内に収まるのは約 {epochs} エポックで、学習は時間とともに終わります。{wanted} エポックあればより良くなります。</translation>
+    </message>
+    <message>
         <source>Add kpt_shape to data.yaml, or export boxes or polygons.</source>
         <translation>data.yaml に kpt_shape を追加するか、枠または多角形として書き出してください。</translation>
     </message>
@@ -9605,10 +9609,6 @@
     <message>
         <source>{epochs} {epochs:|epoch is|epochs are} the fewest that {epochs:|makes|make} sense; {epochs:|it takes|they take} more than an hour here.</source>
         <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
-    </message>
-    <message>
-        <source>{epochs} {epochs:|epoch fits|epochs fit} into the time; {wanted} would be better.</source>
-        <translation>時間内に収まるのは {epochs} エポックです。{wanted} エポックあればより良くなります。</translation>
     </message>
     <message>
         <source>Leave out --mirrored. Detection needs FPN on EfficientNet-Lite0, and sides that are multiples of 32 px.</source>
