@@ -434,8 +434,8 @@ def _epochs(
         elif possible < wanted:
             reasons.append(
                 message(
-                    "About {epochs} {epochs:|epoch fits|epochs fit} into the time, with which the learning ends; {wanted} would "
-                    "be better.",
+                    "About {epochs} {epochs:|epoch fits|epochs fit} into the time, with which the learning ends; {wanted} "
+                    "would be better.",
                     epochs=possible,
                     wanted=wanted,
                 )
