@@ -5,10 +5,9 @@
 2. Input: large enough that small objects (`data.sizes`) span sufficient pixels of it (`Sizing.object_px`) and that thin ones,
    cracks and scratches, keep their width (`Sizing.thin_px`), but no larger than the images. A detector finds more with a finer
    grid over the same pixels, so images are enlarged for it up to 640 px (rolled steel of 200 px: mAP50 0.68 at 224 px, 0.72 at
-   320). A box says nothing about the width of what is in it: where that could not be measured, images are not shrunk for a
-   detector if all epochs leave half of the time. Of a time given, images are enlarged only so far that the fewest epochs fit.
-   With a processor more than 640 px are recommended only if enough epochs fit into the time. Where the input would show too
-   little of what the images show, they are learnt and inspected in tiles, if the takt allows it. Of an input that is much
+   320). Of a time given, images are enlarged only so far that the fewest epochs fit. A box around a mask is as thin as what it
+   holds. With a processor more than 640 px are recommended only if enough epochs fit into the time. Where the input would show
+   too little of what the images show, they are learnt and inspected in tiles, if the takt allows it. Of an input that is much
    larger than its objects, pieces are learnt, most of them around an object. Classes whose defects have no known size get a
    larger input than usual where that costs a few minutes only.
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
@@ -68,7 +67,6 @@ _LONGEST_MIN = 60.0
 _SHARE_OF_FOLDS = 0.5  # of the time given: folds measure, and the network is no better for them
 _WEAKEST = 0.6  # to which strong augmentation shrinks
 _QUICK_MIN = 6.0
-_SPARE = 0.5  # of the time given, which an input may take that is larger than usual for boxes of unknown content
 _RESERVE = 1.5  # epochs planned for a time given over those estimated: the schedule ends with the time (`learning_rate`)
 _VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
 _RISK = 0.05  # that a proof does not hold
@@ -91,10 +89,6 @@ class _Times:
     def quick(self, size: Input) -> bool:
         """Return whether all epochs that are wanted take a few minutes."""
         return self._minutes(size, _wanted_epochs({}, self.offered)) <= min(_QUICK_MIN, self.longest_min)
-
-    def spare(self, size: Input) -> bool:
-        """Return whether all epochs that are wanted leave half of the time."""
-        return self._minutes(size, _wanted_epochs({}, self.offered)) <= _SPARE * self.longest_min
 
     def _minutes(self, size: Input, epochs: int) -> float:
         task, total = self.offered.task, self.offered.total
@@ -137,7 +131,6 @@ def recommend(
         stretch=surface,
         affordable=times.affordable,
         quick=times.quick,
-        spare=times.spare,
         freely=time_s is None,
     )
     tiled = _in_tiles(survey, offered, chosen, network, hardware, reasons, takt_s=takt_s)

@@ -66,14 +66,13 @@ def choose_input(
     stretch: bool,
     affordable: Callable[[Input], bool],
     quick: Callable[[Input], bool],
-    spare: Callable[[Input], bool],
     freely: bool,
 ) -> Input:
     """Return the input for these sizes of images and objects (rule 2).
 
     `stretch`: the images' aspect ratios may be ignored. `affordable`: whether enough epochs with an input take no longer than
     allowed; it limits inputs larger than USUAL_LARGEST, and unless `freely` all that are larger than usual. `quick`: whether
-    all epochs with an input take only a few minutes. `spare`: whether they leave half of the time.
+    all epochs with an input take only a few minutes.
     """
     sizing = task_of(offered.task).sizing
     widest = round(_longer_side(survey) or sizing.usual)
@@ -92,12 +91,6 @@ def choose_input(
     span = objects.span if every else objects.usual
     needed = max(sizing.object_px / max(span, 1e-6), by_width)
     side = min(max(usual, ladder(needed)), most)
-    if thin is None and TASKS[offered.task].labels == "boxes":
-        # A box says nothing about the width of what is in it: the images are not shrunk where there is time.
-        own = _unshrunk(side, min(most, ladder(widest)), sizes, stretch=stretch, spare=spare)
-        if own > side:
-            reasons.append(_kept(own))
-        side = own
     if TASKS[offered.task].labels == "boxes" and not freely:
         wanted = side
         side = _less_enlarged(side, ladder(max(widest, min(needed, most))), sizes, stretch=stretch, affordable=affordable)
@@ -123,24 +116,12 @@ def known_width(survey: Survey, objects: ObjectSizes) -> float | None:
     return objects.width or next(others, None)
 
 
-def _unshrunk(side: int, own: int, sizes: Sequence[tuple[int, int]], *, stretch: bool, spare: Callable[[Input], bool]) -> int:
-    """Return the largest side up to the images' own that leaves half of the time; at least `side`."""
-    larger = (one for one in reversed(SIDES) if side < one <= min(own, USUAL_LARGEST))
-    return next((one for one in larger if spare(_shape(sizes, one, stretch=stretch))), side)
-
-
 def _less_enlarged(
     side: int, least: int, sizes: Sequence[tuple[int, int]], *, stretch: bool, affordable: Callable[[Input], bool]
 ) -> int:
     """Return the largest side up to `side` with which enough epochs fit into the time; at least `least`, and then `side`."""
     enlarged = (one for one in reversed(SIDES) if least < one <= side)
     return next((one for one in enlarged if affordable(_shape(sizes, one, stretch=stretch))), min(least, side))
-
-
-def _kept(side: int) -> Message:
-    return message(
-        "How thin the objects are is not known, and there is time: an input of {side} px loses less of them.", side=side
-    )
 
 
 def _longer_side(survey: Survey) -> float:
@@ -193,13 +174,13 @@ def choose_piece(offered: TaskSurvey, chosen: Input) -> int:
 def survives(factor: float, survey: Survey, offered: TaskSurvey, chosen: Input) -> bool:
     """Return whether small and thin objects are still as large as wanted in an input that is shrunk to `factor`.
 
-    True for classes of whole images; False for boxes around something of unknown width.
+    True for classes of whole images.
     """
     sizing, objects = task_of(offered.task).sizing, offered.sizes
     if objects is None or TASKS[offered.task].labels == "label":
         return True
     width = known_width(survey, objects)
-    thin = TASKS[offered.task].labels != "boxes" if width is None else factor * width * chosen.side >= sizing.thin_px
+    thin = width is None or factor * width * chosen.side >= sizing.thin_px
     return thin and factor * objects.span * chosen.side >= sizing.object_px
 
 

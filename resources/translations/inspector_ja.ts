@@ -7887,10 +7887,6 @@
         <translation>最後のエポックから続けてください。再び起きる場合は、詳細を添えて報告してください。</translation>
     </message>
     <message>
-        <source>How thin the objects are is not known, and there is time: an input of {side} px loses less of them.</source>
-        <translation>対象物の細さが分からず、時間に余裕があります。{side} px の入力なら失われる部分が少なくなります。</translation>
-    </message>
-    <message>
         <source>If the change is meant, accept it: inspector bundle accept {bundle}.</source>
         <translation>意図した変更であれば承認してください: inspector bundle accept {bundle}</translation>
     </message>

@@ -109,7 +109,7 @@ class PointsLoss:
         grids, begin = [], 0
         for stride in STRIDES:
             rows, columns = card.input.height // stride, card.input.width // stride
-            grid = out[:, begin : begin + rows * columns].unflatten(1, (rows, columns))
+            grid = out[:, begin : begin + rows * columns].reshape(-1, rows, columns, out.shape[2])
             grids.append(grid.flip(list(axes)).flatten(1, 2))
             begin += rows * columns
         return torch.cat(grids, dim=1) * sign
