@@ -19,7 +19,7 @@ _SYMBOL = re.compile(
     r"^\s*\d+: [0-9a-f]+\s+\S+\s+\S+\s+(?P<bind>\S+)\s+\S+\s+(?:\[[^]]*\]\s+)?(?P<index>\S+)\s+"
     r"(?P<name>[^@\s]+)(?:@@?(?P<version>\S+))?"
 )
-_NO_DEVICE = 100
+_NO_DEVICE = "100"
 _SYSTEM = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1")
 
 
@@ -95,8 +95,11 @@ def _missing(files: list[Path], absent: frozenset[str]) -> set[tuple[str, str]]:
     }
 
 
-def replace(library: Path, users: Sequence[Path], *, answer: int) -> None:
-    """Put a stand-in for a library in its place, with the functions that `users` ask of it; they return `answer`."""
+def replace(library: Path, users: Sequence[Path], *, answer: str) -> None:
+    """Put a stand-in for a library in its place, with the functions that `users` ask of it.
+
+    They return `answer`, an expression of C.
+    """
     versions = {symbol.name: symbol.version for symbol in symbols(library) if symbol.defined}
     names: dict[str, set[str]] = defaultdict(set)
     for path in users:
@@ -106,8 +109,8 @@ def replace(library: Path, users: Sequence[Path], *, answer: int) -> None:
     write_stand_in(library, names, answer=answer)
 
 
-def write_stand_in(file: Path, names: Mapping[str, set[str]], *, answer: int) -> None:
-    """Write a library at `file` whose functions, by the version of their symbols ("" for none), return `answer`."""
+def write_stand_in(file: Path, names: Mapping[str, set[str]], *, answer: str) -> None:
+    """Write a library at `file` whose functions, by the version of their symbols ("" for none), return `answer`, in C."""
     source = BUILD / "stand-in.c"
     wanted = sorted({name for found in names.values() for name in found})
     lines = [f"static long answer(void) {{ return {answer}; }}"]

@@ -17,7 +17,7 @@ _PYTHON = ("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib"
 _LIBRARIES = ("libssl3", "libffi8", "libsqlite3-0", "libexpat1", "zlib1g", "libbz2-1.0", "liblzma5", "libuuid1")
 _NOT_SHIPPED = re.compile(
     r"^(lib-dynload/(_test|_ctypes_test|_crypt|_curses|_dbm|_xxtest|xxlimited|nis|readline|ossaudiodev|_tkinter)|lib-dynload/_xxsub|"
-    r"(sitecustomize\.py|LICENSE\.txt)$|(idlelib|lib2to3|tkinter|turtledemo|ensurepip|venv|pydoc_data|test|__pycache__|config-3)(/|$))"
+    r"(sitecustomize\.py|LICENSE\.txt)$|(idlelib|lib2to3|tkinter|turtledemo|ensurepip|venv|turtle\.py|pydoc_data|test|__pycache__|config-3)(/|$))"
 )
 # What every desktop Linux has: the C library, OpenGL, X11 and Wayland, fonts and D-Bus. The packages depend on them.
 OF_THE_SYSTEM = re.compile(
@@ -53,11 +53,14 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     versions = add_python(folder)
     slim.share_openblas(site)
     slim.replace_unused(site)
-    slim.trim_icu(site / "PySide6" / "Qt" / "lib")
+    slim.replace_icu(site / "PySide6" / "Qt" / "lib")
     slim.strip(site)
     launcher(folder)
-    stage.compile_modules([folder / "inspector"], [folder / "python" / "stdlib", site])
-    for modules in (folder / "python" / "stdlib", site):
+    trees = [folder / "python" / "stdlib", site]
+    for modules in trees:
+        slim.drop_docstrings(modules)
+    stage.compile_modules([folder / "inspector"], trees)
+    for modules in trees:
         slim.drop_sources(modules)
     run([folder / "inspector", "-c", _IMPORTS])
     missing = sorted(unresolved(folder))
