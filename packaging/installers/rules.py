@@ -38,7 +38,10 @@ _CODECS = (
     "aec|apng|avif|bcn|blosc2?|bitshuffle|brotli|brunsli|bz2|cms|gif|h5checksum|htj2k|jpegsof3|lz4f?|lzf|lzfse|lzham|lzo|meshopt|"
     "mozjpeg|pcodec|pglz|qoi|quantize|rcomp|rgbe|snappy|sperr|spng|sz3|szip|tiff|ultrahdr|zfp|zopfli"
 )
-_CODEC_LIBRARIES = "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lcms2|lzokay|liblz4|tiff"
+_CODEC_LIBRARIES = (
+    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lcms2|lzokay|"
+    "liblz4|tiff"
+)
 _FRONTENDS = "gguf|jax|paddle|pytorch|tensorflow|tensorflow_lite"
 
 DROPPED = [

@@ -5,10 +5,10 @@ import contextlib
 import itertools
 import re
 import shutil
-import struct
 from pathlib import Path
 
 import cpu_torch
+import elf
 from stage import BUILD, PACKAGING, BuildError, run
 
 # Modules of these packages stay readable: our own for whoever looks into a traceback, cv2's because it reads its own sources,
@@ -75,7 +75,7 @@ def strip(site: Path) -> None:
     """Remove symbol tables that only debuggers read, and what no segment holds.
 
     Libraries whose segments were moved when their wheel was made do not survive `strip`: it moves them back, off their pages,
-    and the loader refuses them. For these there is `close_gaps`.
+    and the loader refuses them. For these there is `elf.close_gaps`.
     """
     stripped = BUILD / "stripped"
     for path in sorted(site.rglob("*.so*")):
@@ -83,71 +83,13 @@ def strip(site: Path) -> None:
             run(["strip", "--strip-unneeded", "-o", stripped, path])
             if _aligned(stripped) and stripped.stat().st_size < path.stat().st_size:
                 shutil.copyfile(stripped, path)
-            close_gaps(path)
+            elf.close_gaps(path)
 
 
 def _aligned(file: Path) -> bool:
     """Return whether each segment lies in the file as it lies in memory, which the loader demands."""
     segments = re.findall(r"(?m)^\s+LOAD\s+(0x\w+)\s+(0x\w+).*?(0x\w+)$", run(["readelf", "-lW", file]))
     return all((int(offset, 16) - int(address, 16)) % int(size, 16) == 0 for offset, address, size in segments)
-
-
-_PAGE = 0x1000
-_LOAD, _NULL, _NOBITS, _ALLOCATED = 1, 0, 8, 2
-_SEGMENT, _SECTION = struct.Struct("<IIQQQQQQ"), struct.Struct("<IIQQQQIIQQ")
-
-
-def close_gaps(file: Path) -> int:
-    """Leave out of a library the pages that no segment holds, and return how many bytes those are.
-
-    Such pages are symbol tables for debuggers, and nothing at all where a tool laid out segments on pages of 2 MB. Segments
-    keep their addresses; only their places in the file change, and pages are said to have 4 kB.
-    """
-    data = file.read_bytes()
-    segments_at, sections_at = struct.unpack_from("<QQ", data, 32)
-    _, count, _, sections, names = struct.unpack_from("<HHHHH", data, 54)
-    segments = [list(_SEGMENT.unpack_from(data, segments_at + _SEGMENT.size * index)) for index in range(count)]
-    headers = [list(_SECTION.unpack_from(data, sections_at + _SECTION.size * index)) for index in range(sections)]
-    loads = sorted((one for one in segments if one[0] == _LOAD and one[5]), key=lambda one: int(one[2]))
-    ends = [one[2] + one[5] for one in loads]
-    if (
-        not loads
-        or loads[0][2] != 0
-        or segments_at + count * _SEGMENT.size > ends[0]
-        or any(end > one[2] for end, one in zip(ends, loads[1:], strict=False))  # parts of the file are in two segments
-        or any(header[8] > _PAGE for header in headers)
-    ):
-        return 0
-    moved, out = [], bytearray()
-    for one in loads:
-        start = len(out) + (one[2] - len(out)) % _PAGE
-        moved.append((one[2], one[2] + one[5], start - one[2]))
-        out += bytes(start - len(out)) + data[one[2] : one[2] + one[5]]
-
-    def place(offset: int) -> int:
-        return next((offset + by for start, end, by in moved if start <= offset < end), -1)
-
-    for segment in segments:
-        at = place(segment[2])
-        segment[2], segment[7] = (at, min(segment[7], _PAGE)) if at >= 0 else (segment[2], segment[7])
-    for index, header in enumerate(headers):
-        if header[2] & _ALLOCATED:
-            header[4] = max(place(header[4]), 0) if header[1] != _NOBITS else 0
-        elif index == names:
-            text = data[header[4] : header[4] + header[5]]
-            header[4] = len(out)
-            out += text
-        else:
-            header[1:] = [_NULL, 0, 0, 0, 0, 0, 0, 0, 0]
-    out += bytes(-len(out) % 8)
-    struct.pack_into("<Q", out, 40, len(out))
-    out += b"".join(_SECTION.pack(*header) for header in headers)
-    for index, segment in enumerate(segments):
-        _SEGMENT.pack_into(out, segments_at + _SEGMENT.size * index, *segment)
-    saved = len(data) - len(out)
-    if saved > 0:
-        file.write_bytes(out)
-    return max(saved, 0)
 
 
 def replace_icu(folder: Path) -> None:

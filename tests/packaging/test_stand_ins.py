@@ -26,6 +26,11 @@ def cpu_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Modul
 
 
 @pytest.fixture
+def elf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    yield from _module("elf", monkeypatch, tmp_path)
+
+
+@pytest.fixture
 def slim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     yield from _module("slim", monkeypatch, tmp_path)
 
@@ -34,7 +39,7 @@ def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterato
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(PACKAGING / "installers"))
     module = importlib.import_module(name)
-    monkeypatch.setattr(module, "BUILD", folder)
+    monkeypatch.setattr(module, "BUILD", folder, raising=False)
     yield module
     for added in set(sys.modules) - before:
         if str(PACKAGING) in str(getattr(sys.modules[added], "__file__", "")):
@@ -62,7 +67,7 @@ def test_a_stand_in_has_what_its_users_ask_for_under_the_same_versions(cpu_torch
     assert ctypes.CDLL(str(using)).ask() == 100
 
 
-def test_code_for_graphics_cards_is_cut_out_of_a_library_that_works_on(cpu_torch: ModuleType, tmp_path: Path) -> None:
+def test_code_for_graphics_cards_is_cut_out_of_a_library_that_works_on(elf: ModuleType, tmp_path: Path) -> None:
     source = """
     __attribute__((section(".nv_fatbin"))) const char code[5000001] = {1};
     const char *const before = "before";
@@ -73,13 +78,13 @@ def test_code_for_graphics_cards_is_cut_out_of_a_library_that_works_on(cpu_torch
     """
     library = _library(tmp_path / "libgpu.so", source, "-Wl,--build-id")
     size = library.stat().st_size
-    cut = cpu_torch.drop_gpu_code(library)
+    cut = elf.drop_gpu_code(library)
     assert 5_000_001 - 2 * 4096 < cut <= 5_000_001
     assert library.stat().st_size == size - cut
     loaded = ctypes.CDLL(str(library))
     loaded.text.restype = ctypes.c_char_p
     assert (loaded.look(1999), loaded.text()) == (17, b"before")
-    assert cpu_torch.drop_gpu_code(_library(tmp_path / "libplain.so", "int one(void) { return 1; }")) == 0
+    assert elf.drop_gpu_code(_library(tmp_path / "libplain.so", "int one(void) { return 1; }")) == 0
     read = subprocess.run(["readelf", "-lSW", library], capture_output=True, text=True, check=True)
     assert read.stderr == ""
     assert ".nv_fatbin        NOBITS" in read.stdout
@@ -129,7 +134,7 @@ def test_what_openblas_asks_of_the_library_of_fortran(tmp_path: Path) -> None:
             assert power(base, exponent) == pytest.approx(base**exponent, rel=1e-6)
 
 
-def test_pages_that_no_segment_holds_are_left_out_of_a_library_that_works_on(slim: ModuleType, tmp_path: Path) -> None:
+def test_pages_that_no_segment_holds_are_left_out_of_a_library_that_works_on(elf: ModuleType, tmp_path: Path) -> None:
     source = """
     #include <stdlib.h>
     static const char *const words[] = {"one", "two"};
@@ -143,7 +148,7 @@ def test_pages_that_no_segment_holds_are_left_out_of_a_library_that_works_on(sli
     pages = ("-Wl,-z,max-page-size=0x200000", "-Wl,-z,common-page-size=0x200000", "-Wl,-z,separate-code")
     library = _library(tmp_path / "libwide.so", source, "-g", *pages)
     size = library.stat().st_size
-    saved = slim.close_gaps(library)
+    saved = elf.close_gaps(library)
     assert saved == size - library.stat().st_size
     assert library.stat().st_size < 40_000 < 2_000_000 < size
     loaded = ctypes.CDLL(str(library))
@@ -152,15 +157,15 @@ def test_pages_that_no_segment_holds_are_left_out_of_a_library_that_works_on(sli
     read = subprocess.run(["readelf", "--dyn-syms", "-lSW", library], capture_output=True, text=True, check=True)
     assert read.stderr == ""
     assert " change" in read.stdout
-    assert slim.close_gaps(library) == 0
+    assert elf.close_gaps(library) == 0
 
 
 @pytest.mark.skipif(OPENBLAS is None, reason="needs numpy as PyPI has it")
-def test_the_openblas_of_numpy_works_without_its_gaps(slim: ModuleType, tmp_path: Path) -> None:
+def test_the_openblas_of_numpy_works_without_its_gaps(elf: ModuleType, tmp_path: Path) -> None:
     assert OPENBLAS is not None
     for library in OPENBLAS.parent.iterdir():
         shutil.copy(library, tmp_path / library.name)
-    assert slim.close_gaps(tmp_path / OPENBLAS.name) > 900_000
+    assert elf.close_gaps(tmp_path / OPENBLAS.name) > 900_000
     code = """
 import ctypes, sys
 import numpy
