@@ -39,8 +39,7 @@ _CODECS = (
     "mozjpeg|pcodec|pglz|qoi|quantize|rcomp|rgbe|snappy|sperr|spng|sz3|szip|tiff|ultrahdr|zfp|zopfli"
 )
 _CODEC_LIBRARIES = (
-    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lcms2|lzokay|"
-    "liblz4|tiff"
+    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lzokay|liblz4|tiff"
 )
 _FRONTENDS = "gguf|jax|paddle|pytorch|tensorflow|tensorflow_lite"
 
