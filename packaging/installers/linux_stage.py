@@ -57,6 +57,7 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     slim.replace_icu(site / "PySide6" / "Qt" / "lib")
     for libraries_of in (site, folder / "python"):
         slim.strip(libraries_of)
+        slim.close_gaps(libraries_of)
     launcher(folder)
     trees = [folder / "python" / "stdlib", site]
     for modules in trees:

@@ -72,10 +72,10 @@ def drop_sources(folder: Path) -> None:
 
 
 def strip(site: Path) -> None:
-    """Remove symbol tables that only debuggers read, and what no segment holds.
+    """Remove symbol tables that only debuggers read.
 
     Libraries whose segments were moved when their wheel was made do not survive `strip`: it moves them back, off their pages,
-    and the loader refuses them. For these there is `elf.close_gaps`.
+    and the loader refuses them. These stay as they were; `close_gaps` makes them smaller.
     """
     stripped = BUILD / "stripped"
     for path in sorted(site.rglob("*.so*")):
@@ -83,6 +83,12 @@ def strip(site: Path) -> None:
             run(["strip", "--strip-unneeded", "-o", stripped, path])
             if _aligned(stripped) and stripped.stat().st_size < path.stat().st_size:
                 shutil.copyfile(stripped, path)
+
+
+def close_gaps(folder: Path) -> None:
+    """Leave out of every library the pages that no segment holds."""
+    for path in sorted(folder.rglob("*.so*")):
+        if path.is_file() and not path.is_symlink():
             elf.close_gaps(path)
 
 
