@@ -23,7 +23,6 @@ has() { command -v "$1" >/dev/null 2>&1; }
 packages=()
 has gcc && [ -e /usr/lib/x86_64-linux-gnu/libc.a ] || packages+=(gcc libc6-dev)
 has strip && has readelf || packages+=(binutils)
-has icupkg || packages+=(icu-devtools)
 has xz || packages+=(xz-utils)
 has rsvg-convert || packages+=(librsvg2-bin)
 if [ "$target" != linux ]; then

@@ -133,6 +133,22 @@ as_root_with_little_space() {
     inside offline root sh -c 'mount -t tmpfs -o size=100m tmpfs /usr/lib/inspector && exec "$@"' sh "$@"
 }
 
+# Six frames of VP9, 64 x 48, each lighter than the one before.
+VIDEO="import base64, tempfile, cv2
+file = tempfile.NamedTemporaryFile(suffix='.webm')
+file.write(base64.b64decode('''GkXfo59ChoEBQveBAULygQRC84EIQoKEd2VibUKHgQJChYECGFOAZwEAAAAAAAJJEU2bdLpNu4tTq4QVSalmU6yBoU27i1OrhBZUrmtTrIHYTbuMU6uEElTD
+Z1OsggEbTbuMU6uEHFO7a1OsggIz7AEAAAAAAABZAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAVSalmsirXsYMPQkBNgI1MYXZmNjIuMTIuMTAxV0GNTGF2ZjYyLjEyLjEwMUSJiEBuAAAAAAAAFlSua76u
+AQAAAAAAADXXgQFzxYihUMoy/uPh/JyBACK1nIN1bmSIgQCGhVZfVlA5g4EBI+ODhAJiWgDghrCBQLqBMBJUw2fYc3OgY8CAZ8iaRaOHRU5DT0RFUkSHjUxh
+dmY2Mi4xMi4xMDFzc7JjwItjxYihUMoy/uPh/GfIoUWjiERVUkFUSU9ORIeTMDA6MDA6MDAuMjQwMDAwMDAwAB9DtnVAteeBAKOjgQAAgIJJg0IAA/AC9gA4
+JBwYSAAAMGAAABO///1ZFYAAAACjm4EAKACGAECS8AEoAAAMYAAAAaP//7yYAAAAAKOagQBQAIYAQJLwAS8AAAxgAAABo///OjwAAACjmYEAeACGAECS8AEr
+AAAMYAAAAaP+qQAAAACjmoEAoACGAECS8AEnAAAMYAAAAaP//qPgAAAAo5uBAMgAhgBAkvABIoAADGAAAAGj//+wjgAAAAAcU7trkbuPs4EAt4r3gQHxggF4
+8IED'''))
+file.flush()
+video = cv2.VideoCapture(file.name, cv2.CAP_FFMPEG)
+levels = [int(frame.mean()) for found, frame in iter(video.read, (False, None)) if found]
+print(len(levels), levels)"
+
 use_program() { # use_program PROGRAM NAME: the first day with it, without a network, as a user
     local program="$1" name="$2"
     as_user "$program" --version
@@ -142,6 +158,7 @@ use_program() { # use_program PROGRAM NAME: the first day with it, without a net
     need "a picture gets a verdict" grep -qE '"verdict": ?"(OK|NG|REVIEW)"' "$OUT/$name-predict.jsonl"
     as_user "$program" run --limit 20 --out "$HOME_PATH/runs" --json >"$OUT/$name-run.jsonl"
     need "the demo line judges parts" grep -qE '"verdict": ?"NG"' "$OUT/$name-run.jsonl"
+    need "VP9 is read without the library that writes it" [ "$(as_user "$program" -c "$VIDEO")" = "6 [0, 37, 77, 117, 157, 197]" ]
     use_archive "$program" "$name"
     # Four seconds of the clock do not matter here: the picture is taken when 5 parts have been judged.
     as_user xvfb-run -a -s '-screen 0 1920x1080x24' "$program" gui --start --screenshot "$HOME_PATH/$name.png" --parts 5

@@ -7,7 +7,6 @@ pytorch.org, needs none of this and can be installed instead.
 """
 
 import re
-import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ _SYMBOL = re.compile(
     r"^\s*\d+: [0-9a-f]+\s+\S+\s+\S+\s+(?P<bind>\S+)\s+\S+\s+(?:\[[^]]*\]\s+)?(?P<index>\S+)\s+"
     r"(?P<name>[^@\s]+)(?:@@?(?P<version>\S+))?"
 )
-_NO_DEVICE = 100
+_NO_DEVICE = "100"
 _SYSTEM = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1")
 
 
@@ -95,8 +94,11 @@ def _missing(files: list[Path], absent: frozenset[str]) -> set[tuple[str, str]]:
     }
 
 
-def replace(library: Path, users: Sequence[Path], *, answer: int) -> None:
-    """Put a stand-in for a library in its place, with the functions that `users` ask of it; they return `answer`."""
+def replace(library: Path, users: Sequence[Path], *, answer: str) -> None:
+    """Put a stand-in for a library in its place, with the functions that `users` ask of it.
+
+    They return `answer`, an expression of C.
+    """
     versions = {symbol.name: symbol.version for symbol in symbols(library) if symbol.defined}
     names: dict[str, set[str]] = defaultdict(set)
     for path in users:
@@ -106,8 +108,8 @@ def replace(library: Path, users: Sequence[Path], *, answer: int) -> None:
     write_stand_in(library, names, answer=answer)
 
 
-def write_stand_in(file: Path, names: Mapping[str, set[str]], *, answer: int) -> None:
-    """Write a library at `file` whose functions, by the version of their symbols ("" for none), return `answer`."""
+def write_stand_in(file: Path, names: Mapping[str, set[str]], *, answer: str) -> None:
+    """Write a library at `file` whose functions, by the version of their symbols ("" for none), return `answer`, in C."""
     source = BUILD / "stand-in.c"
     wanted = sorted({name for found in names.values() for name in found})
     lines = [f"static long answer(void) {{ return {answer}; }}"]
@@ -118,51 +120,3 @@ def write_stand_in(file: Path, names: Mapping[str, set[str]], *, answer: int) ->
     versions.write_text("\n".join(nodes) + "\n", "ascii")
     options = ["-shared", "-fPIC", "-w", "-fno-builtin", "-O1", "-s", f"-Wl,-soname,{file.name}", "-Wl,--build-id=none"]
     run(["gcc", *options, *([f"-Wl,--version-script={versions}"] if nodes else []), "-o", file, source])
-
-
-_PAGE = 0x1000
-_LOAD, _NOTE, _NOBITS = 1, 4, 8
-_SEGMENT, _SECTION = struct.Struct("<IIQQQQQQ"), struct.Struct("<IIQQQQIIQQ")
-
-
-def drop_gpu_code(file: Path) -> int:
-    """Take the code for NVIDIA cards out of a library, and return how many bytes that were.
-
-    The section .nv_fatbin is read by CUDA's driver alone. Its pages are left out of the file, and of the memory: the segment it
-    lies in becomes two, the header of the second one taking the place of that of the note with the build's id.
-    """
-    data = bytearray(file.read_bytes())
-    if data[:5] != b"\x7fELF\2":  # of 64 bits
-        return 0
-    segments_at, sections_at = struct.unpack_from("<QQ", data, 32)
-    _, count, _, sections, names = struct.unpack_from("<HHHHH", data, 54)
-    segments = [list(_SEGMENT.unpack_from(data, segments_at + _SEGMENT.size * index)) for index in range(count)]
-    headers = [list(_SECTION.unpack_from(data, sections_at + _SECTION.size * index)) for index in range(sections)]
-    strings = headers[names][4] if headers else 0
-    name = b".nv_fatbin\0"
-    found = (one for one in headers if data[strings + one[0] : strings + one[0] + len(name)] == name and one[1] != _NOBITS)
-    code = next(found, None)
-    whole = next((one for one in segments if code and one[0] == _LOAD and one[2] <= code[4] < one[2] + one[5]), None)
-    note = next((one for one in segments if one[0] == _NOTE), None)
-    if code is None or whole is None or note is None:
-        return 0
-    start, end = -(-code[4] // _PAGE) * _PAGE, (code[4] + code[5]) // _PAGE * _PAGE  # in the file
-    if end <= start or code[4] + code[5] > whole[2] + whole[5]:
-        return 0
-    cut = end - start
-    second = [*whole]
-    second[2:7] = [end, *(address + end - whole[2] for address in whole[3:5]), *[whole[2] + whole[5] - end] * 2]
-    whole[5] = whole[6] = start - whole[2]
-    segments.remove(note)
-    segments.insert(segments.index(whole) + 1, second)
-    code[1] = _NOBITS
-    for index, segment in enumerate(segments):
-        segment[2] -= cut if segment[2] >= end else 0
-        _SEGMENT.pack_into(data, segments_at + _SEGMENT.size * index, *segment)
-    for index, header in enumerate(headers):
-        header[4] -= cut if header[4] >= end else 0
-        _SECTION.pack_into(data, sections_at + _SECTION.size * index, *header)
-    struct.pack_into("<Q", data, 40, sections_at - cut * (sections_at >= end))
-    del data[start:end]
-    file.write_bytes(data)
-    return cut

@@ -15,9 +15,10 @@ PLATFORM = "x86_64-manylinux_2_35"
 _PYTHON = ("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib")
 # Libraries of Debian's Python that not every Linux has in this version.
 _LIBRARIES = ("libssl3", "libffi8", "libsqlite3-0", "libexpat1", "zlib1g", "libbz2-1.0", "liblzma5", "libuuid1")
-_NOT_SHIPPED = re.compile(
+NOT_SHIPPED = re.compile(
     r"^(lib-dynload/(_test|_ctypes_test|_crypt|_curses|_dbm|_xxtest|xxlimited|nis|readline|ossaudiodev|_tkinter)|lib-dynload/_xxsub|"
-    r"(sitecustomize\.py|LICENSE\.txt)$|(idlelib|lib2to3|tkinter|turtledemo|ensurepip|venv|pydoc_data|test|__pycache__|config-3)(/|$))"
+    r"(sitecustomize\.py|LICENSE\.txt)$|"
+    r"(idlelib|lib2to3|tkinter|turtledemo|ensurepip|venv|turtle\.pyc?|pydoc_data|test|__pycache__|config-3)(/|$))"
 )
 # What every desktop Linux has: the C library, OpenGL, X11 and Wayland, fonts and D-Bus. The packages depend on them.
 OF_THE_SYSTEM = re.compile(
@@ -53,11 +54,16 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     versions = add_python(folder)
     slim.share_openblas(site)
     slim.replace_unused(site)
-    slim.trim_icu(site / "PySide6" / "Qt" / "lib")
-    slim.strip(site)
+    slim.replace_icu(site / "PySide6" / "Qt" / "lib")
+    for libraries_of in (site, folder / "python"):
+        slim.strip(libraries_of)
+        slim.close_gaps(libraries_of)
     launcher(folder)
-    stage.compile_modules([folder / "inspector"], [folder / "python" / "stdlib", site])
-    for modules in (folder / "python" / "stdlib", site):
+    trees = [folder / "python" / "stdlib", site]
+    for modules in trees:
+        slim.drop_docstrings(modules)
+    stage.compile_modules([folder / "inspector"], trees)
+    for modules in trees:
         slim.drop_sources(modules)
     run([folder / "inspector", "-c", _IMPORTS])
     missing = sorted(unresolved(folder))
@@ -118,7 +124,7 @@ def debian(names: Sequence[str], licenses: Path) -> tuple[Path, dict[str, str]]:
 def _copy_stdlib(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source).as_posix()
-        if path.is_file() and not _NOT_SHIPPED.search(name) and "/__pycache__/" not in f"/{name}":
+        if path.is_file() and not NOT_SHIPPED.search(name) and "/__pycache__/" not in f"/{name}":
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target / name)
 

@@ -35,8 +35,8 @@ QT_KEPT = re.compile(
 
 # Codecs that no image file which the program reads needs, and what they alone link to.
 _CODECS = (
-    "aec|apng|avif|bcn|blosc2?|bitshuffle|brotli|brunsli|bz2|gif|h5checksum|htj2k|jpegsof3|lz4f?|lzf|lzfse|lzham|lzo|meshopt|pcodec|pglz|"
-    "qoi|quantize|rcomp|rgbe|snappy|sperr|sz3|szip|tiff|ultrahdr|zfp|zopfli"
+    "aec|apng|avif|bcn|blosc2?|bitshuffle|brotli|brunsli|bz2|cms|gif|h5checksum|htj2k|jpegsof3|lz4f?|lzf|lzfse|lzham|lzo|meshopt|"
+    "mozjpeg|pcodec|pglz|qoi|quantize|rcomp|rgbe|snappy|sperr|spng|sz3|szip|tiff|ultrahdr|zfp|zopfli"
 )
 _CODEC_LIBRARIES = (
     "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lzokay|liblz4|tiff"
@@ -47,20 +47,32 @@ DROPPED = [
     (r"(^|/)__pycache__/|\.py[co]$", "compiled anew for the folder it is installed in"),
     (r"\.(pyi|pxd|pyx|h|hpp|hh|cuh|c|cc|cpp|lib|a|cmake|pc|obj|pdb)$", "for compilers and type checkers"),
     (r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_cache\.json|uv_build\.json)$", "tells about the installing"),
+    (
+        r"\.dist-info/(licenses|license_files|sboms)/|\.dist-info/(LICEN[CS]E|NOTICE|COPYING|AUTHORS)[^/]*$",
+        "in the folder licenses",
+    ),
+    (r"^(cv2/LICENSE|onnxruntime/(ThirdPartyNotices|LICENSE|Privacy))", "in the folder licenses"),
     (r"(^|/)tests?/(?!__init__|overrides)|^(bin|share|include)/", "tests, scripts and headers"),
     (r"^inspector/_resources/screenshots/", "pictures of the README"),
+    (r"^inspector/_resources/translations/.*\.ts$", "sources of translations"),
     (r"^openvino_telemetry(-|/)", "sends usage data; the program forbids its import"),
     (r"^openvino/libs/(lib)?openvino_(intel_(gpu|npu)_|(auto|auto_batch|hetero)_plugin)", "the program runs on the device CPU"),
     (r"^openvino/libs/cache\.json$", "kernels of the GPU plugin"),
     (rf"^openvino/libs/(lib)?openvino_({_FRONTENDS})_frontend", "graphs are ONNX or OpenVINO's own"),
-    (rf"^openvino/frontend/\w+/py_({_FRONTENDS})_frontend", "Python's side of these"),
+    (r"^openvino/(frontend/\w+/|tools/benchmark/)", "Python's side of these; measuring is the program's own"),
     (r"^openvino/libs/(lib)?(openvino_c\b|tbbmalloc_proxy|tbbbind)", "nothing links to it"),
     (r"^onnxruntime/capi/(libonnxruntime\.so|onnxruntime\.dll)", "the same code is in the Python module"),
     (r"^onnxruntime/(transformers|tools|quantization|datasets|backend)/", "tools for models"),
     (r"^numpy/_core/_(simd|[a-z_]+_tests)\.", "for numpy's own tests"),
+    (r"^fontTools/.*\.(so|pyd)$", "the same modules are there in Python"),
     (r"^fontTools/(diff|merge|mtiLib|qu2cu|ufoLib|voltLib)/", "for making fonts"),
     (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers; quantising imports f2py"),
     (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
+    (r"^pyqtgraph/icons/peegee/", "the sign of pyqtgraph"),
+    (
+        r"^shiboken6/(vc(amp|corlib|omp|runtime)|concrt|msvcp)140\w*\.dll$",
+        "Microsoft's runtime is beside the launcher, in the same version",
+    ),
     (r"^pyqtgraph/(examples|opengl|jupyter|canvas|flowchart)/", "not used"),
     (r"^cv2/(data/haar|utils/|gapi/|mat_wrapper/LICENSE)", "not used"),
     (r"^pygments/lexers/(?!__init__|_mapping|python|special|text)", "colours of programming languages"),

@@ -1,22 +1,21 @@
 """Makes the program's folder smaller without taking anything from it that the program uses."""
 
+import ast
+import contextlib
 import itertools
 import re
 import shutil
 from pathlib import Path
 
 import cpu_torch
+import elf
 from stage import BUILD, PACKAGING, BuildError, run
 
 # Modules of these packages stay readable: our own for whoever looks into a traceback, cv2's because it reads its own sources,
 # and Qt's, so that they can be replaced.
 _WITH_SOURCE = ("inspector", "PySide6", "shiboken6", "cv2")
-# The parts of ICU's data that Qt does not ask for, and the languages that the window does not speak. Converters, time zones and
-# the order of letters stay.
-_ICU_DROPPED = re.compile(
-    r"^(brkitr|translit|rbnf|unit|lang|region|curr)/|"
-    r"^((coll|zone)/)?(?!(root|en|en_US|en_US_POSIX|ja|ja_JP)\.)[a-z]{2,3}(_\w*)?\.res$"
-)
+# pycparser reads its grammar in its docstrings; numpy makes some of others, and stops where these are not as it knows them.
+_WITH_DOCSTRINGS = (*_WITH_SOURCE, "numpy", "pycparser")
 
 
 def replace_opengl(site: Path) -> None:
@@ -25,6 +24,39 @@ def replace_opengl(site: Path) -> None:
     pyqtgraph imports it at its start, for kinds of plots that the window does not have, and uses it when one is made.
     """
     (site / "PySide6" / "QtOpenGL.py").write_text('"""Stands for Qt\'s OpenGL, which this program does not use."""\n', "ascii")
+
+
+def drop_docstrings(folder: Path) -> None:
+    """Shorten every docstring of the modules in `folder` to a point, but keep the numbers of the lines.
+
+    A seventh of their bytecode is docstrings, which nobody reads in an installed program. None are left empty: the module
+    dataclasses would make up one for each class, at its start.
+    """
+    for path in sorted(folder.rglob("*.py")):
+        if path.relative_to(folder).parts[0] not in _WITH_DOCSTRINGS:
+            with contextlib.suppress(SyntaxError, ValueError):  # a module of another Python, which is never imported
+                path.write_bytes(without_docstrings(path.read_bytes()))
+
+
+def without_docstrings(source: bytes) -> bytes:
+    """Return the source of a module with a point in the place of every docstring, and its lines where they were.
+
+    Raises SyntaxError if it is none, and UnicodeDecodeError if it is not in UTF-8.
+    """
+    source.decode("utf-8")
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not node.body:
+            continue
+        first = node.body[0]
+        if not (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)):
+            continue
+        start, end = first.value.lineno - 1, (first.value.end_lineno or 0) - 1
+        before, after = lines[start][: first.value.col_offset], lines[end][first.value.end_col_offset :]
+        if after.strip():
+            continue  # more stands in the last line
+        lines[start : end + 1] = [before + b'"."\n', *[b"\n"] * (end - start)]
+    return b"".join(lines)
 
 
 def drop_sources(folder: Path) -> None:
@@ -42,8 +74,8 @@ def drop_sources(folder: Path) -> None:
 def strip(site: Path) -> None:
     """Remove symbol tables that only debuggers read.
 
-    Libraries whose segments were moved when their wheel was made do not survive it: strip moves them back, off their pages, and
-    the loader refuses them. These stay as they were.
+    Libraries whose segments were moved when their wheel was made do not survive `strip`: it moves them back, off their pages,
+    and the loader refuses them. These stay as they were; `close_gaps` makes them smaller.
     """
     stripped = BUILD / "stripped"
     for path in sorted(site.rglob("*.so*")):
@@ -53,34 +85,39 @@ def strip(site: Path) -> None:
                 shutil.copyfile(stripped, path)
 
 
+def close_gaps(folder: Path) -> None:
+    """Leave out of every library the pages that no segment holds."""
+    for path in sorted(folder.rglob("*.so*")):
+        if path.is_file() and not path.is_symlink():
+            elf.close_gaps(path)
+
+
 def _aligned(file: Path) -> bool:
     """Return whether each segment lies in the file as it lies in memory, which the loader demands."""
     segments = re.findall(r"(?m)^\s+LOAD\s+(0x\w+)\s+(0x\w+).*?(0x\w+)$", run(["readelf", "-lW", file]))
     return all((int(offset, 16) - int(address, 16)) % int(size, 16) == 0 for offset, address, size in segments)
 
 
-def trim_icu(folder: Path) -> None:
-    """Leave out most of the data of ICU, which Qt brings in all languages."""
-    library = next(folder.glob("libicudata.so.*"))
-    match = re.search(r"(?m)^\s*\d+: (\w+)\s+(\w+) OBJECT .* (icudt\d+)_dat$", run(["readelf", "--dyn-syms", "-W", library]))
-    if match is None:
-        raise BuildError(f"{library} holds no data of ICU")
-    start, name = int(match[1], 16), match[3]
-    work = BUILD / "icu"
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "less").mkdir(parents=True)
-    # The data carry the name of their file inside; under another name ICU finds nothing in them, without a word.
-    whole, less = work / f"{name}l.dat", work / "less" / f"{name}l.dat"
-    whole.write_bytes(library.read_bytes()[start : start + int(match[2], 0)])
-    items = run(["icupkg", "-tl", "-l", whole]).split()
-    (work / "dropped.txt").write_text("".join(f"{item}\n" for item in items if _ICU_DROPPED.search(item)), "ascii")
-    run(["icupkg", "-tl", "-r", work / "dropped.txt", whole, less])
-    symbol = f"{name}_dat"
-    source = f'.section .rodata\n.balign 16\n.globl {symbol}\n.type {symbol}, @object\n{symbol}:\n.incbin "{less}"\n'
-    source += f'.size {symbol}, .-{symbol}\n.section .note.GNU-stack,"",@progbits\n'
-    (work / "data.s").write_text(source, "utf-8")
-    options = ["-shared", "-nostdlib", "-s", f"-Wl,-soname,{library.name}", "-Wl,--build-id=none"]
-    run(["gcc", *options, "-o", library, work / "data.s"])
+def replace_icu(folder: Path) -> None:
+    """Put `packaging/linux/icu.c` where 14 MB of ICU were, of which Qt asks for the order of file names.
+
+    Raises BuildError if Qt asks for a function that is not there.
+    """
+    libraries = {name: next(folder.glob(f"libicu{name}.so.*")) for name in ("i18n", "uc", "data")}
+    version = libraries["uc"].name.rpartition(".")[2]
+    asked = {
+        symbol.name.removesuffix(f"_{version}")
+        for path in folder.glob("libQt6*")
+        for symbol in cpu_torch.symbols(path)
+        if not symbol.defined and symbol.name.endswith(f"_{version}")
+    }
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-s", "-Wl,--build-id=none", "-fvisibility=hidden"]
+    names = [f"-D{name}={name}_{version}" for name in sorted(asked)]
+    for library in libraries.values():
+        run(["gcc", *options, *names, f"-Wl,-soname,{library.name}", "-o", library, PACKAGING / "linux" / "icu.c"])
+    there = {symbol.name.removesuffix(f"_{version}") for symbol in cpu_torch.symbols(libraries["uc"]) if symbol.defined}
+    if asked - there:
+        raise BuildError("Qt asks for functions of ICU that packaging/linux/icu.c lacks: " + ", ".join(sorted(asked - there)))
 
 
 def share_openblas(site: Path) -> None:
@@ -107,13 +144,17 @@ def share_openblas(site: Path) -> None:
 
 
 def replace_unused(site: Path) -> None:
-    """Put stand-ins where OpenCV brings libraries that this program never asks: AVIF's, and OpenSSL 1.1 for FFmpeg.
+    """Put stand-ins where packages bring libraries that this program never asks.
 
-    AVIF files are refused by name before OpenCV sees them, and cameras with TLS are read through Python's own. Functions of the
-    stand-ins answer 0: no decoder, no connection.
+    OpenCV: AVIF's, because such files are refused by name before it sees them; OpenSSL 1.1 for FFmpeg, because cameras with TLS
+    are read through Python's own; libvpx for FFmpeg, which writes VP8 and VP9 by it and reads them itself. Pillow: X11's, for
+    pictures of the screen. Functions of the stand-ins answer 0, which is no decoder and no connection, or fail.
     """
-    folder = site / "opencv_python_headless.libs"
+    folder, pillow = site / "opencv_python_headless.libs", site / "pillow.libs"
     opencv, ffmpeg = [site / "cv2" / "cv2.abi3.so"], [*folder.glob("libavformat-*"), *folder.glob("libavutil-*")]
     for name, users in (("avif", opencv), ("ssl", ffmpeg), ("crypto", ffmpeg)):
-        cpu_torch.replace(next(folder.glob(f"lib{name}-*")), users, answer=0)
-    next(folder.glob("libaom-*")).unlink()
+        cpu_torch.replace(next(folder.glob(f"lib{name}-*")), users, answer="0")
+    cpu_torch.replace(next(folder.glob("libvpx-*")), [*folder.glob("libavcodec-*")], answer='(long)""')
+    cpu_torch.replace(next(pillow.glob("libxcb-*")), [*(site / "PIL").glob("_imaging.*.so")], answer="1")
+    for unasked in (folder.glob("libaom-*"), pillow.glob("libXau-*")):
+        next(unasked).unlink()

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import cpu_torch
+import elf
 import inventory
 import linux_stage
 import rules
@@ -39,7 +40,7 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
         names = cpu_torch.replace_cuda(site, system=linux_stage.OF_THE_SYSTEM)
         say(f"made stand-ins for {', '.join(names)}")
         slim.strip(site)
-        dropped = sum(cpu_torch.drop_gpu_code(path) for path in linux_stage.libraries(site))
+        dropped = sum(elf.drop_gpu_code(path) for path in linux_stage.libraries(site))
         say(f"left out {dropped / 1e6:.0f} MB of code for NVIDIA cards")
     stage.compile_modules(python, [site])
     inventory.write_sbom(pack, release, {}, part="training")

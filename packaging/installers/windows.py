@@ -54,6 +54,7 @@ def build(folder: Path, wheel: Path, release: Release, python_zip: Path | None) 
     slim.replace_opengl(site)
     add_python(folder, python_zip)
     launchers(folder, release)
+    slim.drop_docstrings(site)
     stage.compile_modules(bytecode_python(), [site])
     slim.drop_sources(site)
     inventory.write_sbom(folder, release, {})
@@ -69,6 +70,7 @@ def add_python(folder: Path, python_zip: Path | None) -> None:
             base = name.rpartition("/")[2]
             if base and base.lower() not in _NOT_SHIPPED:
                 (python / base).write_bytes(archive.read(name))
+    _trim_library(python / "python311.zip")
     if not (python / "python311.dll").is_file():
         raise BuildError("the archive of Python holds no python311.dll")
     (python / "python311._pth").write_bytes(b"python311.zip\r\n.\r\n..\\site\r\n..\\training\r\n")
@@ -80,6 +82,16 @@ def add_python(folder: Path, python_zip: Path | None) -> None:
     for name in _RUNTIME_FILES:
         shutil.copy(next(path for path in runtime.rglob(name)), folder / name)
     shutil.copy(next(runtime.glob("*.dist-info/**/LICENSE*")), folder / "licenses" / "Microsoft-runtime.txt")
+
+
+def _trim_library(archive: Path) -> None:
+    """Leave out of Python's own modules what the folder for Linux lacks too."""
+    less = BUILD / archive.name
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(less, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as trimmed:
+        for entry in whole.infolist():
+            if not linux_stage.NOT_SHIPPED.search(entry.filename):
+                trimmed.writestr(entry, whole.read(entry))
+    shutil.move(less, archive)
 
 
 def _embedded() -> Path:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,24 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def cpu_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    yield from _module("cpu_torch", monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def elf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    yield from _module("elf", monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def slim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    yield from _module("slim", monkeypatch, tmp_path)
+
+
+def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[ModuleType]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(PACKAGING / "installers"))
-    module = importlib.import_module("cpu_torch")
-    monkeypatch.setattr(module, "BUILD", tmp_path)
+    module = importlib.import_module(name)
+    monkeypatch.setattr(module, "BUILD", folder, raising=False)
     yield module
     for added in set(sys.modules) - before:
         if str(PACKAGING) in str(getattr(sys.modules[added], "__file__", "")):
@@ -46,13 +61,13 @@ def test_a_stand_in_has_what_its_users_ask_for_under_the_same_versions(cpu_torch
     library = _library(tmp_path / "libbig.so", source, f"-Wl,--version-script={versions}")
     user = "int asked(void); int ask(void) { return asked(); }"
     using = _library(tmp_path / "libuser.so", user, f"-L{tmp_path}", "-lbig", f"-Wl,-rpath,{tmp_path}")
-    cpu_torch.replace(library, [using], answer=100)
+    cpu_torch.replace(library, [using], answer="100")
     named = {symbol.name: symbol.version for symbol in cpu_torch.symbols(library) if symbol.defined}
     assert (named.get("asked"), named.get("unasked")) == ("NEW_1", None)
     assert ctypes.CDLL(str(using)).ask() == 100
 
 
-def test_code_for_graphics_cards_is_cut_out_of_a_library_that_works_on(cpu_torch: ModuleType, tmp_path: Path) -> None:
+def test_code_for_graphics_cards_is_cut_out_of_a_library_that_works_on(elf: ModuleType, tmp_path: Path) -> None:
     source = """
     __attribute__((section(".nv_fatbin"))) const char code[5000001] = {1};
     const char *const before = "before";
@@ -63,13 +78,13 @@ def test_code_for_graphics_cards_is_cut_out_of_a_library_that_works_on(cpu_torch
     """
     library = _library(tmp_path / "libgpu.so", source, "-Wl,--build-id")
     size = library.stat().st_size
-    cut = cpu_torch.drop_gpu_code(library)
+    cut = elf.drop_gpu_code(library)
     assert 5_000_001 - 2 * 4096 < cut <= 5_000_001
     assert library.stat().st_size == size - cut
     loaded = ctypes.CDLL(str(library))
     loaded.text.restype = ctypes.c_char_p
     assert (loaded.look(1999), loaded.text()) == (17, b"before")
-    assert cpu_torch.drop_gpu_code(_library(tmp_path / "libplain.so", "int one(void) { return 1; }")) == 0
+    assert elf.drop_gpu_code(_library(tmp_path / "libplain.so", "int one(void) { return 1; }")) == 0
     read = subprocess.run(["readelf", "-lSW", library], capture_output=True, text=True, check=True)
     assert read.stderr == ""
     assert ".nv_fatbin        NOBITS" in read.stdout
@@ -117,3 +132,118 @@ def test_what_openblas_asks_of_the_library_of_fortran(tmp_path: Path) -> None:
         power.restype, power.argtypes = real, (real, ctypes.c_int64)
         for base, exponent in ((2.0, 10), (2.0, -3), (-3.0, 3), (5.0, 0), (2.0, -126)):
             assert power(base, exponent) == pytest.approx(base**exponent, rel=1e-6)
+
+
+def test_pages_that_no_segment_holds_are_left_out_of_a_library_that_works_on(elf: ModuleType, tmp_path: Path) -> None:
+    source = """
+    #include <stdlib.h>
+    static const char *const words[] = {"one", "two"};
+    static int changing[3000] = {[2999] = 5};
+    static char *later;
+    __attribute__((constructor)) static void begin(void) { later = getenv("PATH") ? "yes" : "no"; }
+    const char *word(int at) { return words[at]; }
+    int change(int by) { return changing[2999] += by; }
+    const char *begun(void) { return later; }
+    """
+    pages = ("-Wl,-z,max-page-size=0x200000", "-Wl,-z,common-page-size=0x200000", "-Wl,-z,separate-code")
+    library = _library(tmp_path / "libwide.so", source, "-g", *pages)
+    size = library.stat().st_size
+    saved = elf.close_gaps(library)
+    assert saved == size - library.stat().st_size
+    assert library.stat().st_size < 40_000 < 2_000_000 < size
+    loaded = ctypes.CDLL(str(library))
+    loaded.word.restype = loaded.begun.restype = ctypes.c_char_p
+    assert (loaded.word(1), loaded.change(2), loaded.change(1), loaded.begun()) == (b"two", 7, 8, b"yes")
+    read = subprocess.run(["readelf", "--dyn-syms", "-lSW", library], capture_output=True, text=True, check=True)
+    assert read.stderr == ""
+    assert " change" in read.stdout
+    assert elf.close_gaps(library) == 0
+
+
+@pytest.mark.skipif(OPENBLAS is None, reason="needs numpy as PyPI has it")
+def test_the_openblas_of_numpy_works_without_its_gaps(elf: ModuleType, tmp_path: Path) -> None:
+    assert OPENBLAS is not None
+    for library in OPENBLAS.parent.iterdir():
+        shutil.copy(library, tmp_path / library.name)
+    assert elf.close_gaps(tmp_path / OPENBLAS.name) > 900_000
+    code = """
+import ctypes, sys
+import numpy
+blas = ctypes.CDLL(sys.argv[1])
+blas.scipy_cblas_ddot64_.restype = ctypes.c_double
+one, two = numpy.arange(3.0), numpy.arange(3.0) + 1
+print(blas.scipy_cblas_ddot64_(ctypes.c_int64(3), one.ctypes, ctypes.c_int64(1), two.ctypes, ctypes.c_int64(1)))
+"""
+    command = [sys.executable, "-c", code, tmp_path / OPENBLAS.name]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "8.0\n"
+
+
+def test_docstrings_are_shortened_and_lines_stay_where_they_were(slim: ModuleType) -> None:
+    source = '''"""A module.
+
+Of several lines, with signs: 検査.
+"""
+import dataclasses
+
+TEXT = """not a docstring"""
+
+@dataclasses.dataclass
+class Thing:
+    """検査 = a thing."""
+    size: int = 1; """after an attribute"""
+
+    def one(self, text="a"):
+        "Return its size."
+        return self.size
+
+async def nothing(): """Does nothing."""
+
+def both():
+    """First."""; return TEXT
+'''
+    short = slim.without_docstrings(source.encode())
+    assert len(short.splitlines()) == len(source.splitlines())
+    made: dict[str, Any] = {"__name__": __name__}
+    exec(compile(short, "short", "exec"), made)
+    thing = made["Thing"]
+    assert (made["__doc__"], thing.__doc__, thing.one.__doc__, made["nothing"].__doc__) == (".", ".", ".", ".")
+    assert (made["both"](), thing().one(), thing.one.__code__.co_firstlineno) == ("not a docstring", 1, 14)
+    assert thing.__doc__ == ".", "an empty one is made up by dataclasses, which takes time at every start"
+
+
+def test_what_qt_asks_of_icu(tmp_path: Path) -> None:
+    icu = ctypes.CDLL(str(_library(tmp_path / "libicu.so", (PACKAGING / "linux" / "icu.c").read_text(), "-fvisibility=hidden")))
+    icu.ucol_open.restype = ctypes.c_void_p
+
+    def letters(text: str) -> tuple[bytes, int]:
+        return text.encode("utf-16-le"), len(text)
+
+    def order(left: str, right: str, *, numbers: bool = True, strength: int = 2) -> int:
+        collator = ctypes.c_void_p(icu.ucol_open(b"ja", None))
+        icu.ucol_setAttribute(collator, 7, 17 if numbers else 16, None)
+        icu.ucol_setAttribute(collator, 5, strength, None)
+        answer: int = icu.ucol_strcoll(collator, *letters(left), *letters(right))
+        keys = []
+        for name in (left, right):
+            size = icu.ucol_getSortKey(collator, *letters(name), None, 0)
+            key = ctypes.create_string_buffer(size)
+            assert icu.ucol_getSortKey(collator, *letters(name), key, size) == size
+            keys.append(key.raw)
+        assert (keys[0] > keys[1]) - (keys[0] < keys[1]) == answer, "keys are in the order of the names"
+        icu.ucol_close(collator)
+        return answer
+
+    assert order("img2.png", "img10.png") == -1
+    assert order("img2.png", "img10.png", numbers=False) == 1
+    assert order("img002", "img2", strength=1) == 0
+    assert order("B", "a") == 1
+    assert order("A", "a") != 0
+    assert order("A", "a", strength=1) == 0
+    assert order("é", "É", strength=1) == 0
+    assert order("", "a") == -1
+    assert order("検査", "検査") == 0
+    assert order("い1", "あ2") == 1
+    status = ctypes.c_int(0)
+    target = ctypes.create_string_buffer(20)
+    assert icu.u_strToUpper(target, 10, *letters("a"), b"ja", ctypes.byref(status)) == 0
+    assert status.value > 0, "Qt then takes its own tables"
