@@ -423,8 +423,7 @@ def test_a_feeder_that_falls_behind_is_replaced_and_nothing_is_missing(tmp_path:
     try:
         _wait_for(lambda: feeder.pid is not None)
         first = feeder.pid
-        began = feeder.behind_s
-        _wait_for(lambda: feeder.behind_s < began)  # it has caught up
+        _wait_for(_falls(lambda: feeder.behind_s))  # it has caught up
         monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", 0.2)  # it says so once a second
         _wait_for(lambda: feeder.pid not in (None, first))
         monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", 60.0)
@@ -449,6 +448,17 @@ def test_a_database_that_stays_behind_the_line_is_said(tmp_path: Path, monkeypat
         _wait_for(lambda: feeder.problem is None)
     finally:
         feeder.stop(10)
+
+
+def _falls(value: Callable[[], float]) -> Callable[[], bool]:
+    """Return what tells whether a value is smaller than when it was asked for last."""
+    seen = [value()]
+
+    def falls() -> bool:
+        seen.append(value())
+        return seen[-1] < seen[-2]
+
+    return falls
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
