@@ -17,7 +17,7 @@ from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.core.sentence import sentence
 from inspector.core.types import Precision
 from inspector.ml.channel import Channel, Journal
-from inspector.ml.worker import hello
+from inspector.ml.worker import diagnose, hello
 from inspector.runs.folder import (
     LOCK,
     REPORT,
@@ -61,7 +61,10 @@ def train(job: TrainJob, channel: Channel) -> Trained:
         channel.send(hello())
         from inspector.ml.train.trainer import train as train_network
 
-        bundle = train_network(settings.model_copy(update={"run": folder}), channel, resume=record.resume)
+        def alone(error: InspectorError) -> None:
+            channel.send(diagnose(error).packet())
+
+        bundle = train_network(settings.model_copy(update={"run": folder}), channel, resume=record.resume, alone=alone)
         return Trained(
             bundle=bundle.folder,
             warnings=read_report(folder / REPORT).warnings,

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import nn
 from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
 from inspector.bundles.reference import REFERENCE
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import ClassName, Message
 from inspector.core.registry import TASKS
 from inspector.core.types import Floats
@@ -57,15 +57,18 @@ _INPUT = ("width", "height", "channels", "fit")  # settings that the card has as
 _TELL_S = 0.5
 
 
-def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> Bundle:
+def train(
+    settings: TrainSettings, report: Report, *, resume: bool = False, alone: Callable[[InspectorError], None] | None = None
+) -> Bundle:
     """Train with `settings`, write the bundle `settings.out`, and the run folder `settings.run` if given.
 
-    `resume`: continue from the last whole epoch in `settings.run`. Raises ConfigError (data, network, options, no state to
+    `resume`: continue from the last whole epoch in `settings.run`. `alone` says, on another thread, why this process is about
+    to end: it hangs, because another one that trained with it is lost. Raises ConfigError (data, network, options, no state to
     resume from), JobError (the loss is not finite), StorageError (a file could not be written), or Cancelled if
     `report.cancelled()`. Then there is no bundle, unless `keep_best` is set and an epoch was finished.
     """
     keep_freed_memory()
-    with company(settings):
+    with company(settings, alone):
         if world_size() > 1 and (settings.folds or settings.learning_curve):
             raise ConfigError(
                 "Folds and the learning curve are trained on one device.", remedy="Set devices to 1, or leave them out."

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ from inspector.workers.process import End, Outcome, WorkerProcess, world_size
 
 log = logging.getLogger(__name__)
 
-_GRACE_S = 30.0  # a process that has lost another one ends by itself within this time
+_GRACE_S = 12.0  # a process that has lost another one notices it at the next step, if its library does not hang there
 _EXPLAINED_S = 3.0  # how long a lost process may take to report the reason
 _LOST = ("gloo", "nccl", "peer", "connection", "process group", "tcpstore", "socket")
 
@@ -63,8 +63,11 @@ def _companion(detail: str, cause: Cause) -> CompanionError:
 
 
 @contextmanager
-def company(settings: TrainSettings) -> Iterator[None]:
-    """Start the other processes for `settings.devices`, unless started by someone else, and end them with the block."""
+def company(settings: TrainSettings, tell: Callable[[CompanionError], None] | None = None) -> Iterator[None]:
+    """Start the other processes for `settings.devices`, unless started by someone else, and end them with the block.
+
+    `tell` says, on another thread, why this process is about to end: another one is lost, and this one hangs waiting for it.
+    """
     if settings.devices == 1 or world_size() > 1:
         try:
             yield
@@ -86,7 +89,7 @@ def company(settings: TrainSettings) -> Iterator[None]:
     }
     torch.set_num_threads(settings.threads or max(1, threads // settings.devices))
     try:
-        _OTHERS.extend(_Other(settings, number) for number in range(1, settings.devices))
+        _OTHERS.extend(_Other(settings, number, tell) for number in range(1, settings.devices))
         yield
     finally:
         _leave()
@@ -101,11 +104,12 @@ def company(settings: TrainSettings) -> Iterator[None]:
 class _Other:
     """Another training process on this computer. If it fails while needed, this process must not wait for it forever."""
 
-    def __init__(self, settings: TrainSettings, number: int) -> None:
+    def __init__(self, settings: TrainSettings, number: int, tell: Callable[[CompanionError], None] | None) -> None:
         job = RankJob(
             settings=settings.model_copy(update={"run": None}).model_dump(mode="json"),
             environment={"RANK": str(number), "LOCAL_RANK": str(number)},
         )
+        self._tell = tell
         self._over, self._gone = threading.Event(), threading.Event()
         self._outcome: Outcome | None = None
         self._worker = WorkerProcess(job, ended=self._ended)
@@ -127,8 +131,13 @@ class _Other:
         threading.Thread(target=self._give_up, args=(outcome,), name="lost-process", daemon=True).start()
 
     def _give_up(self, outcome: Outcome) -> None:
-        if not self._over.wait(_GRACE_S):
-            log.error("a process that trains together with this one ended: %s", outcome.problem)
+        if self._over.wait(_GRACE_S):
+            return
+        log.error("a process that trains together with this one ended: %s", outcome.problem)
+        try:
+            if self._tell is not None:
+                self._tell(_gone(outcome))
+        finally:
             os._exit(1)
 
 
