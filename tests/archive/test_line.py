@@ -424,7 +424,7 @@ def test_a_feeder_that_falls_behind_is_replaced_and_nothing_is_missing(tmp_path:
         _wait_for(lambda: feeder.pid is not None)
         first = feeder.pid
         _wait_for(_falls(lambda: feeder.behind_s))  # it has caught up
-        monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", 0.2)  # it says so once a second
+        monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", -1.0)  # however little it is behind
         _wait_for(lambda: feeder.pid not in (None, first))
         monkeypatch.setattr("inspector.archive.recording.feeding.BEHIND_S", 60.0)
         journal.submit(result_content(made_inspection(1, part="P1"), keeps=""))
