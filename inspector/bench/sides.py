@@ -43,11 +43,12 @@ class Side(ABC):
         self.close()
 
 
-class Naive(Side):
-    """The naive pipeline's process, running a bundle from disk."""
+class Asked(Side):
+    """A process of this program that answers questions: a line of JSON each. Its first answer says that it is ready."""
 
-    def __init__(self, folder: Path, *, batch: int) -> None:
-        command = [sys.executable, "-P", "-m", "inspector.bench.line.naive", str(folder), str(batch)]
+    def __init__(self, module: str, *words: str | Path) -> None:
+        """Start the module, and wait until it is ready. Raises the error of `lost` if it ends."""
+        command = [sys.executable, "-P", "-m", module, *map(str, words)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
@@ -57,19 +58,13 @@ class Naive(Side):
             self.close()
             raise
 
-    def round(self, count: int, *, rate: float = 0.0) -> dict[str, Any]:
-        """Feed a number of frames; return `fps`, the `latency_ms` of each frame, and `reading`: the share of time spent on
-        outputs.
-        """
-        return self._ask({"count": count, "rate": rate})
-
-    def demo(self, count: int, seed: int) -> list[bool]:
-        """Return, for each of the demo line's parts, whether the naive pipeline calls it good."""
-        return [bool(ok) for ok in self._ask({"demo": count, "seed": seed})["ok"]]
-
     def close(self) -> None:
         self._process.terminate()
         self._process.communicate()
+
+    def lost(self, said: str) -> JobError:
+        """Return the error for the process that has ended with this output."""
+        return JobError("A side of the comparison ended: {detail}", detail=_last_line(said))
 
     def _ask(self, question: dict[str, object]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -82,9 +77,33 @@ class Naive(Side):
         line = self._process.stdout.readline()
         if not line:
             _, said = self._process.communicate()
-            raise needs_torch(said)
+            raise self.lost(said)
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class Naive(Asked):
+    """The naive pipeline's process, running a bundle from disk."""
+
+    def __init__(self, folder: Path, *, batch: int) -> None:
+        super().__init__("inspector.bench.line.naive", folder, str(batch))
+
+    def round(self, count: int, *, rate: float = 0.0) -> dict[str, Any]:
+        """Feed a number of frames; return `fps`, the `latency_ms` of each frame, and `reading`: the share of time spent on
+        outputs.
+        """
+        return self._ask({"count": count, "rate": rate})
+
+    def demo(self, count: int, seed: int) -> list[bool]:
+        """Return, for each of the demo line's parts, whether the naive pipeline calls it good."""
+        return [bool(ok) for ok in self._ask({"demo": count, "seed": seed})["ok"]]
+
+    def lost(self, said: str) -> JobError:
+        return needs_torch(said)
+
+
+def _last_line(said: str) -> str:
+    return (said.strip().splitlines() or ["without a word"])[-1]
 
 
 def needs_torch(said: str) -> JobError:
@@ -92,7 +111,7 @@ def needs_torch(said: str) -> JobError:
     return JobError(
         "The pipeline to compare with ended: {detail}",
         remedy="It needs PyTorch: run packaging/run.sh --with train (Windows: run.ps1) in the program's folder.",
-        detail=(said.strip().splitlines() or ["without a word"])[-1],
+        detail=_last_line(said),
     )
 
 

@@ -10,7 +10,7 @@ import click
 
 from inspector.archive.contents import RunContext
 from inspector.archive.recording.heat import heat_keepers
-from inspector.archive.recording.journal import archive_folder, holds_parts
+from inspector.archive.recording.journal import holds_parts
 from inspector.archive.recording.sinks import archive_sinks
 from inspector.archive.server import server_url
 from inspector.cameras.base import kind_of
@@ -117,7 +117,7 @@ def run(
         engine=engine,
         precision=precision,
         limit=limit,
-        ids=PartIds(recorded=lambda: holds_parts(archive_folder())),
+        ids=PartIds(recorded=holds_parts),
         lot=lambda inspection: tallies.of_part(inspection, resolved.recipe).tally.lot,
     )
     with stop_signals() as interrupted:

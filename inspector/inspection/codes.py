@@ -75,16 +75,18 @@ def _message(text: str) -> tuple[dict[str, str], str | None]:
 
 
 def _link(text: str) -> tuple[dict[str, str], str | None]:
-    """Return what the path of a GS1 Digital Link says, and what is wrong with it. Any other address is a serial number."""
+    """Return what a GS1 Digital Link says, and what is wrong with it. Any other address is a serial number.
+
+    So is one that says nothing of a part, as of a place.
+    """
     import biip
 
     try:
         link = biip.parse(text, config=_config()).gs1_digital_link_uri
     except biip.ParseError:
         link = None
-    if link is None:
-        return {"serial_number": text.strip()}, None
-    return _said(link.element_strings)
+    said, detail = ({}, None) if link is None else _said(link.element_strings)
+    return (said, detail) if detail is not None or any(said.values()) else ({"serial_number": text.strip()}, None)
 
 
 def _config() -> "ParseConfig":

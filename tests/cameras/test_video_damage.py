@@ -144,6 +144,26 @@ def test_a_hole_of_a_few_bytes_at_the_end_of_a_picture_is_never_concealed(tmp_pa
     assert held > 18
 
 
+@pytest.mark.parametrize("name", ["h264 slices mkv", "h265 slices mkv"])
+def test_nor_is_one_at_the_end_of_a_slice_in_the_middle_of_a_picture(tmp_path: Path, name: str) -> None:
+    codec, suffix, kind, options = STREAMS[name]
+    path, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
+    _write(path, codec, kind, options)
+    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    held = 0
+    for place, packet in enumerate(packets[3:21]):
+        ends = [0]
+        while ends[-1] < len(packet):  # each unit behind its length
+            ends.append(ends[-1] + 4 + int.from_bytes(packet[ends[-1] : ends[-1] + 4], "big"))
+        size, end = 2 + place % 3, data.index(packet) + ends[-2]
+        damaged.write_bytes(data[: end - size] + b"\0" * size + data[end:])
+        read = _read(damaged)
+        held += sum(pixels is None for _, pixels in read)
+        for time, pixels in read:
+            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+    assert held > 18
+
+
 def test_behind_a_hole_in_codes_of_whole_bits_nothing_is_believed(tmp_path: Path) -> None:
     """What FFmpeg decodes then is wrong by some levels, without a word, although a key picture begins anew."""
     codec, suffix, kind, options = STREAMS["h264 cavlc mp4"]
@@ -229,6 +249,16 @@ def test_a_change_to_fewer_slices_is_not_a_loss_for_ever(tmp_path: Path) -> None
     spoilt = [damage.spoils(packet) for packet in packets]
     assert not any(spoilt[:COUNT])
     assert not any(spoilt[COUNT + 12 :])
+
+
+def test_a_hole_of_megabytes_is_found_at_once() -> None:
+    """Not after hours: what looks for it must not begin anew at each of its zeros."""
+    begun = b"\0\0\0\1\x65\x88\x84"
+    for behind in (b"\xff", b"\1", b"\0\0\1\x09\x10", b""):
+        packet = begun + bytes(4_000_000) + behind
+        damage = Damage(H264)
+        damage.expect([packet, begun + b"\x80"])
+        assert damage.spoils(packet)
 
 
 def test_a_hole_behind_times_that_repeat_is_not_concealed(tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def test_a_digital_link_says_what_its_path_says_and_another_address_is_a_serial_
     wrong = read("https://example.com/01/04012345123457/21/S1")
     assert "check digit" in str(wrong.problem)
     assert wrong.serial_number == ""
-    for other in ("https://example.com/parts/17", "http://example.com", "https://"):
+    place = "https://example.com/414/9520123456788"
+    for other in ("https://example.com/parts/17", "http://example.com", "https://", place):
         assert (read(other).serial_number, read(other).problem) == (other, None)
 
 

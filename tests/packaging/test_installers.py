@@ -4,7 +4,6 @@
 """
 
 import gzip
-import importlib
 import itertools
 import os
 import shutil
@@ -17,7 +16,8 @@ from types import ModuleType
 import PIL.Image
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "packaging" / "installers"
+from tests.packaging.modules import build_module
+
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(map(shutil.which, ("tar", "xz", "sha256sum"))), reason="needs Linux with tar and xz"
 )
@@ -32,25 +32,13 @@ esac
 @pytest.fixture
 def linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     """The module that writes the files of Linux, building in a folder of the test."""
-    yield from _module("linux", monkeypatch, tmp_path)
+    yield from build_module("linux", monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     """The module that writes the setup programs, building in a folder of the test."""
-    yield from _module("windows", monkeypatch, tmp_path)
-
-
-def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[ModuleType]:
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(FOLDER))
-    module = importlib.import_module(name)
-    (folder / "build").mkdir()
-    monkeypatch.setattr(module, "BUILD", folder / "build")
-    yield module
-    for added in set(sys.modules) - before:
-        if str(FOLDER) in str(getattr(sys.modules[added], "__file__", "")):
-            del sys.modules[added]
+    yield from build_module("windows", monkeypatch, tmp_path)
 
 
 def _installer(linux: ModuleType, folder: Path, version: str, *, doctor: str = "exit 0", glibc: str = "2.17") -> Path:
@@ -201,7 +189,7 @@ def test_the_setup_programs_are_made_without_a_warning(
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg")
 def test_a_build_that_ends_early_leaves_no_half_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for build in _module("build", monkeypatch, tmp_path):
+    for build in build_module("build", monkeypatch, tmp_path):
         monkeypatch.setattr(build, "DIST", tmp_path / "dist")
         monkeypatch.setattr(build, "_MAKING", tmp_path / "making")
 

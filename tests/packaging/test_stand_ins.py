@@ -1,7 +1,6 @@
 """Libraries that an installed program gets in place of large ones: stand-ins, and OpenCV's way to numpy's OpenBLAS."""
 
 import ctypes
-import importlib
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.packaging.modules import build_module
+
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
 OPENBLAS = next((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*"), None)
 pytestmark = pytest.mark.skipif(
@@ -22,28 +23,17 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def cpu_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    yield from _module("cpu_torch", monkeypatch, tmp_path)
+    yield from build_module("cpu_torch", monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def elf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    yield from _module("elf", monkeypatch, tmp_path)
+    yield from build_module("elf", monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def slim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    yield from _module("slim", monkeypatch, tmp_path)
-
-
-def _module(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[ModuleType]:
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(PACKAGING / "installers"))
-    module = importlib.import_module(name)
-    monkeypatch.setattr(module, "BUILD", folder, raising=False)
-    yield module
-    for added in set(sys.modules) - before:
-        if str(PACKAGING) in str(getattr(sys.modules[added], "__file__", "")):
-            del sys.modules[added]
+    yield from build_module("slim", monkeypatch, tmp_path)
 
 
 def _library(file: Path, source: str, *options: str | Path) -> Path:

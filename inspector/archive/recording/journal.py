@@ -390,10 +390,13 @@ def journal_folders(archive: Path) -> list[Path]:
     return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
 
 
-def holds_parts(archive: Path) -> bool:
-    """Return whether a journal under the archive's folder tells of a part. What cannot be read counts as if it did."""
+def holds_parts(archive: Path | None = None) -> bool:
+    """Return whether a journal under the archive's folder (by default this user's) tells of a part.
+
+    What cannot be read counts as if it did.
+    """
     try:
-        for folder in journal_folders(archive):
+        for folder in journal_folders(archive or archive_folder()):
             for found in JournalReader(folder, 1).read():
                 if isinstance(found, Missing) or found.content.get("kind") == "result":
                     return True

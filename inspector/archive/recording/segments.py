@@ -181,9 +181,10 @@ def has_lost_its_end(folder: Path) -> bool:
 
 def is_copied(folder: Path) -> bool:
     """Return whether a journal's newest segment is not the file that the journal made. Raises OSError."""
-    newest = next((file for file in reversed(segment_files(folder)) if segment_header(file)), None)
-    made = None if newest is None else segment_header(newest).get(IDENTITY)
-    return newest is not None and made is not None and made != identity_at(newest)
+    for file in reversed(segment_files(folder)):
+        if header := segment_header(file):
+            return header.get(IDENTITY) not in (None, identity_at(file))  # earlier versions did not say
+    return False
 
 
 def _is_newer(data: bytes) -> bool:

@@ -9,23 +9,23 @@ memory is its own: `python -P -m inspector.bench.line.tiles SIDE FOLDER BUNDLE E
 
 import importlib.util
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from inspector.bench.frames import Picture
 from inspector.bench.making import exported, shipped
+from inspector.bench.sides import Asked
 from inspector.bundles.bundle import Bundle
 from inspector.cameras.demo.line import PLATE, PLATE_CLASSES, DemoLine
 from inspector.core.errors import JobError
@@ -101,18 +101,14 @@ def bench_tiles(
         words = {"ours": (bundle, engine, precision), "sahi": (original, "onnxruntime", "fp32")}
         names = ["ours", "sahi"] if importlib.util.find_spec("sahi") else ["ours"]
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-        ended: dict[str, TileSide] = {}
-        sides = {name: _Side(name, folder, *words[name], batch) for name in names}
-        try:
+        with ExitStack() as stack:
+            sides = {name: stack.enter_context(_Process(name, folder, *words[name], batch)) for name in names}
             for number in range(rounds):
                 progress(number, rounds)
                 for name, side in sides.items():
                     taken[name].append(side.round())
-            for name, side in sides.items():
-                ended[name] = _judged(side.end(), taken[name], truths, Bundle.open(bundle).card.classes)
-        finally:
-            for side in sides.values():
-                side.close()
+            classes = Bundle.open(bundle).card.classes
+            ended = {name: _judged(side.end(), taken[name], truths, classes) for name, side in sides.items()}
     ours, other = ended["ours"], ended.get("sahi")
     ratios: tuple[float | None, ...] = (None, None, None, None)
     if other is not None:
@@ -170,54 +166,20 @@ def _judged(
     return TileSide(seconds, cpu, float(said["memory_mb"]), metrics.compute()["map50"], count)
 
 
-class _Side:
-    """The process of one side."""
+class _Process(Asked):
+    """The process of one side, which has inspected every frame once when it is ready."""
 
     def __init__(self, name: str, folder: Path, bundle: Path, engine: str, precision: str, batch: int) -> None:
-        """Start it, and wait until it has inspected every frame once."""
-        words = [name, str(folder), str(bundle), engine, precision, str(batch)]
-        self._name = name
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "inspector.bench.line.tiles", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        self._answer()
+        super().__init__("inspector.bench.line.tiles", name, folder, bundle, engine, precision, str(batch))
 
     def round(self) -> tuple[float, float]:
         """Inspect every frame; return the seconds by the clock and of processor time."""
-        said = self._ask("round")
+        said = self._ask({})
         return float(said["seconds"]), float(said["cpu_seconds"])
 
     def end(self) -> dict[str, Any]:
         """Return the boxes [left, top, right, bottom, score, class] of each frame, and the largest memory in MB."""
-        return self._ask("end")
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    def _ask(self, word: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(word + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise JobError("The side {name} of the comparison ended without an answer.", name=self._name)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return self._ask({"end": True})
 
 
 Inspect = Callable[[Picture], Floats]
@@ -328,8 +290,8 @@ def _memory_mb() -> float:
 def _serve(inspect: Inspect, frames: Sequence[Picture]) -> None:
     found = [inspect(pixels).tolist() for pixels in frames]
     _tell({})
-    for word in sys.stdin:
-        if word.strip() == "end":
+    for question in sys.stdin:
+        if json.loads(question).get("end"):
             _tell({"boxes": found, "memory_mb": _memory_mb()})
             return
         began, cpu = time.monotonic(), time.process_time()

@@ -7,9 +7,14 @@ _START = re.compile(rb"\x00\x00\x01")
 
 def units_of(packet: bytes) -> list[bytes]:
     """Return the units of an Annex B byte stream, each from its header on."""
+    return [unit.rstrip(b"\0") for unit in units_and_zeros(packet)]
+
+
+def units_and_zeros(packet: bytes) -> list[bytes]:
+    """Return the units of an Annex B byte stream, each with the zeros behind it."""
     marks = [mark.end() for mark in _START.finditer(packet)]
     ends = [mark - 3 for mark in marks[1:]] + [len(packet)] * bool(marks)
-    return [packet[begin:end].rstrip(b"\0") for begin, end in zip(marks, ends, strict=True)]
+    return [packet[begin:end] for begin, end in zip(marks, ends, strict=True)]
 
 
 class Bits:

@@ -10,17 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.cameras.bitstream.bits import units_of
+from inspector.cameras.bitstream.bits import units_and_zeros, units_of
 from inspector.cameras.bitstream.flags import decoder_flags
 from inspector.cameras.bitstream.h264 import H264
 from inspector.cameras.bitstream.h265 import H265
 from inspector.cameras.bitstream.picture import Picture
 
-# What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code.
-_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00+[^\x00\x01])")
-# No unit ends in a zero (7.4.1; 7.4.2), but zeros may follow one (trailing_zero_8bits, B.1.1), as of encoders that
-# fill up to whole words or to a constant rate. A single one may belong to the start code of the next packet (zero_byte).
-_TRAILING = re.compile(rb"\x00+\Z")
+# What a unit must not hold (H.264, 7.4.1; H.265, 7.4.2): zeros that are no start code. Looked for from the end of the zeros: a
+# hole may be megabytes long, and a pattern for any number of zeros begins anew at each of them.
+_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00[^\x00\x01])")
 _BLOCK = 16  # bytes
 _TRIES = 64  # a packet that cannot be read looks like the end
 _AHEAD = 16  # packets by which one may come behind its turn, most that H.264 and H.265 allow
@@ -113,12 +111,19 @@ class Damage:
         return None if any(_filled(unit, repeats=repeats) for unit in units if self._is_slice(unit)) else picture
 
     def _trailing(self, packet: bytes) -> int:
-        """Return how many zeros the packet ends in; 0 for a single one that may belong to a start code."""
-        found = _TRAILING.search(packet)
-        zeros = len(found.group()) if found else 0
-        return zeros if zeros > 1 or self._lengths else 0
+        """Return how many zeros follow a slice or the packet, at most; 0 for a single one that may belong to a start code.
+
+        No unit ends in a zero (7.4.1; 7.4.2), but zeros may follow one (trailing_zero_8bits, B.1.1), as of encoders that fill
+        up to whole words or to a constant rate. A single one may belong to the start code of the next unit (zero_byte).
+        """
+        *before, last = units_and_zeros(packet) or [b""]
+        most = max((_zeros_behind(unit) for unit in before if self._is_slice(unit)), default=0)
+        zeros = _zeros_behind(last)
+        return max(most if most > 1 else 0, zeros if zeros > 1 or self._lengths else 0)
 
     def _is_slice(self, unit: bytes) -> bool:
+        if not unit:
+            return False
         return 1 <= unit[0] & 0x1F <= 5 if self._codec is H264 else unit[0] >> 1 & 0x3F < 32
 
     def _complete(self, picture: Picture) -> bool:
@@ -134,6 +139,10 @@ class Damage:
                 return False
         self._begins, self._steady, self._again = begins, 1, 0
         return True
+
+
+def _zeros_behind(unit: bytes) -> int:
+    return len(unit) - len(unit.rstrip(b"\0"))
 
 
 def _filled(unit: bytes, *, repeats: bool) -> bool:

@@ -10,6 +10,7 @@ _PROGRAMS = 0  # number of the packets with the program association table
 _ASSOCIATION, _MAP = 0, 2  # table_id
 _CHECKSUM = 4  # bytes at the end of a section
 _MOST = 1 << 22  # bytes of one piece of video; more is not collected
+_STREAMS = 8  # most videos, and most program maps, that are followed: who sends more is no camera
 _CODECS = {0x01: fields.MPEG2, 0x02: fields.MPEG2, 0x10: fields.MPEG4, 0x1B: fields.H264, 0x24: fields.H265}  # table 2-34
 
 
@@ -51,11 +52,11 @@ class TransportStream:
         end = min(len(section), 3 + (int.from_bytes(section[1:3], "big") & 0x0FFF) - _CHECKSUM)
         if section[0] == _ASSOCIATION:
             for at in range(8, end - 3, 4):
-                if section[at : at + 2] != b"\0\0":  # of the network
+                if section[at : at + 2] != b"\0\0" and len(self._maps) < _STREAMS:  # 0: of the network
                     self._maps.add(int.from_bytes(section[at + 2 : at + 4], "big") & 0x1FFF)
         elif section[0] == _MAP:
             at = 12 + (int.from_bytes(section[10:12], "big") & 0x0FFF)
             while at + 5 <= end:
-                if (codec := _CODECS.get(section[at])) is not None:
+                if (codec := _CODECS.get(section[at])) is not None and len(self._codecs) < _STREAMS:
                     self._codecs[int.from_bytes(section[at + 1 : at + 3], "big") & 0x1FFF] = codec
                 at += 5 + (int.from_bytes(section[at + 3 : at + 5], "big") & 0x0FFF)

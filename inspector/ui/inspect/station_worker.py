@@ -79,12 +79,11 @@ def make_station(
     lot: Callable[[Inspection], str],
 ) -> StationLike:
     """Make the real station. Its import happens here, so that the window appears before engines are searched for."""
-    from inspector.archive.recording.journal import archive_folder, holds_parts
+    from inspector.archive.recording.journal import holds_parts
     from inspector.station.part_ids import PartIds
     from inspector.station.station import Station
 
-    ids = PartIds(recorded=lambda: holds_parts(archive_folder()))
-    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=ids, lot=lot)
+    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=PartIds(recorded=holds_parts), lot=lot)
 
 
 @dataclass(frozen=True, slots=True)
