@@ -138,6 +138,7 @@ def test_a_segmentation_fault_is_told_with_the_line_that_caused_it_and_the_run_g
     goes_on(info, curve)
 
 
+@pytest.mark.alone
 def test_a_process_that_the_system_ends_for_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: TrainSettings, curve: list[float], little_memory: Path
 ) -> None:
