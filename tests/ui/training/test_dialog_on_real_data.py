@@ -29,7 +29,7 @@ KNOWN: dict[tuple[str, TaskName], tuple[dict[str, object], range]] = {
         range(18, 30),
     ),
     ("neu-det", "detection"): (
-        {"network": "fpn_lite0", "width": 320, "height": 320, "lr": 0.001, "backbone_rate": 0.5},
+        {"network": "fpn_lite0", "width": 320, "height": 320, "batch": 8, "lr": 0.002, "backbone_rate": 0.5},
         range(20, 32),
     ),
 }
