@@ -198,7 +198,7 @@ class TrainSettings(FiniteModel):
         1, ge=1, le=64, description="processes or GPUs that train together, each with a batch of its own"
     )
     time_limit: Annotated[float, FormField("Time limit", "machine", "s")] = Field(
-        0, ge=0, description="after which no further epoch begins; 0: none"
+        0, ge=0, description="after which the training ends, within an epoch if need be; 0: none"
     )
     keep_best: bool = Field(False, description="a cancelled run still leaves a bundle of its best epoch")
 

@@ -8039,6 +8039,10 @@
         <translation>このバンドルには 8 ビットで計算できる層がありません。どの層を 8 ビットにしても、学習した判定と異なります。</translation>
     </message>
     <message>
+        <source>No object is labelled in {count} {count:|image|images}: for classification {count:|it is|they are} of the class {name}.</source>
+        <translation>{count} 枚の画像には対象物のラベルがありません。分類ではクラス {name} として扱います。</translation>
+    </message>
+    <message>
         <source>No variant of these bundles could be measured on this computer.</source>
         <translation>このコンピューターで測定できるバリアントがありません。</translation>
     </message>
@@ -10915,6 +10919,10 @@
         <translation>反射温度</translation>
     </message>
     <message>
+        <source>after which the training ends, within an epoch if need be; 0: none</source>
+        <translation>この時間で学習を終了します（エポックの途中でも）。0: なし</translation>
+    </message>
+    <message>
         <source>answers are the mean over four mirrored views of a frame; inspecting takes 4 times as long</source>
         <translation>答えはフレームの4通りの鏡像の平均です。検査時間は4倍になります</translation>
     </message>
@@ -11113,10 +11121,6 @@
     <message>
         <source>adamw</source>
         <translation>adamw</translation>
-    </message>
-    <message>
-        <source>after which no further epoch begins; 0: none</source>
-        <translation>この時間を過ぎると次のエポックを始めません。0：制限なし</translation>
     </message>
     <message>
         <source>age at inspection above which a frame is stale</source>

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from inspector.data.annotations import read_dataset
 from inspector.data.survey import TaskSurvey, survey
 
 
@@ -58,6 +59,30 @@ def test_a_class_in_training_images_is_learnt_although_another_is_more_frequent_
     contents = [["hole", "hole", "crack"]] * 8 + [["crack"]] * 4 + [["hole"]] * 4
     _boxes(tmp_path, contents, parts=["train"] * 8 + ["val"] * 4 + ["test"] * 4)
     assert not any("cannot be learnt" in problem.text for problem in _detection(tmp_path).problems)
+
+
+def test_images_without_an_object_are_the_good_ones_of_a_classifier(tmp_path: Path) -> None:
+    """A classifier that sees no good part while it learns calls every good part a defect."""
+    _boxes(tmp_path, [["hole"], ["spot"], [], [], []] * 4)
+    found = survey(tmp_path).tasks["classification"]
+    assert (found.total, found.images) == (20, {"hole": 4, "spot": 4, "good": 12})
+    said = [problem.text for problem in found.problems]
+    assert "No object is labelled in 12 images: for classification they are of the class good." in said
+    assert read_dataset(tmp_path, "classification").classes == ("hole", "spot", "good")
+
+
+def test_a_set_of_one_kind_of_defect_and_good_images_can_teach_a_classifier(tmp_path: Path) -> None:
+    _boxes(tmp_path, [["hole"], []] * 8)
+    assert read_dataset(tmp_path, "classification").classes == ("hole", "good")
+
+
+def test_good_images_are_no_further_class_where_a_class_is_called_so_or_a_bundle_does_not_know_it(tmp_path: Path) -> None:
+    _boxes(tmp_path / "own", [["OK"], ["hole"], []] * 6)
+    assert read_dataset(tmp_path / "own", "classification").classes == ("OK", "hole")
+    _boxes(tmp_path / "boxes", [["spot"], ["hole"], []] * 6)
+    for known in (("hole", "spot"), ("spot", "good", "hole")):
+        found = read_dataset(tmp_path / "boxes", "classification", classes=known)
+        assert (found.classes, len(found.samples)) == (known, 6 * len(known))
 
 
 def test_images_without_an_object_are_counted_in_one_sentence(tmp_path: Path) -> None:

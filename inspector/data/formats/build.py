@@ -17,6 +17,7 @@ from inspector.core.registry import TASKS
 from inspector.core.types import IGNORE, Annotation, LabelKind, TaskName
 from inspector.data.formats.record import BACKGROUND, NO_DEFECT, Listing, Record, Tick, boxes_of, labelled_size
 from inspector.data.formats.shapes import IGNORED, Shape
+from inspector.data.good_classes import guess_good_classes
 from inspector.data.masks import HALF, flat_shade, read_mask, read_mask_of
 from inspector.data.outlines import Outline, components
 from inspector.data.samples import Dataset, DrawnMask, MaskFile, Sample, class_indices
@@ -27,6 +28,7 @@ _SMALLEST = 2  # pixels a side: what is smaller in a mask is an edge's fringe an
 _SHADES = slice(32, 224)  # neither black nor white, nor the soft edge between them
 _LEAST_DRAWN = 0.1  # pixels of classes over those of the value 255, from which that is no class
 _SEVERAL, _MOST_WHITE = 3, 0.5  # masks, and the share of each that is white, from which they look inverted
+_GOOD, _FEWEST_GOOD = "good", 5  # the class of images without an object, and how many make it one
 _MOST_SHADES = 0.25  # of the pixels of a mask in black and white
 
 
@@ -89,22 +91,41 @@ class _Builder:
         return (), [self._sample(record, ("thermal",), Annotation(temperatures=record.kelvin)) for record in measured]
 
     def _labelled(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """Return a class per image: its own, else that of most of its objects, else the one that covers most of its mask."""
+        """Return a class per image: its own, else that of most of its objects, else the one that covers most of its mask.
+
+        Images on which, as the labels say, there is no object are good ones: without them, a classifier would call every good
+        part a defect.
+        """
         kinds: list[tuple[Record, str]] = []
         by_mask = self._main_of_masks()
-        nothing = 0
+        good: list[Record] = []
+        unknown = 0
         for record in self.records:
             kind = record.label or record.main_class() or by_mask.get(record.name, "")
             if kind:
                 kinds.append((record, kind))
                 self.by_most = self.by_most or (record.label is None and not record.kelvin)
+            elif by_mask.get(record.name) == "" or (record.shapes == () and record.mask is None):
+                good.append(record)
             elif record.shapes is not None or record.mask is not None:
-                nothing += 1
-        if nothing and kinds:
-            self.problems.append(
-                message("Without a labelled object an image has no class: classification leaves out {count}.", count=nothing)
-            )
+                unknown += 1
         used = {kind for _, kind in kinds}
+        if self._makes_a_class(good, used):
+            kinds += [(record, _GOOD) for record in good]
+            self.problems.append(
+                message(
+                    "No object is labelled in {count} {count:|image|images}: for classification {count:|it is|they are} of the "
+                    "class {name}.",
+                    count=len(good),
+                    name=_GOOD,
+                )
+            )
+        else:
+            unknown += len(good)
+        if unknown and kinds:
+            self.problems.append(
+                message("Without a labelled object an image has no class: classification leaves out {count}.", count=unknown)
+            )
         never = {shape.name for record in self.records if record.label is None for shape in record.objects} - used
         if never:
             self.problems.append(
@@ -113,10 +134,18 @@ class _Builder:
                     names=", ".join(sorted(never)),
                 )
             )
-        index = self._index(used, [name for name in self.listing.classes if name in used])
+        ordered = [name for name in self.listing.classes if name in used]
+        extra = sorted({kind for _, kind in kinds} - used) if ordered else []
+        index = self._index({kind for _, kind in kinds}, [*ordered, *extra])
         return tuple(index), [
             self._sample(record, (kind,), Annotation(label=index[kind], confidence=record.confidence)) for record, kind in kinds
         ]
+
+    def _makes_a_class(self, good: Sequence[Record], used: set[str]) -> bool:
+        """Return whether images without an object are a class of their own. `used`: the classes of the other images."""
+        if self.expected is not None:
+            return _GOOD in self.expected
+        return bool(used) and len(good) >= _FEWEST_GOOD and not guess_good_classes((*used, ""))
 
     def _boxed(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Return the labelled boxes, else a box around each connected area of the mask."""
@@ -328,15 +357,15 @@ class _Builder:
         return names, samples
 
     def _main_of_masks(self) -> Mapping[str, str]:
-        """Return the class that covers most of each mask whose values are classes."""
+        """Return the class that covers most of each mask whose values are classes; "" of a mask in which nothing is drawn."""
         valued = [record for record in self.records if record.mask is not None and record.label is None]
         counted = self._counted(valued)
         names, binary = self._value_names([counts for _, counts in counted])
         found: dict[str, str] = {}
         for record, counts in counted:
             kinds = self._kinds_of(record, counts, names, binary)
-            if kinds:
-                found[record.name] = max(kinds, key=lambda name: kinds[name])
+            if kinds is not None:
+                found[record.name] = max(kinds, key=lambda name: kinds[name], default="")
         return found
 
     def _counted(self, records: Iterable[Record]) -> list[tuple[Record, list[int]]]:

@@ -36,7 +36,7 @@ from inspector.workers.messages import EpochDone, Progress, Report
 
 _GRADIENT_NORM = 10.0  # gradient norms above are clipped; ordinary steps stay below
 _TELL_S = 0.5
-_GO, _STOP, _CANCEL = range(3)  # words from the first process to the others
+_GO, _STOP, _CANCEL, _LAST = range(4)  # words from the first process to the others; _LAST: the epoch ends with this step
 
 
 class _Stopped(Exception):
@@ -82,6 +82,7 @@ class Fit:
         self._pace = Pace()
         self._steps = batch_count(len(inputs["train"]), settings.batch, self._steady.count)
         self._clock = 0.0
+        self._checking = 0.0  # seconds of the last validation
         sampler = TASKS[settings.task].labels == "label" and settings.balance == "sampler"
         self._weights = balanced_weights(inputs["train"].samples) if sampler else None
 
@@ -125,15 +126,15 @@ class Fit:
                 self._meet(_CANCEL)
             raise
 
-    def _meet(self, word: int) -> None:
-        """Exchange `word` with the other processes and act on the first process's word."""
+    def _meet(self, word: int) -> int:
+        """Exchange `word` with the other processes, act on the first process's word and return it."""
         word, self._clock = self._steady.meet(word, self.seconds)
-        if self._steady.first:
-            return
-        if word == _STOP:
-            raise _Stopped
-        if word == _CANCEL:
-            raise Cancelled
+        if not self._steady.first:
+            if word == _STOP:
+                raise _Stopped
+            if word == _CANCEL:
+                raise Cancelled
+        return word
 
     def load_best(self) -> Graph:
         """Return the graph with the best epoch's weights, on the CPU. Raises JobError if there is no usable epoch."""
@@ -149,8 +150,12 @@ class Fit:
             return True
         if settings.patience and self.best is not None and done - self.best.epoch >= settings.patience:
             return True
-        lasted = float(self.curve[-1]["seconds"]) if self.curve else 0.0
-        return bool(done and settings.time_limit and self.seconds + lasted / 2 > settings.time_limit)
+        return bool(done) and "value" in self.curve[-1] and self._out_of_time()  # what was not validated cannot be the best
+
+    def _out_of_time(self) -> bool:
+        """Return whether the time limit leaves no more time than a validation takes."""
+        limit = self.settings.time_limit
+        return bool(limit) and self.seconds + self._checking >= limit
 
     def _one(self, epoch: int) -> None:
         """Train one epoch, validate, report and save."""
@@ -181,17 +186,17 @@ class Fit:
             self._show(judge, self.seconds - began)
 
     def _to_validate(self, epoch: int) -> bool:
-        """Return whether this epoch (from 0) is validated: the last one that may be, and of the others every one or some."""
+        """Return whether this epoch (from 0) is validated: the last one, and of the others every one or some."""
         settings, whole, piece = self.settings, self.card.input, self._shown.input
         pixels = whole.width * whole.height / (piece.width * piece.height)
         every = epochs_a_check(settings, pixels * len(self.inputs["val"]) / len(self.inputs["train"]))
-        lasted = float(self.curve[-1]["seconds"]) if self.curve else 0.0
-        ends = bool(settings.time_limit) and self.seconds + 2 * lasted > settings.time_limit
-        return epoch % every == 0 or epoch + 1 == settings.epochs or ends
+        return epoch % every == 0 or epoch + 1 == settings.epochs or self._out_of_time()
 
     def _check(self, epoch: int, judge: Judge) -> dict[str, Any]:
         """Validate, keep the epoch if it is the best so far, and return its numbers for the curve."""
+        began = self.seconds
         metrics = self._validated(judge)
+        self._checking = self.seconds - began
         primary, numbers = metrics.primary, metrics.compute()
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
         better = is_better(value, judge.loss(), self.best, metrics.chance())
@@ -234,7 +239,7 @@ class Fit:
         return nothing_learnt(self.card, self.settings, validated, chance, narrow_side(self.inputs["train"]))
 
     def _epoch(self, epoch: int) -> float:
-        """Train on all samples once and return the mean loss."""
+        """Train on all samples once, or on as many as the time limit allows, and return the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
         how = augmentation_for(settings.task, settings.augment, cover=areas_of(settings.cover))
         total, count = 0.0, 0
@@ -255,7 +260,8 @@ class Fit:
         for step, (frames, target) in enumerate(loader):
             if self._steady.first:
                 self._pause_point()
-            self._meet(_GO)
+            whole = (step + 1) % settings.accumulate == 0
+            word = self._meet(_LAST if whole and self._out_of_time() else _GO)
             self._threads.adapt()
             frames = frames.to(self.accelerator.device, non_blocking=True)
             target = {name: tensor.to(self.accelerator.device, non_blocking=True) for name, tensor in target.items()}
@@ -275,6 +281,8 @@ class Fit:
                     self._average.update(self.graph.network)
             total, count = total + value * len(frames), count + len(frames)
             self._tell(epoch, step + 1, total / count)
+            if word == _LAST:
+                break
         self._log(self.inputs["train"].take_problems())
         return self._steady.mean(total, count)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -128,13 +129,30 @@ def test_cancelling_can_keep_the_best_epoch(tmp_path: Path) -> None:
     assert Bundle.open(tmp_path / "bundle").card.metrics
 
 
-def test_a_time_limit_ends_after_an_epoch(tmp_path: Path) -> None:
+class Slow(Told):
+    """A report on a slow machine: each step takes at least 0.2 s."""
+
+    def pause_point(self) -> float:
+        time.sleep(0.2)
+        return super().pause_point()
+
+
+def test_a_time_limit_ends_a_training_after_some_of_its_epochs(tmp_path: Path) -> None:
     data, report = FOLDERS["classification"](tmp_path / "data", 12), Told()
     bundle = run(tiny("classification", data, tmp_path / "bundle", epochs=10_000, time_limit=1), report)
     assert 1 <= len(report.metrics) < 10_000
     assert bundle.card.training["epochs_done"] == len(report.metrics)
+    assert "value" in report.metrics[-1]  # what was learnt last is judged, too
+
+
+def test_a_time_limit_ends_a_training_within_an_epoch(tmp_path: Path) -> None:
+    data, report = FOLDERS["classification"](tmp_path / "data", 48), Slow()
+    bundle = run(tiny("classification", data, tmp_path / "bundle", epochs=3, batch=2, time_limit=1), report)
     steps = [progress for progress in report.progresses if progress["phase"] == "train"]
-    assert steps[-1]["step"] == steps[-1]["steps"]
+    assert steps[-1]["epoch"] == 1
+    assert steps[-1]["step"] < steps[-1]["steps"]
+    assert "value" in report.metrics[-1]
+    assert bundle.card.training["epochs_done"] == 1
 
 
 def test_broken_files_are_told_and_the_others_used(tmp_path: Path) -> None:
