@@ -16,6 +16,7 @@ from inspector.data.formats.layouts import thermal
 from inspector.data.formats.names import spread
 from inspector.data.formats.record import NO_DEFECT, Listing
 from inspector.data.formats.scan import Folder
+from inspector.data.good_classes import guess_good_classes
 from inspector.data.pose import Pose, pose_of
 from inspector.data.samples import Dataset, DrawnMask, Sample
 from inspector.data.sizes import HEADERS, ObjectSizes, header, object_sizes
@@ -400,8 +401,9 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
 def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Message]:
     """Yield problems with classes that the data's own split keeps out of training."""
     shown = {kind for sample in trained for kind in sample.kinds}
+    good = guess_good_classes(dataset.classes)  # images without any object
     for name in sorted({kind for sample in dataset.samples for kind in sample.kinds} - shown):
-        if dataset.by_most:
+        if dataset.by_most and name not in good:
             yield message(
                 "{name} is never what most objects of a training image are: detection can learn it, classification cannot.",
                 name=name,

@@ -71,6 +71,12 @@ def test_images_without_an_object_are_the_good_ones_of_a_classifier(tmp_path: Pa
     assert read_dataset(tmp_path, "classification").classes == ("hole", "spot", "good")
 
 
+def test_good_images_that_no_training_image_shows_are_named_as_such(tmp_path: Path) -> None:
+    _boxes(tmp_path, [["hole"], ["spot"]] * 6 + [[]] * 6, parts=["train"] * 12 + ["test"] * 6)
+    said = [problem.text for problem in survey(tmp_path).tasks["classification"].problems]
+    assert "good is in no training image of the data's own split, so it cannot be learnt." in said
+
+
 def test_a_set_of_one_kind_of_defect_and_good_images_can_teach_a_classifier(tmp_path: Path) -> None:
     _boxes(tmp_path, [["hole"], []] * 8)
     assert read_dataset(tmp_path, "classification").classes == ("hole", "good")
