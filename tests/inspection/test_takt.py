@@ -98,7 +98,8 @@ def test_planted_times_are_found_in_their_stages(behaviour: Behaviour, bundle: s
     behaviour.seconds = infer
     stats = _run(_recipe(bundle, takt_ms=200), FakeCamera("top", script, live=False))
     for stage, planted in (("grab", grab), ("infer", infer), ("decode", decode), ("verdict", verdict)):
-        assert planted * 1000 <= stats.stages[stage].p50_ms < planted * 1000 + 8, stage
+        # A busy machine wakes a thread late, but less late than a stage would be that is given the engine's time, too.
+        assert planted * 1000 <= stats.stages[stage].p50_ms < planted * 1000 + 20, stage
         assert stats.stages[stage].p99_ms >= stats.stages[stage].p50_ms
     total = sum(stats.stages[stage].p50_ms for stage in ("prepare", "infer", "decode", "verdict"))
     assert stats.takt.busy_p50_ms == pytest.approx(total, rel=0.1)
