@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,7 +131,12 @@ def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: 
         assert [problem.text for problem in problems] == ["1 counts of inspections differ from the inspections."]
 
 
-def test_parts_that_were_counted_up_are_found_and_counted_as_their_time_and_others_are_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("few_others", "near"), [(0, 10), (20_000, 2000)])  # counted one by one or as all but others
+def test_parts_that_were_counted_up_are_found_and_counted_as_their_time_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_others: int, near: int
+) -> None:
+    monkeypatch.setattr("inspector.archive.store.tally.FEW_OTHERS", few_others)
+    monkeypatch.setattr("inspector.archive.store.query.NEAR", near)
     with closing(open_database(tmp_path)) as database:
         fill(database, 5600)
         with database.read() as connection:
@@ -141,26 +148,38 @@ def test_parts_that_were_counted_up_are_found_and_counted_as_their_time_and_othe
             assert (found.part_begins, found.shift) == ("", "A")
             assert None not in (found.since, found.until)
         middle = datetime.fromtimestamp(page(database, Filters(part="P0002500")).rows[0]["creation_time"] / 1e6, UTC)
-        chosen = (
-            Filters(text="P"),
-            Filters(text="P000"),
-            Filters(part_begins="P000", verdict="NG"),
-            Filters(text="P000", lot="L1", since=middle),
-        )
+        since = round(middle.timestamp() * 1e6)
+        chosen: dict[Filters, Callable[[Mapping[str, Any]], bool]] = {
+            Filters(text="P"): lambda row: row["part_id"].startswith("P"),
+            Filters(text="P000"): lambda row: row["part_id"].startswith("P000"),
+            Filters(text="P0002"): lambda row: row["part_id"].startswith("P0002"),
+            Filters(text="L1"): lambda row: row["part_id"].startswith("L1") or row["lot"] == "L1",
+            Filters(part_begins="P000", verdict="NG"): lambda row: row["part_id"][:4] == "P000" and row["verdict"] == "NG",
+            Filters(text="P000", lot="L0", since=middle): lambda row: (
+                row["part_id"][:4] == "P000" and row["lot"] == "L0" and row["creation_time"] >= since
+            ),
+            Filters(part_begins="P00", margin_below=0.2): lambda row: row["part_id"][:3] == "P00" and row["margin"] < 0.2,
+            Filters(part_begins="P00", until=middle, corrected=True): lambda row: (
+                row["part_id"][:3] == "P00" and row["creation_time"] < since and row["human_verdict"] is not None
+            ),
+        }
         for other in (False, True):
-            if other:  # one between them is named otherwise
+            if other:  # two between them are named otherwise, one of them as its lot
                 with database.write() as connection:
                     connection.exec_driver_sql("UPDATE result SET part_id = 'X' WHERE part_id = 'P0002600'")
+                    connection.exec_driver_sql("UPDATE result SET part_id = 'L10' WHERE part_id = 'P0005100'")
                 with database.read() as connection:
                     assert by_time(connection, Filters(part_begins="P000")).part_begins == "P000"
-            for filters in chosen:
-                rows = [row for row in every(database, filters) if row["part_id"] != "X"]
+            everything = list(every(database, Filters()))
+            for filters, is_meant in chosen.items():
+                rows = [row for row in everything if is_meant(row)]
+                assert [row["id"] for row in every(database, filters)] == [row["id"] for row in rows]
+                newest = [row["id"] for row in reversed(rows)]
+                assert [row["id"] for row in page(database, filters, limit=70).rows] == newest[:70]
                 known = facets(database, filters)
                 assert count(database, filters) == len(rows) > 0
                 for name in FACETS:
-                    assert known[name] == Counter(row[name] or "" for row in rows), (name, filters)
-            everything = list(every(database, Filters()))
-            assert all(len(list(every(database, filters))) == len(everything) - 100 - other for filters in chosen[:2])
+                    assert known[name] == dict(Counter(row[name] or "" for row in rows)), (name, filters)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,8 @@ from inspector.recipes.verdict import margin
 from inspector.tuning.store import decide
 from inspector.workers.process import usable_cores
 
-CHUNK: Final = 64  # parts that one computer is given at a time
+CHUNK: Final = 32  # parts that one computer is given at a time; at the end the others wait for at most so many
+_AHEAD: Final = 2  # groups of parts whose images are read while one group is judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class Rejudged:
     margin: float | None = None
 
 
+_Read = Sequence[tuple[StoredPart, Part | Message]]  # parts with their images, or why they cannot be judged
+
+
 class Rejudger:
     """Judges archived parts by a recipe, with the variants that are tuned for this computer. Used by one thread."""
 
@@ -77,22 +82,34 @@ class Rejudger:
 
     def judge(self, parts: Sequence[StoredPart]) -> list[Rejudged]:
         """Return what is said of each part. Raises EngineError if an engine fails, because then nothing is known of any."""
-        size = self._program.recipe.max_batch
-        groups = [parts[start : start + size] for start in range(0, len(parts), size)]
-        return [judged for read in self._read(groups) for judged in self._judge(read)]
+        return next(self.judge_all([parts]))
+
+    def judge_all(self, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[list[Rejudged]]:
+        """Yield what is said of each chunk, as `judge` does; images of later parts, and chunks, are read meanwhile."""
+        said: list[Rejudged] = []
+        for read, is_last in self._read(chunks):
+            said += self._judge(read)
+            if is_last:
+                yield said
+                said = []
 
     def close(self) -> None:
         """Close the engines; may be called twice."""
-        self._reading.shutdown()
+        self._reading.shutdown(cancel_futures=True)
         self._inference.close()
 
-    def _read(self, groups: Sequence[Sequence[StoredPart]]) -> Iterator[list[tuple[StoredPart, Part | Message]]]:
-        """Yield the parts with their images; the next group is read while one is judged."""
-        ahead: list[tuple[StoredPart, Future[Part | Message]]] = []
-        for group in (*groups, ()):
-            before, ahead = ahead, [(one, self._reading.submit(self._opened, one)) for one in group]
-            if before:
-                yield [(one, read.result()) for one, read in before]
+    def _read(self, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[tuple[_Read, bool]]:
+        """Yield groups of parts with their images, and whether a group is the last of its chunk."""
+        size = self._program.recipe.max_batch
+        ahead: deque[tuple[list[tuple[StoredPart, Future[Part | Message]]], bool]] = deque()
+        for parts in chunks:
+            for start in range(0, max(1, len(parts)), size):
+                group = [(one, self._reading.submit(self._opened, one)) for one in parts[start : start + size]]
+                ahead.append((group, start + size >= len(parts)))
+                if len(ahead) > _AHEAD:
+                    yield _waited(*ahead.popleft())
+        while ahead:
+            yield _waited(*ahead.popleft())
 
     def _opened(self, stored: StoredPart) -> Part | Message:
         """Return the part with its frames, or why it cannot be judged."""
@@ -119,7 +136,7 @@ class Rejudger:
         missing = next((camera for camera in self._program.cameras() if camera not in part.captures), None)
         return part if missing is None else message("The archive has no image of {camera}.", camera=missing)
 
-    def _judge(self, read: Sequence[tuple[StoredPart, Part | Message]]) -> list[Rejudged]:
+    def _judge(self, read: _Read) -> list[Rejudged]:
         parts = [part for _, part in read if isinstance(part, Part)]
         results = iter(self._inference.analyse(parts))
         if self._problem is not None:
@@ -142,6 +159,10 @@ class Rejudger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _waited(group: Sequence[tuple[StoredPart, Future[Part | Message]]], is_last: bool) -> tuple[_Read, bool]:
+    return [(one, read.result()) for one, read in group], is_last
 
 
 _opened: dict[RejudgeRequest, Rejudger] = {}  # of this process, for the chunks that a cluster sends it

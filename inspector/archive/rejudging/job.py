@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from inspector.archive.archive import Archive
@@ -72,6 +73,4 @@ def _judge_here(request: RejudgeRequest, chunks: Iterator[Sequence[StoredPart]])
     if first is None:
         return
     with Rejudger(request) as rejudger:
-        yield rejudger.judge(first)
-        for parts in chunks:
-            yield rejudger.judge(parts)
+        yield from rejudger.judge_all(chain([first], chunks))

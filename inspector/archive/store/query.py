@@ -35,6 +35,7 @@ from inspector.archive.store.tally import by_time, count_by
 from inspector.core.errors import ConfigError
 
 PAGE: Final = 100
+NEAR: Final = 2000  # inspections that are looked through for a page before an index of what is meant is searched
 FACETS: Final = (
     "verdict",
     "product_id",
@@ -77,27 +78,71 @@ def page(database: Database, filters: Filters, *, order: Order = "newest", limit
 def _next(
     connection: Connection, filters: Filters, bundles: str | None, *, order: Order, limit: int, after: object
 ) -> list[dict[str, Any]]:
-    key: ColumnElement[Any] = ResultRow.creation_time if order != "margin" else ResultRow.margin  # type: ignore[assignment]
-    filters = by_time(connection, filters)
-    chosen = filters if bundles is None else replace(filters, bundle="")
-    ranged = order != "margin" and has_range(filters)
-    narrow = ranged and is_narrow(connection, filters)
-    if narrow:
-        key = key + 0  # as an expression: the index of times would be read to its end for them
-    query = select(ResultRow.id).where(*conditions(chosen, search=narrow or not ranged))
-    if bundles is not None:
-        query = query.where(ResultRow.internal_configuration_id == bundles)
-    if order == "margin":
-        query = query.where(ResultRow.margin.is_not(None))
-    down = order == "newest"
-    if isinstance(after, tuple):
-        here, there = tuple_(key, ResultRow.id), tuple_(*(literal(value) for value in after))
-        query = query.where(here < there if down else here > there)
-    query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(limit)
-    keys = list(connection.execute(query).scalars())
+    way = _Way(connection, bundles, order, limit, after if isinstance(after, tuple) else None)
+    keys = way.ranged(filters) if order != "margin" and has_range(filters) else way.found(filters)
     rows = connection.execute(select(*ResultRow.__table__.columns).where(ResultRow.id.in_(keys)))
     found = {row.id: dict(zip(row._fields, row, strict=True)) for row in rows}
     return [found[key] for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the keys of a page are found: of a configuration of bundles, in an order, after a place in it."""
+
+    connection: Connection
+    bundles: str | None
+    order: Order
+    limit: int
+    after: tuple[float, int] | None
+
+    def ranged(self, filters: Filters) -> list[int]:
+        """Return the keys of a page of values between limits, or of names with a beginning, in the order of time.
+
+        Where many are meant, they are among the next ones in time. Few are found in the index of the range.
+        """
+        if is_narrow(self.connection, filters, most=NEAR):
+            return self.found(filters, sort=True)
+        if len(keys := self._near(filters)) == self.limit:
+            return keys
+        timed = by_time(self.connection, filters)
+        if not has_range(timed):
+            return self.found(timed)
+        if timed != filters and len(keys := self._near(timed)) == self.limit:
+            return keys
+        narrow = is_narrow(self.connection, filters)
+        return self.found(filters if narrow else timed, search=narrow, sort=narrow)
+
+    def _near(self, filters: Filters) -> list[int]:
+        """Return the keys of a page as far as they are among the next inspections in time."""
+        time, down = ResultRow.creation_time, self.order == "newest"
+        query = select(time).where(*conditions(Filters(since=filters.since, until=filters.until)))
+        if self.after is not None:
+            query = query.where(time <= self.after[0] if down else time >= self.after[0])
+        query = query.order_by(time.desc() if down else time).offset(max(NEAR, 4 * self.limit)).limit(1)
+        end = self.connection.execute(query).scalar_one_or_none()
+        return self.found(filters, (time >= end if down else time <= end) if end is not None else None, search=False)
+
+    def found(
+        self, filters: Filters, within: ColumnElement[bool] | None = None, *, search: bool = True, sort: bool = False
+    ) -> list[int]:
+        """Return the keys of a page. `search`, `sort`: by the index of a range, not by that of times."""
+        key: ColumnElement[Any] = ResultRow.creation_time if self.order != "margin" else ResultRow.margin  # type: ignore[assignment]
+        if sort:
+            key = key + 0  # as an expression: the index of times would be read to its end for them
+        chosen = filters if self.bundles is None else replace(filters, bundle="")
+        query = select(ResultRow.id).where(*conditions(chosen, search=search))
+        if within is not None:
+            query = query.where(within)
+        if self.bundles is not None:
+            query = query.where(ResultRow.internal_configuration_id == self.bundles)
+        if self.order == "margin":
+            query = query.where(ResultRow.margin.is_not(None))
+        down = self.order == "newest"
+        if self.after is not None:
+            here, there = tuple_(key, ResultRow.id), tuple_(*(literal(value) for value in self.after))
+            query = query.where(here < there if down else here > there)
+        query = query.order_by(key.desc() if down else key, ResultRow.id.desc() if down else ResultRow.id).limit(self.limit)
+        return list(self.connection.execute(query).scalars())
 
 
 def every(database: Database, filters: Filters, *, order: Order = "oldest") -> Iterator[Mapping[str, Any]]:

@@ -25,8 +25,8 @@ EQUAL = {
     "operator": "operator",
     "station": "station",
 }
-_RANGES = ("margin", "score", "brightness")
-_LIMITS = tuple(f"{name}_{side}" for name in _RANGES for side in ("below", "above"))
+RANGES = ("margin", "score", "brightness")
+_LIMITS = tuple(f"{name}_{side}" for name in RANGES for side in ("below", "above"))
 _SEARCHED = (*_LIMITS, "part_begins", "lot_begins")
 _NARROW = 20_000  # inspections in a range that are found sooner in the range's index than by looking through the newest
 _NARROW_NAMES = 200_000  # likewise with one beginning of their names: they are of one time, and perhaps long ago
@@ -44,7 +44,7 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
         found.append(row.creation_time < microseconds_of(filters.until))
     if filters.bundle:
         found.append(row.internal_configuration_id.in_(with_bundle(filters.bundle)))
-    for name in _RANGES:
+    for name in RANGES:
         column, below, above = getattr(row, name), getattr(filters, f"{name}_below"), getattr(filters, f"{name}_above")
         column = column if search else column + 0
         found += [] if below is None else [column < below]
@@ -67,13 +67,24 @@ def conditions(filters: Filters, *, search: bool = True) -> list[ColumnElement[b
 
 def begins(column: Any, beginning: str) -> ColumnElement[bool]:  # noqa: ANN401 - a column ordered by bytes
     """Return the condition of a text that begins so, as the range of these texts, which an index gives."""
+    first, end = _texts(beginning)
+    return and_(column >= first) if end is None else and_(column >= first, column < end)
+
+
+def begins_not(column: Any, beginning: str) -> list[ColumnElement[bool]]:  # noqa: ANN401 - as above
+    """Return the conditions of the texts before those that begin so, and of those after them."""
+    first, end = _texts(beginning)
+    return [column < first] if end is None else [column < first, column >= end]
+
+
+def _texts(beginning: str) -> tuple[str, str | None]:
+    """Return the first text with a beginning, and the first one after all of these; None: there is none."""
     beginning = identity_of(beginning)
     last = beginning.rstrip("\U0010ffff")
     if not last:
-        return and_(column >= beginning)
+        return beginning, None
     after = ord(last[-1]) + 1
-    end = last[:-1] + chr(0xE000 if 0xD800 <= after <= 0xDFFF else after)  # surrogates are no letters
-    return and_(column >= beginning, column < end)
+    return beginning, last[:-1] + chr(0xE000 if 0xD800 <= after <= 0xDFFF else after)  # surrogates are no letters
 
 
 def has_range(filters: Filters) -> bool:
@@ -81,10 +92,10 @@ def has_range(filters: Filters) -> bool:
     return any(getattr(filters, name) not in (None, "") for name in _SEARCHED)
 
 
-def is_narrow(connection: Connection, filters: Filters) -> bool:
-    """Return whether few inspections are between the limits that are meant."""
+def is_narrow(connection: Connection, filters: Filters, *, most: int = 0) -> bool:
+    """Return whether few inspections are between the limits that are meant. `most`: so many; 0: as many as are sorted soon."""
     limits = {name: getattr(filters, name) for name in _SEARCHED}
-    most = _NARROW if any(limits[name] is not None for name in _LIMITS) else _NARROW_NAMES
+    most = most or (_NARROW if any(limits[name] is not None for name in _LIMITS) else _NARROW_NAMES)
     some = select(ResultRow.id).where(*conditions(Filters(**limits))).limit(most + 1).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one() <= most
 

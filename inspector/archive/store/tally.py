@@ -8,17 +8,29 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from inspector.archive.filters import Filters
 from inspector.archive.store.models import Base, CategoryRow, ResultRow, TallyRow
 from inspector.archive.store.names import identity_of
-from inspector.archive.store.selection import EQUAL, begins, conditions, either, microseconds_of, time_of, with_bundle
+from inspector.archive.store.selection import (
+    EQUAL,
+    RANGES,
+    begins,
+    begins_not,
+    conditions,
+    either,
+    microseconds_of,
+    time_of,
+    with_bundle,
+)
+from inspector.core.types import Verdict
 
 HOUR_US: Final = 3_600_000_000
 _FEW: Final = 500  # categories that are looked up one by one
+FEW_OTHERS: Final = 20_000  # parts that are counted to be taken from all
 _MANY: Final = 5000  # parts with one beginning of their ids, from which on it is worth asking whether they are of one time
 CATEGORY: Final = (
     "product_id",
@@ -35,6 +47,8 @@ CATEGORY: Final = (
 _TALLIED: Final = {"since", "until", "bundle", "corrected", "simulated", "lot_begins"} | {
     name for name, column in EQUAL.items() if column in (*CATEGORY, "verdict", "human_verdict")
 }
+_IN_EVERY_INDEX: Final = {"since", "until", "verdict", "human_verdict", "corrected"}
+_COVERED: Final = {"part", "part_begins"} | {f"{name}_{side}" for name in RANGES for side in ("below", "above")}
 _HUMAN: Final = func.coalesce(ResultRow.human_verdict, "")
 
 
@@ -140,14 +154,18 @@ def _tallies(connection: Connection, filters: Filters) -> Counter[tuple[int, str
     """Return the number of inspections by category and verdicts; those of other categories than are meant may be among them."""
     if len(sides := either(filters)) > 1:
         return _of_either(connection, *sides)
-    filters = by_time(connection, filters)
-    chosen = {field.name for field in fields(Filters) if getattr(filters, field.name) not in (None, "", ())}
+    if filters.part_begins:
+        if (all_but_others := _but_others(connection, filters)) is not None:
+            return all_but_others
+        timed = by_time(connection, filters)
+        filters = filters if timed.part_begins else timed  # its index alone is read
+    chosen = _chosen(filters)
     since = None if filters.since is None else microseconds_of(filters.since)
     until = None if filters.until is None else microseconds_of(filters.until)
     first = None if since is None else -(-since // HOUR_US)  # hours that are meant wholly
     end = None if until is None else until // HOUR_US
     if not chosen <= _TALLIED or (first is not None and end is not None and first >= end):
-        return _counted(connection, *conditions(filters))
+        return _counted(connection, *conditions(filters), covered=_is_covered(filters))
     tally = TallyRow
     kept = [getattr(tally, name) == getattr(filters, name) for name in ("verdict", "human_verdict") if getattr(filters, name)]
     if filters.corrected is not None:
@@ -166,9 +184,9 @@ def _tallies(connection: Connection, filters: Filters) -> Counter[tuple[int, str
 
 
 def by_time(connection: Connection, filters: Filters) -> Filters:
-    """Return filters with a time in place of the beginning of part ids, where both mean the same inspections.
+    """Return filters with the time of the parts whose ids begin as is meant, and without the beginning where that says as much.
 
-    They do where ids are counted up and nothing else was inspected meanwhile: the parts with that beginning are then as many as
+    It does where ids are counted up and nothing else was inspected meanwhile: the parts with that beginning are then as many as
     the inspections from the first of them to the last. Where the first and the last id of all begin so, all do.
     """
     if not filters.part_begins:
@@ -182,31 +200,73 @@ def by_time(connection: Connection, filters: Filters) -> Filters:
     if number < _MANY:
         return filters
     since, until = time_of(first), time_of(last + 1)
-    if _tallies(connection, Filters(since=since, until=until)).total() != number:
-        return filters
+    same = _inspected(connection, first, last + 1) == number
     since = since if filters.since is None else max(since, filters.since)
     until = until if filters.until is None else min(until, filters.until)
-    return replace(filters, part_begins="", since=since, until=until)
+    return replace(filters, part_begins="" if same else filters.part_begins, since=since, until=until)
+
+
+def _inspected(connection: Connection, since: int, until: int) -> int:
+    """Return how many inspections there were in a time, in microseconds."""
+    time, number = ResultRow.creation_time, func.coalesce(func.sum(TallyRow.number), 0)
+    first, end = -(-since // HOUR_US), until // HOUR_US  # hours that are meant wholly
+    if first >= end:
+        edges, hours = [and_(time >= since, time < until)], 0
+    else:
+        edges = [and_(time >= since, time < first * HOUR_US), and_(time >= end * HOUR_US, time < until)]
+        hours = int(connection.execute(select(number).where(TallyRow.hour >= first, TallyRow.hour < end)).scalar_one())
+    return hours + sum(connection.execute(select(func.count()).where(edge)).scalar_one() for edge in edges)
 
 
 def _of_either(connection: Connection, part: Filters, lot: Filters) -> Counter[tuple[int, str, str]]:
-    """Count what one of two filters means: lots by their tallies, parts in their index, and those of both once."""
+    """Count what one of two filters means: lots by their tallies, and the parts of other lots in the index of parts."""
     lots = set(connection.execute(select(CategoryRow.id).where(begins(CategoryRow.lot, lot.lot_begins))).scalars())
     found = _tallies(connection, part)
     if lots:
+        found = Counter({place: number for place, number in found.items() if place[0] not in lots})
         found.update({place: number for place, number in _tallies(connection, lot).items() if place[0] in lots})
-        found.subtract(_counted(connection, *conditions(replace(part, lot_begins=lot.lot_begins))))
     return found
 
 
-def _counted(connection: Connection, *meant: ColumnElement[bool]) -> Counter[tuple[int, str, str]]:
-    """Count inspections one by one."""
-    columns = ResultRow.category_id, ResultRow.verdict, _HUMAN
-    if connection.dialect.name == "sqlite":  # which sorts what it groups: counting here is many times faster
+def _but_others(connection: Connection, filters: Filters) -> Counter[tuple[int, str, str]] | None:
+    """Count parts with a beginning of their ids as all but the others; None: there are too many others."""
+    others = begins_not(ResultRow.part_id, filters.part_begins)
+    some = [select(ResultRow.id).where(one).limit(FEW_OTHERS + 1).subquery() for one in others]
+    if sum(connection.execute(select(func.count()).select_from(one)).scalar_one() for one in some) > FEW_OTHERS:
+        return None
+    filters = replace(filters, part_begins="")
+    found = _tallies(connection, filters)
+    for one in others:
+        found.subtract(_counted(connection, one, *conditions(filters, search=False), covered=_is_covered(filters)))
+    return +found
+
+
+def _counted(connection: Connection, *meant: ColumnElement[bool], covered: bool = False) -> Counter[tuple[int, str, str]]:
+    """Count inspections one by one. `covered`: one index holds all that is asked for, so that two looks are cheap."""
+    row = ResultRow
+    columns = row.category_id, row.verdict, _HUMAN
+    if connection.dialect.name != "sqlite":
+        grouped = select(*columns, func.count()).where(*meant).group_by(*columns)
+        return Counter({(row[0], row[1], row[2]): row[3] for row in connection.execute(grouped)})
+    if not covered:  # SQLite sorts what it groups: counting here is faster
         rows: Any = connection.execute(select(*columns).where(*meant)).cursor
         return Counter(rows)
-    grouped = select(*columns, func.count()).where(*meant).group_by(*columns)
-    return Counter({(row[0], row[1], row[2]): row[3] for row in connection.execute(grouped)})
+    # But not where it is grouped by a single number, as most inspections can be.
+    plain = and_(row.verdict == Verdict.OK.value, row.human_verdict.is_(None))
+    by_category = select(row.category_id, func.count()).where(plain, *meant).group_by(row.category_id)
+    found = _counted(connection, or_(row.verdict != Verdict.OK.value, row.human_verdict.is_not(None)), *meant)
+    found.update({(category, Verdict.OK.value, ""): number for category, number in connection.execute(by_category)})
+    return found
+
+
+def _is_covered(filters: Filters) -> bool:
+    """Return whether one index holds all that the filters are about, and what is counted."""
+    chosen = _chosen(filters) - _IN_EVERY_INDEX
+    return len({name.partition("_")[0] for name in chosen}) <= 1 and chosen <= _COVERED
+
+
+def _chosen(filters: Filters) -> set[str]:
+    return {field.name for field in fields(Filters) if getattr(filters, field.name) not in (None, "", ())}
 
 
 def _category_conditions(filters: Filters) -> list[ColumnElement[bool]]:

@@ -62,7 +62,9 @@ def bench_queries(database: Database, inspections: int) -> QuerySpeed:
         "class": Filters(class_name="dent"),
         "part": Filters(part=f"P{inspections // 2:07d}"),
         "text": Filters(text=f"P{inspections // 2:07d}"[:-4]),  # ten thousand parts
-        "hundred thousand": Filters(text=f"P{inspections // 2:07d}"[:-5]),
+        "hundred thousand": Filters(text=f"P{inspections // 2:07d}"[:-5]),  # and one between them that is named otherwise
+        "nearly all": Filters(text="P"),
+        "lots": Filters(text="L"),
         "lot": Filters(lot=f"L{inspections // 10_000}"),
         "recipe": Filters(recipe="product 0"),
         "shift": Filters(shift="B"),
