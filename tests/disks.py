@@ -1,6 +1,7 @@
 """A disk that is soon full, and one that hangs, for tests of what happens then."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -41,3 +42,27 @@ def disk_that_hangs(folder: Path) -> Iterator[FreezableDisk]:
         except StorageError as error:
             pytest.skip(str(error))
         yield disk
+
+
+@contextlib.contextmanager
+def share_away(folder: Path) -> Iterator[None]:
+    """Let a folder be a network share whose server is gone: every look into it fails; files that are open stay open.
+
+    Skips where that cannot be done.
+    """
+    mount = shutil.which("mount")
+    try:
+        server = os.open("/dev/fuse", os.O_RDWR)
+    except OSError:
+        pytest.skip("no share may be made here")
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
+    try:
+        command = [mount or "", "-i", "-t", "fuse", "-o", options, "gone", str(folder)]
+        if mount is None or subprocess.run(command, capture_output=True, check=False, pass_fds=[server]).returncode:
+            pytest.skip("no share may be made here")
+    finally:
+        os.close(server)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.interrupted import finish_interrupted
-from inspector.archive.recording.journal import archive_folder, idle_journals, open_journal
+from inspector.archive.recording.journal import archive_folder, idle_journals, is_there, open_journal
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.core.errors import ConfigError
@@ -50,13 +50,14 @@ def opened_archive(folder: Path | None = None, *, url: str = "", must_exist: boo
     Journals that no process writes to are finished: parts under way when it ended are NOT_INSPECTED (interrupted).
     """
     where = folder or archive_folder()
-    if must_exist and not where.is_dir():
+    found = is_there(where)
+    if must_exist and not found:
         raise ConfigError(
             "There is no archive in {folder}.",
             remedy="It is made when a line runs: inspector run, or the window.",
             folder=where,
         )
-    for journal in idle_journals(where, StationKey(where)) if where.is_dir() else []:
+    for journal in idle_journals(where, StationKey(where)) if found else []:
         try:
             finish_interrupted(journal)
         finally:

@@ -23,7 +23,10 @@ class Reserve:
     @property
     def tight(self) -> bool:
         """Whether the reserve is in use or could not be made: pictures must stop."""
-        return not self._file.exists()
+        try:
+            return not self._file.exists()
+        except OSError:  # of a disk or share that is away
+            return True
 
     def keep_back(self) -> bool:
         """Reserve space if there is plenty again; return whether there is a reserve."""

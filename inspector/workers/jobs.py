@@ -132,13 +132,15 @@ class TuneJob(Job):
 class FeedJob(Job):
     """Feed a database from the journals under `archive` until told to end, and let retention delete now and then.
 
-    `url`: of a database server, "" for the database in that folder. `first_keep_s`: seconds until retention runs first;
-    `keep_s`: between two runs. With `low_priority` it is of the lowest once it has caught up, until it ends.
+    `url`: of a database server, "" for the database in that folder. `beside`: a folder in that of the archive; while it is not
+    there, nothing is opened, made or deleted, because another disk is in its place. `first_keep_s`: seconds until retention
+    runs first; `keep_s`: between two runs. With `low_priority` it is of the lowest once it has caught up, until it ends.
     """
 
     kind: Literal["feed"] = "feed"
     archive: Path
     url: str = Field("", repr=False)  # with the password
+    beside: Path | None = None
     first_keep_s: PositiveFloat
     keep_s: PositiveFloat
 

@@ -329,12 +329,14 @@ def test_a_station_deletes_only_its_own_images_of_a_database_that_others_feed_to
     record_run(two, "L2", "Q{}", url=url)
     files = len(list(two.rglob("*.jxl")))
     with opened_archive(one, url=url) as opened:
-        deleted = retention.run_retention(opened, retention.RetentionPolicy(record_days=1, image_bytes=1), now=2e9)
+        policy = retention.RetentionPolicy(record_days=1, image_bytes=1)
+        deleted = retention.run_retention(opened, policy, now=2e9, clock_is_right=True)
         assert (deleted.images, deleted.records > COUNT) == (files, True)
         assert not list(one.rglob("*.jxl"))
         assert {row["part_id"][0] for row in _every(opened) if row["images"]} == {"Q"}
     with opened_archive(two, url=url) as opened:
-        assert retention.run_retention(opened, retention.RetentionPolicy(image_bytes=1), now=2e9).images == files
+        policy = retention.RetentionPolicy(image_bytes=1)
+        assert retention.run_retention(opened, policy, now=2e9, clock_is_right=True).images == files
     assert not list(two.rglob("*.jxl"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from inspector.archive.archive import Archive
+from inspector.archive.recording.journal import away, is_there
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.core.errors import InspectorError, as_problem
@@ -67,19 +68,25 @@ class Feeding:
                 self._keeping = self._keep(archive)
         except InspectorError as error:
             log.debug("the archive is not fed: %s", error)
+            self.close()  # a file on a share that went away stays broken when the share is back
             return as_problem(error)
         except Exception as error:  # slot boundary: the journal keeps everything until it is mended
             if not self._defect:  # once, not at every try
                 log.exception("The archive cannot be fed")
-            self._defect, self._feeder = True, None
+            self._defect = True
+            self.close()
             return as_problem(error)
         return self._keeping
 
     def close(self) -> None:
-        if self._database is not None:
-            self._database.close()
+        """Close the database; the next `go_on` opens it again."""
+        database, self._database, self._feeder = self._database, None, None
+        if database is not None:
+            database.close()
 
     def _opened(self) -> Archive:
+        if self._job.beside is not None and not is_there(self._job.beside):
+            raise away(self._job.archive)
         if self._database is None:
             self._database = open_database(self._job.url or self._job.archive)
         if self._feeder is None:

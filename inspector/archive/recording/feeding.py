@@ -37,10 +37,15 @@ class FeederProcess:
     that has stopped needs no time, and a process of low priority might get none.
     """
 
-    def __init__(self, archive: Path, url: str = "") -> None:
-        """`url`: of a database server; "": the database in the archive's folder."""
+    def __init__(self, archive: Path, url: str = "", *, beside: Path | None = None) -> None:
+        """`url`: of a database server; "": the database in the archive's folder. `beside`: see FeedJob."""
         self._job = FeedJob(
-            archive=archive.absolute(), url=url, first_keep_s=FIRST_KEEP_S, keep_s=KEEP_S, low_priority=LOW_PRIORITY
+            archive=archive.absolute(),
+            url=url,
+            beside=None if beside is None else beside.absolute(),
+            first_keep_s=FIRST_KEEP_S,
+            keep_s=KEEP_S,
+            low_priority=LOW_PRIORITY,
         )
         self._problem: InspectorError | None = None
         self._current = time.monotonic()  # when everything was fed last, as far as is known

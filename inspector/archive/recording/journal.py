@@ -384,10 +384,31 @@ def archive_folder() -> Path:
     return user_data() / "archive"
 
 
+def is_there(folder: Path) -> bool:
+    """Return whether there is such a folder. Raises StorageError if its disk or share does not say."""
+    try:
+        return folder.is_dir()
+    except OSError as error:
+        raise away(folder, error) from error
+
+
+def away(folder: Path, error: OSError | None = None) -> StorageError:
+    """Return the error for a folder of the archive that is on a disk or share which is not there at the moment."""
+    return StorageError(
+        "The folder {folder} of the archive is not there ({detail}).",
+        remedy="Connect its disk or its share again. If it is gone for good, choose another one and restore a back-up.",
+        folder=folder,
+        detail="no such folder" if error is None else error.strerror or error,
+    )
+
+
 def journal_folders(archive: Path) -> list[Path]:
-    """Return the folders of all journals under the archive's folder."""
+    """Return the folders of all journals under the archive's folder. Raises StorageError."""
     parent = archive / JOURNALS
-    return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
+    try:
+        return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
+    except OSError as error:
+        raise away(parent, error) from error
 
 
 def holds_parts(archive: Path | None = None) -> bool:
@@ -400,7 +421,7 @@ def holds_parts(archive: Path | None = None) -> bool:
             for found in JournalReader(folder, 1).read():
                 if isinstance(found, Missing) or found.content.get("kind") == "result":
                     return True
-    except OSError:
+    except (OSError, StorageError):
         return True
     return False
 

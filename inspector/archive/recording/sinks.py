@@ -23,7 +23,7 @@ from inspector.archive.images import write_image
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeding import FeederProcess
 from inspector.archive.recording.interrupted import finish_interrupted
-from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
+from inspector.archive.recording.journal import Journal, archive_folder, away, is_there, open_journal, problem_of
 from inspector.core.errors import StorageError
 from inspector.core.message import message
 from inspector.core.types import Inspection, JudgedBy, Verdict
@@ -116,7 +116,7 @@ class JournalSink(Sink):
             raise
         self.journal, self.place, self._users = journal, journal.folder.absolute(), 1
         self._journal_id = journal.id
-        self.feeder = FeederProcess(self.archive, self._url)
+        self.feeder = FeederProcess(self.archive, self._url, beside=journal.folder)
 
     def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:
@@ -245,6 +245,7 @@ class ArchiveSink(Sink):
         """`records`: the sink that numbered the inspections, opened and closed by the station as well."""
         self._records = records
         self._before: deque[Inspection] = deque(maxlen=0)
+        self._refused = False  # whether the last image could not be kept
         self.kept = 0
 
     def open(self, status: StationStatus) -> None:
@@ -268,6 +269,8 @@ class ArchiveSink(Sink):
             self._keep(inspection, keeps)
         else:
             self._before.append(inspection)
+            if self._refused:  # no image says whether it still is
+                self._check_place()
         feeder = self._records.feeder
         if feeder is not None and feeder.problem is not None:
             raise feeder.problem
@@ -276,20 +279,33 @@ class ArchiveSink(Sink):
         journal, known = self._records.journal, self._records.record_of(inspection)
         if journal is None or known is None or not inspection.frames:
             return
-        archive = self._records.archive
-        usage = shutil.disk_usage(archive)
+        self._check_place()
+        self._refused = True
+        files = [
+            write_image(self._records.archive, frame, journal=journal.id, sequence=known[0], when=inspection.utc, keeps=keeps)
+            for frame in inspection.frames.values()
+        ]
+        self._refused = False
+        self.kept += len(files)
+        journal.submit(files_content(known[0], [file.content() for file in files]))
+
+    def _check_place(self) -> None:
+        """Raise StorageError if images cannot be kept where the archive is."""
+        archive, journal = self._records.archive, self._records.journal
+        self._refused = True
+        if journal is not None and not is_there(journal.folder):  # else images went to where nobody finds them
+            raise away(archive)
+        try:
+            usage = shutil.disk_usage(archive)
+        except OSError as error:
+            raise away(archive, error) from error
         if usage.free < usage.total * FREE_SHARE:
             raise StorageError(
                 "Images are not kept: the disk of {folder} is nearly full, and what is left is for records.",
                 remedy="Free some space on that disk, or let the archive delete what is old.",
                 folder=archive,
             )
-        files = [
-            write_image(archive, frame, journal=journal.id, sequence=known[0], when=inspection.utc, keeps=keeps)
-            for frame in inspection.frames.values()
-        ]
-        self.kept += len(files)
-        journal.submit(files_content(known[0], [file.content() for file in files]))
+        self._refused = False
 
 
 def _until(inspection: Inspection, journal: Journal, now: float) -> float:

@@ -2,6 +2,9 @@
 
 Images go first: those of good parts, then those of bad ones. Records are deleted only from the beginning of a journal, so that
 its chain goes on from a hash that the deletion itself records.
+
+Clocks of stations are wrong at times, by years after a battery has died. Nothing goes for its age while the clock is far ahead
+of the last run, and an inspection is old only if it, or one after it in its journal, has a time that is old and can be true.
 """
 
 import shutil
@@ -18,7 +21,8 @@ from sqlalchemy import ColumnElement, Connection, delete, false, func, or_, sele
 
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
-from inspector.archive.recording.journal import journal_folders
+from inspector.archive.images import IMAGES
+from inspector.archive.recording.journal import away, is_there, journal_folders
 from inspector.archive.recording.segments import first_of, segment_files
 from inspector.archive.store.models import (
     EventRow,
@@ -43,6 +47,8 @@ DAY_US: Final = 86_400_000_000
 _GOOD: Final = ("sample", "burst")
 _BAD: Final = ("ng", "review")
 _AT_ONCE: Final = 500  # images of one event
+_EARLIEST_US: Final = 1_704_067_200_000_000  # 2024: no inspection is older than this program
+_LONG_DAYS: Final = 60  # from one run to the next, after which a person is asked whether the clock is right
 
 
 class RetentionPolicy(FiniteModel):
@@ -111,34 +117,77 @@ def last_success(archive: Archive) -> int | None:
         return connection.execute(query).scalar_one_or_none()
 
 
-def run_retention(archive: Archive, policy: RetentionPolicy, *, who: str = "retention", now: float | None = None) -> Deleted:
+def run_retention(
+    archive: Archive,
+    policy: RetentionPolicy,
+    *,
+    who: str = "retention",
+    now: float | None = None,
+    clock_is_right: bool = False,
+) -> Deleted:
     """Delete what is over its time, or what must go for space; a record's images go with it. Raises StorageError.
 
-    May be ended at any moment and run again.
+    May be ended at any moment and run again. `clock_is_right`: a person says so, however long ago the last run was.
     A file is deleted before its record says so: a file that is gone without a word is found by `verify`, one that is said to be
     gone and is not would be kept for ever.
     """
     moment = round((time.time() if now is None else now) * 1e6)
+    doubt = None if clock_is_right else _doubt_of(archive, moment)
     images: list[tuple[int, int]] = []
     for keeps, days in ((_GOOD, policy.ok_image_days), (_BAD, policy.ng_image_days)):
-        if days:
-            old = ImageRow.creation_time < moment - days * DAY_US
+        if days and doubt is None:
+            old = _older(archive, ImageRow.result_id, moment, days)
             images.append(_delete_images(archive, ImageRow.keeps.in_(keeps), old, who=who, why="age"))
     for keeps in (_GOOD, _BAD):
         excess = _excess(archive, policy)
         if excess > 0:
-            chosen = ImageRow.keeps.in_(keeps), ImageRow.creation_time < moment
-            images.append(_delete_images(archive, *chosen, who=who, why="space", enough=excess))
+            images.append(_delete_images(archive, ImageRow.keeps.in_(keeps), who=who, why="space", enough=excess))
+    if doubt is not None:
+        raise doubt
     records = 0
     if policy.record_days:
-        before = moment - policy.record_days * DAY_US
-        results = select(ResultRow.id).where(ResultRow.creation_time < before)
-        images.append(_delete_images(archive, ImageRow.result_id.in_(results), who=who, why="record"))
-        records = _delete_records(archive, before)
+        old = _older(archive, ImageRow.result_id, moment, policy.record_days)
+        images.append(_delete_images(archive, old, who=who, why="record"))
+        records = _delete_records(archive, moment, policy.record_days)
     segments = _delete_segments(archive, (moment - policy.journal_days * DAY_US) / 1e6)
     deleted = Deleted(sum(count for count, _ in images), sum(size for _, size in images), records, segments)
     archive.write(event_content("retention", who=who, **asdict(deleted)))
     return deleted
+
+
+def _doubt_of(archive: Archive, moment: int) -> StorageError | None:
+    """Return the error for a clock that may be wrong, None for one that may be right."""
+    last = last_success(archive)
+    days = 0 if last is None else (moment - last) // DAY_US
+    if days <= _LONG_DAYS:
+        return None
+    return StorageError(
+        "By the clock, old images were last deleted {days} days ago: nothing is deleted for its age until that is confirmed.",
+        remedy="Set the clock of this computer. If it is right, run: inspector archive retention --run --clock-is-right",
+        days=days,
+    )
+
+
+def _older(archive: Archive, key: Any, moment: int, days: int) -> ColumnElement[bool]:  # noqa: ANN401 - a column of keys
+    """Return what restricts to inspections that are older than so many days for certain."""
+    with archive.database.read() as connection:
+        journals = connection.execute(select(JournalRow.id)).scalars().all()
+        ends = {journal: _last_older(connection, journal, moment, days) for journal in journals}
+    return or_(false(), *(key.between(key_of(journal, 1), end) for journal, end in ends.items()))
+
+
+def _last_older(connection: Connection, journal: int, moment: int, days: int) -> int:
+    """Return the key of the newest inspection of a journal up to which all are older; of no record if none is.
+
+    Records are numbered in the order in which they were made, which holds also where the clock did not.
+    """
+    before, time, key = moment - days * DAY_US, ResultRow.creation_time, ResultRow.id + 0  # found by the index of times
+    first, end = key_of(journal, 0), key_of(journal + 1, 0)
+    young = select(func.min(key)).where(time >= before, time <= moment + DAY_US, key > first, key < end)
+    end = connection.execute(young).scalar_one() or end
+    old = select(func.max(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)
+    old = old.where(time >= _EARLIEST_US, time < before)
+    return int(connection.execute(old).scalar_one() or first)
 
 
 def _excess(archive: Archive, policy: RetentionPolicy) -> int:
@@ -178,6 +227,8 @@ def _delete_images(
             oldest = connection.execute(query).all()
         if not oldest:
             break
+        if not is_there(archive.folder / IMAGES):  # else all of them would be said to be deleted
+            raise away(archive.folder / IMAGES)
         # An inspection's images go together, as the record says: the last one's may not all be here.
         rows = [row for row in oldest if row.result_id != oldest[-1].result_id] if len(oldest) == _AT_ONCE else oldest
         gone, problem = [], None
@@ -206,23 +257,26 @@ def _unlinked(paths: Iterable[Path]) -> StorageError | None:
     return None
 
 
-def _delete_records(archive: Archive, before: int) -> int:
+def _delete_records(archive: Archive, moment: int, days: int) -> int:
     """Delete records from the beginning of each journal up to the first one that is younger, or on hold, or has images."""
     total = 0
     with archive.database.write() as connection:
         for journal, fed in connection.execute(select(JournalRow.id, JournalRow.fed)).all():
-            total += _prune(connection, journal, fed, before)
+            total += _prune(connection, journal, fed, _last_older(connection, journal, moment, days))
     return total
 
 
-def _prune(connection: Connection, journal: int, fed: int, before: int) -> int:
+def _prune(connection: Connection, journal: int, fed: int, older: int) -> int:
+    """Delete records of a journal up to the key `older`, but for those that stay and those behind them."""
     first, end = key_of(journal, 0), key_of(journal, fed)
+    if older == first:
+        return 0
     held = select(ResultRow.id).join(HoldRow, HoldRow.lot == ResultRow.lot)
     kept = select(ImageRow.result_id).where(ImageRow.deleted.is_(None))  # without its row a file would be nobody's
     stays = select(func.min(ResultRow.id)).where(
         ResultRow.id > first,
         ResultRow.id < end,
-        or_(ResultRow.creation_time >= before, ResultRow.id.in_(held), ResultRow.id.in_(kept)),
+        or_(ResultRow.id > older, ResultRow.id.in_(held), ResultRow.id.in_(kept)),
     )
     limit = connection.execute(stays).scalar_one()
     if limit is None:  # nothing young is left: the newest inspection stays, so that the chain has an end

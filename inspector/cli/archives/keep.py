@@ -119,10 +119,11 @@ def release(obj: Opened, *, lot: str, who: str) -> int:
 @click.option("--image-bytes", type=click.IntRange(0), help="Most bytes of images; 0: no limit.")
 @click.option("--free-bytes", type=click.IntRange(0), help="Free space below which images go before their time.")
 @click.option("--run", "runs", is_flag=True, help="Delete now what is over its time; a running line does so every hour.")
+@click.option("--clock-is-right", is_flag=True, help="With --run: also where it last ran long ago.")
 @WHO
 @JSON
 @click.pass_obj
-def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes: int | None) -> int:
+def retention(obj: Opened, /, *, runs: bool, clock_is_right: bool, who: str, as_json: bool, **changes: int | None) -> int:
     """Show or change for how long what is kept, or run the job that deletes."""
     from dataclasses import asdict
 
@@ -141,7 +142,8 @@ def retention(obj: Opened, /, *, runs: bool, who: str, as_json: bool, **changes:
             except ValidationError as error:
                 raise click.BadParameter(describe_validation(error)) from error
             job.save_policy(opened, policy, who=who)
-        deleted = job.run_retention(opened, policy, who=who or "retention") if runs else None
+        sure = {"who": who or "retention", "clock_is_right": clock_is_right}
+        deleted = job.run_retention(opened, policy, **sure) if runs else None
         last, held = job.last_success(opened), job.holds(opened)
     when = None if last is None else shown_time(last)
     if as_json:

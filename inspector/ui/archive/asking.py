@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal
 
 from inspector.archive.archive import Archive, opened_archive
-from inspector.archive.recording.journal import archive_folder
+from inspector.archive.recording.journal import archive_folder, is_there
 from inspector.archive.server import server_url
 from inspector.core.errors import InspectorError
 from inspector.ui.widgets.work_thread import WorkThread
@@ -39,7 +39,7 @@ class ArchiveSource:
             if self._anew:
                 self._anew, self._archive = False, None
                 self._stack.close()
-            if self._archive is None and self.folder.is_dir():
+            if self._archive is None and is_there(self.folder):
                 url = self._url or (server_url() if self._folder is None else "")
                 self._archive = self._stack.enter_context(opened_archive(self.folder, url=url))
             return self._archive
