@@ -66,3 +66,16 @@ def share_away(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let a folder be on a medium that cannot be written. Skips where that cannot be done."""
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "--bind", folder, folder], capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        subprocess.run([mount, "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)

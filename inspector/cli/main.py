@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from inspector.cli.support.lines import prepare_streams, say
-from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.errors import ConfigError, InspectorError, StorageError, defect
 from inspector.core.storage.data_format import claim_user_data
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -97,6 +97,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except InspectorError as error:
         return _fail(str(error), 1)
+    except OSError as error:
+        problem = defect(error)
+        if not isinstance(problem, StorageError):
+            raise
+        return _fail(str(problem), 1)
     return result if isinstance(result, int) else 0
 
 

@@ -11,7 +11,17 @@
 Any other exception that escapes is a defect of this program and is reported with its traceback.
 """
 
+import errno
+from typing import Final
+
 from inspector.core.message import Message, message
+
+_OF_A_DISK: Final = frozenset(  # what a disk or a network share says that is full, worn out, unplugged or gone
+    getattr(errno, name)
+    for name in ("EIO", "ENOSPC", "EDQUOT", "EROFS", "ENXIO", "ENODEV", "ESTALE", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO")
+    if hasattr(errno, name)
+)
+_OF_A_DISK_WINDOWS: Final = (21, 53, 55, 59, 64, 67, 1117, 1167)  # not ready, path or name not found, gone, read error
 
 
 class InspectorError(Exception):
@@ -61,12 +71,23 @@ class StorageError(InspectorError):
 
 
 def defect(error: BaseException) -> InspectorError:
-    """Return an unexpected error as a problem that asks for a report."""
+    """Return an unexpected error as a problem that asks for a report, unless the disk or share of a file is at fault."""
+    if isinstance(error, OSError) and error.filename is not None and _is_of_a_disk(error):
+        return StorageError(
+            "{file} cannot be used ({detail}).",
+            remedy="Check that disk or network share.",
+            file=error.filename,
+            detail=error.strerror or error,
+        )
     return InspectorError(
         "This program has a defect: {detail}.",
         remedy="Please report it with the program's log.",
         detail=f"{type(error).__name__}: {error}",
     )
+
+
+def _is_of_a_disk(error: OSError) -> bool:
+    return error.errno in _OF_A_DISK or getattr(error, "winerror", None) in _OF_A_DISK_WINDOWS
 
 
 def as_problem(error: Exception) -> InspectorError:

@@ -173,6 +173,15 @@ def test_an_evidence_pack_is_read_and_checked_without_this_program(archive: Path
     assert "is not the record that is proved" in found.stdout
 
 
+def test_an_evidence_pack_without_an_image_says_so(archive: Path, tmp_path: Path) -> None:
+    (shown,) = _json(archive, "show", "=P0")
+    image = archive / shown["image_files"][0]["path"]
+    image.write_bytes(image.read_bytes() + b"x")
+    _run(archive, "evidence", "=P0", "--out", tmp_path / "bag", code=1)
+    (said,) = (tmp_path / "bag").rglob("*-missing.txt")
+    assert f"The image {image} is not the one that was recorded." in said.read_text("utf-8")
+
+
 def test_cameras_whose_names_look_alike_as_file_names_keep_an_image_each(tmp_path: Path) -> None:
     """Where names are cut to what every disk takes, no camera's image may replace another's."""
     cameras = ("上", "下", "a b", "a_b", "left-top", "right-top", "x" * 50, "x" * 51)

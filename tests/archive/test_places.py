@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inspector.archive.archive import opened_archive
+from inspector.archive.exports.transfer import import_archive
 from inspector.archive.filters import Filters
 from inspector.archive.recording.feeder_work import Feeding
 from inspector.archive.recording.sinks import ArchiveSink, JournalSink, archive_sinks
@@ -22,7 +23,7 @@ from inspector.station.outputs import Outputs
 from inspector.workers.jobs import FeedJob
 from tests.archive.recorded import record_run
 from tests.archive.test_line import _fed, _wait_for
-from tests.disks import share_away
+from tests.disks import read_only, share_away
 
 
 def test_a_share_that_goes_away_is_said_loses_no_record_and_is_used_when_it_is_back(
@@ -124,3 +125,22 @@ def test_retention_for_space_needs_no_clock(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="days ago"):
             run_retention(opened, RetentionPolicy(free_bytes=0, image_bytes=1), now=4e9)
         assert not list(tmp_path.rglob("*.jxl"))
+
+
+def test_an_archive_without_its_beginning_on_a_medium_that_cannot_be_written_is_taken_over(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    record_run(theirs, "L1", "P{}")
+    record_run(theirs, "L2", "Q{}", count=9)
+    with opened_archive(theirs) as opened:
+        (first,) = (row["creation_time"] for row in every(opened.database, Filters(part="Q4")))
+        run_retention(opened, RetentionPolicy(record_days=1, free_bytes=0), now=first / 1e6 + 86_400, clock_is_right=True)
+    record_run(theirs, "L3", "R{}", count=3, url=f"sqlite:///{tmp_path / 'server.sqlite'}")  # not in their own database
+    before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
+    with opened_archive(ours, must_exist=False) as opened:
+        with read_only(theirs):
+            count, left_out = import_archive(opened, theirs, who="Ann")
+        assert (count > 8, left_out) == (True, [])
+        parts = [row["part_id"] for row in every(opened.database, Filters())]
+        assert parts == ["Q4", "Q5", "Q6", "Q7", "Q8", "R0", "R1", "R2"]
+        assert verify(opened.database, ours, images=True).sound
+    assert {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()} == before

@@ -38,6 +38,9 @@ over the text "inspector seal JOURNAL SEQUENCE HASH". packaging/verify_archive.p
 """
 
 
+MISSING: Final = "-missing.txt"  # end of the name of a file that says why there is no image
+
+
 def write_evidence(
     archive: Archive,
     keys: Sequence[int],
@@ -101,7 +104,7 @@ def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
         _write_json(place / "corrections.json", [dict(one) for one in found["corrections"]])
     for camera in {str(file["camera"]) for file in found["image_files"]} - frames.keys():
         said = "\n".join(problem.text for problem in read.problems)
-        (place / f"{file_name(camera)}-missing.txt").write_text(f"{said}\n", "utf-8")
+        (place / f"{file_name(camera)}{MISSING}").write_text(f"{said}\n", "utf-8")
     for camera, picture in draw(read.inspection).items():
         write_native(place / file_name(camera), frames[camera].pixels)
         _write_png(place / f"{file_name(camera)}-overlay.png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
 from inspector.archive.images import IMAGES
 from inspector.archive.recording.journal import JOURNALS
-from inspector.archive.store.database import FILE, open_database
-from inspector.archive.store.feeder import import_records
+from inspector.archive.store.database import FILE, Database, open_database
+from inspector.archive.store.feeder import Feeder, import_records
 from inspector.archive.store.retention import FILE as POLICY
 from inspector.archive.store.verify import Proof, verify
 from inspector.core.errors import ConfigError, StorageError
@@ -80,17 +81,18 @@ def restore(source: Path, folder: Path) -> Copied:
     return Copied(images, proof)
 
 
-def import_archive(archive: Archive, source: Path, *, who: str = "") -> int:
-    """Take over the records and images of another archive's folder, each once; return the number of new records.
+def import_archive(archive: Archive, source: Path, *, who: str = "") -> tuple[int, list[str]]:
+    """Take over the records and images of another archive's folder, each once.
 
-    What is not sound there is refused. Raises ConfigError and StorageError.
+    Returns the number of new records, and the journals that are left out as `import_records` says. What is not sound there is
+    refused, and nothing is written there. Raises ConfigError and StorageError.
     """
     if source.resolve() == archive.folder.resolve():
         raise ConfigError("An archive cannot take over itself.")
-    if not (source / FILE).is_file():
+    if not (source / FILE).is_file() and not (source / JOURNALS).is_dir():
         raise ConfigError("There is no archive in {folder}.", folder=source)
-    other = open_database(source)
-    try:
+    with _opened_copy(source) as other:
+        Feeder(source, other).feed()  # what the other station's database does not have yet
         proof = verify(other, source)
         if not proof.sound:
             raise StorageError("The archive in {folder} is not sound: {why}", folder=source, why=proof.problems[0])
@@ -98,19 +100,29 @@ def import_archive(archive: Archive, source: Path, *, who: str = "") -> int:
             _copy_new(source / IMAGES, archive.folder / IMAGES)
         except OSError as error:
             raise _refused(archive.folder, error) from error
-        count = import_records(archive.database, other)
-    finally:
-        other.close()
-    archive.write(event_content("import", who=who, source=str(source), records=count))
-    return count
+        count, left_out = import_records(archive.database, other)
+    archive.write(event_content("import", who=who, source=str(source), records=count, left_out=left_out))
+    return count, left_out
 
 
 def _proof_of(folder: Path) -> Proof:
-    database = open_database(folder)
-    try:
+    with _opened_copy(folder) as database:
         return verify(database, folder)
-    finally:
-        database.close()
+
+
+@contextlib.contextmanager
+def _opened_copy(folder: Path) -> Iterator[Database]:
+    """Open a copy of a database that is to stay as it is, perhaps on a medium that cannot be written. Raises StorageError."""
+    with tempfile.TemporaryDirectory(prefix="inspector-import-") as name:
+        copy = Path(name)
+        try:
+            for file in (FILE, f"{FILE}-wal"):  # what has not been taken over into the file yet is in the other one
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(folder / file, copy / file)
+        except OSError as error:
+            raise _refused(folder, error) from error
+        with closing(open_database(copy, called=folder / FILE)) as database:
+            yield database
 
 
 def _copy_policy(source: Path, target: Path) -> None:

@@ -68,10 +68,10 @@ class Database:
             self._patience.close()
 
 
-def open_database(where: Path | str, *, patience_s: float = ANSWER_S) -> Database:
+def open_database(where: Path | str, *, patience_s: float = ANSWER_S, called: Path | None = None) -> Database:
     """Open the database in the archive's folder, or at a URL, and make its tables if there are none. Raises StorageError.
 
-    `patience_s`: after which a server that does not answer is given up.
+    `patience_s`: after which a server that does not answer is given up. `called`: the file that errors name, of a copy.
     """
     if isinstance(where, Path):
         try:
@@ -80,7 +80,7 @@ def open_database(where: Path | str, *, patience_s: float = ANSWER_S) -> Databas
             raise StorageError(
                 "The archive {file} cannot be opened ({detail}).", file=where, detail=error.strerror or error
             ) from error
-        url, name = f"sqlite:///{where / FILE}", str(where / FILE)
+        url, name = f"sqlite:///{where / FILE}", str(called or where / FILE)
     else:
         url, name = where, _server_name(where)
     database = _database(url, name, is_shared=not isinstance(where, Path), patience_s=patience_s)

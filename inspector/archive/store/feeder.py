@@ -192,17 +192,32 @@ def _run_of(connection: Connection, journal: int, records: Sequence[JournalRecor
     return None if row is None else dict(row._mapping)
 
 
-def import_records(database: Database, other: Database) -> int:
-    """Store the records of another database that are not here yet, in order; return how many. Raises StorageError."""
-    total = 0
+def import_records(database: Database, other: Database) -> tuple[int, list[str]]:
+    """Store the records of another database that are not here yet, in order. Raises StorageError.
+
+    Returns how many, and the journals that are left out: between what is here and what is still there, records are gone, and
+    with them the proof; or this program did not make them.
+    """
+    total, left_out = 0, []
     with other.read() as source:
-        journals = source.execute(select(*JournalRow.__table__.columns)).all()
-        for journal in journals:
-            if journal.pruned or not is_journal(journal.name):
-                continue  # its beginning is gone, and with it the proof; or it was not made by this program
+        for journal in source.execute(select(*JournalRow.__table__.columns)).all():
+            if not is_journal(journal.name) or not _follows(database, journal):
+                left_out.append(str(journal.name))
+                continue
             while count := _import_batch(database, source, journal):
                 total += count
-    return total
+    return total, left_out
+
+
+def _follows(database: Database, journal: Any) -> bool:  # noqa: ANN401 - a row
+    """Return whether what is left of another's journal follows what is here of it; where nothing is here, let it begin so."""
+    with database.write() as connection:
+        own = journal_row(connection, journal.name, journal.public_key)
+        if own["fed"] == 1 and journal.pruned:
+            begun = {"pruned": journal.pruned, "pruned_digest": journal.pruned_digest, "fed": journal.pruned + 1}
+            connection.execute(update(JournalRow).where(JournalRow.id == own["id"]).values(begun))
+            return True
+        return bool(own["fed"] > journal.pruned)
 
 
 def _import_batch(database: Database, source: Connection, journal: Any) -> int:  # noqa: ANN401 - a row

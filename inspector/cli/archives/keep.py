@@ -28,7 +28,7 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
 
     INSPECTIONS are result ids, or ids of parts.
     """
-    from inspector.archive.exports.evidence import write_evidence
+    from inspector.archive.exports.evidence import MISSING, write_evidence
     from inspector.archive.filters import Filters
     from inspector.archive.store.query import every
 
@@ -42,7 +42,10 @@ def evidence(obj: Opened, *, inspections: tuple[str, ...], lot: str, out: Path, 
         keys = list(dict.fromkeys(keys))
         folder = write_evidence(opened, keys, out, who=who)
     say(f"{len(keys)} inspections written to {folder}")
-    return 0
+    missing = sorted(folder.rglob(f"*{MISSING}"))
+    for path in missing:
+        say(f"inspector: {path.read_text('utf-8').splitlines()[0]}", err=True)
+    return 1 if missing else 0
 
 
 @click.command()
@@ -80,9 +83,11 @@ def import_(obj: Opened, *, source: Path, who: str) -> int:
     from inspector.archive.exports.transfer import import_archive
 
     with obj(must_exist=False) as opened:
-        count = import_archive(opened, source, who=who)
+        count, left_out = import_archive(opened, source, who=who)
     say(f"{count} records")
-    return 0
+    for journal in left_out:
+        say(f"inspector: Nothing of the journal {journal}: records between those here and those there were deleted.", err=True)
+    return 1 if left_out else 0
 
 
 @click.command()
