@@ -40,13 +40,17 @@ Progress = Callable[[str], None]
 class RejudgeSpeed:
     """Archived images judged again here and `predict`'s way from PNG files, in turns; engines are open before.
 
-    `ratio`: images a second of the first over the second, median of the rounds.
+    `ratio`: images a second of the first over the second, median of the rounds. `cpu_ms`, `predict_cpu_ms`: processor time of an
+    image, which other programs change less than the clock; `cpu_ratio`: of the second over the first.
     """
 
     images: int
     rejudge_per_s: float
     predict_per_s: float
     ratio: float
+    cpu_ms: float
+    predict_cpu_ms: float
+    cpu_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +101,29 @@ def _beside_predict(
     archive: Archive, recipe: Recipe, pictures: Path, images: int, rounds: int, progress: Progress
 ) -> RejudgeSpeed:
     speeds: list[tuple[float, float]] = []
+    cpu: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         progress(f"here, round {number} of {rounds}")
-        ours, theirs = images / _again(archive, recipe), images / _predicted(recipe, pictures)
+        began = time.process_time()
+        ours, between = _again(archive, recipe), time.process_time()
+        theirs, seconds = _predicted(recipe, pictures)
         if number:  # the first finds cold caches
-            speeds.append((ours, theirs))
-    return RejudgeSpeed(images, *_medians(speeds))
+            speeds.append((images / ours, images / theirs))
+            cpu.append((seconds / images * 1000, (between - began) / images * 1000))
+    predict_cpu, ours_cpu, cpu_ratio = _medians(cpu)
+    return RejudgeSpeed(images, *_medians(speeds), ours_cpu, predict_cpu, cpu_ratio)
 
 
-def _predicted(recipe: Recipe, pictures: Path) -> float:
-    """Return the seconds that `predict` takes for a folder, without opening its engine and printing."""
+def _predicted(recipe: Recipe, pictures: Path) -> tuple[float, float]:
+    """Return the seconds and the processor time that `predict` takes for a folder, without opening its engine and printing."""
     with PartInspector(recipe) as inspector:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         sequence = open_sequence(pictures)
         for _, item in sequence.each():
             if isinstance(item, Frame):
                 inspector.inspect({CAMERA: item})
         sequence.close()
-        return time.perf_counter() - began
+        return time.perf_counter() - began, time.process_time() - used
 
 
 def _again(archive: Archive, recipe: Recipe, cluster: str = "") -> float:

@@ -30,11 +30,13 @@ def rejudge(*, model: str, images: int, rounds: int, cluster: bool, as_json: boo
             cluster=cluster,
             progress=lambda text: bar.update(task, description=text),
         )
-    figures = {"rejudge": rounded(asdict(here)), **({} if there is None else {"cluster": rounded(asdict(there))})}
     if as_json:
+        figures = {"rejudge": rounded(asdict(here)), **({} if there is None else {"cluster": rounded(asdict(there))})}
         click.echo(json.dumps(figures))
         return
-    for name, values in figures.items():
-        click.echo(name)
-        for figure, value in values.items():
-            click.echo(f"  {figure:<20} {value}")
+    click.echo(f"{here.images} images: {here.rejudge_per_s:.0f}/s judged again, {here.predict_per_s:.0f}/s by predict")
+    click.echo(f"  {here.ratio:.2f} times as many by the clock (aim 1.5), {here.cpu_ratio:.2f} by processor time")
+    if there is not None:
+        click.echo(
+            f"two dask workers {there.two_per_s:.0f}/s, one {there.one_per_s:.0f}/s: {there.ratio:.2f} times as many (aim 1.7)"
+        )
