@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from inspector.core.errors import InspectorError
+from inspector.core.errors import InspectorError, defect
 from inspector.core.message import Message, message
 from inspector.core.types import Inspection
 from inspector.inspection.parts import weight_of
@@ -212,7 +212,8 @@ class _Lane:
             self._report(self.sink.name, error.problem, error.remedy)
         except Exception as error:
             log.exception("The sink %s cannot be closed", self.sink.name)
-            self._report(self.sink.name, _defect(error), None)
+            problem = defect(error)
+            self._report(self.sink.name, problem.problem, problem.remedy)
 
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
@@ -262,7 +263,8 @@ class _Lane:
             return error
         except Exception as error:  # thread boundary: the next inspection must have its chance
             log.exception("The sink %s failed", self.sink.name)
-            self._note(_defect(error), None)
+            problem = defect(error)
+            self._note(problem.problem, problem.remedy)
             return error
         return None
 
@@ -270,7 +272,3 @@ class _Lane:
         if problem != self._problem:
             self._problem, self._remedy = problem, remedy
             self._report(self.sink.name, problem, remedy)
-
-
-def _defect(error: Exception) -> Message:
-    return message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")

@@ -40,8 +40,8 @@ Progress = Callable[[str], None]
 class RejudgeSpeed:
     """Archived images judged again here and `predict`'s way from PNG files, in turns; engines are open before.
 
-    `ratio`: images a second of the first over the second, median of the rounds. `cpu_ms`, `predict_cpu_ms`: processor time of an
-    image, which other programs change less than the clock; `cpu_ratio`: of the second over the first.
+    `ratio`: images a second of the first over the second, median of the rounds. `cpu_ms`, `predict_cpu_ms`: processor time of
+    an image, which other programs change less than the clock; `cpu_ratio`: of the second over the first.
     """
 
     images: int
