@@ -73,7 +73,7 @@ def _lines(found: "ArchiveFigures") -> Iterator[str]:
         yield f"another limit for {what_if.inspections:,} inspections: {what_if.per_s:,.0f}/s (aim 200,000)"
         yield f"  {what_if.ratio:.0f} times as many as judged one by one, once they are read (aim 30)"
     if (kills := found.kills) is not None:
-        yield f"{kills.kills} stations, {kills.feeders} feeders killed; {kills.told:,} parts told, {kills.interrupted} under way:"
+        yield f"{kills.kills} stations, {kills.feeders} feeders killed; {kills.told:,} told, {kills.interrupted} under way:"
         yield f"  {kills.missing} missing, {kills.doubled} doubled, {kills.broken} problems of the proof (aim 0, 0, 0)"
 
 
