@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from inspector.archive.contents import event_content, opened_content, recorded_i
 from inspector.archive.filters import Filters
 from inspector.archive.keys import StationKey, signed_by
 from inspector.archive.recording.interrupted import finish_interrupted
-from inspector.archive.recording.journal import JOURNALS, Journal, idle_journals, journal_folders, open_journal
+from inspector.archive.recording.journal import JOURNALS, ROOM_BYTES, Journal, idle_journals, journal_folders, open_journal
 from inspector.archive.recording.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
 from inspector.archive.recording.segments import JournalReader, Missing, read_tail, segment_files
 from inspector.archive.store.query import events, every
@@ -114,6 +115,89 @@ def test_cut_at_every_byte_of_its_last_records_it_goes_on_behind_what_is_whole(t
             assert isinstance(record, JournalRecord)
             assert record.digest == chained(before, record.sequence, record.payload)
             before = record.digest
+
+
+def _ends(folder: Path) -> Iterator[int]:
+    """Yield the ends of the records of a journal's only segment, in bytes."""
+    (segment,) = segment_files(folder)
+    data, end = segment.read_bytes(), 0
+    for record in _read(folder):
+        assert isinstance(record, JournalRecord)
+        end = data.index(record.payload, end) + len(record.payload)
+        yield end
+
+
+@pytest.mark.skipif(not hasattr(os, "pwrite"), reason="room is made by pwrite")
+def test_room_for_records_is_made_before_and_cut_off_after(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    assert _wait(journal, journal.submit({"kind": "event"}))
+    (segment,) = segment_files(journal.folder)
+    until = time.monotonic() + 20
+    while (size := segment.stat().st_size) < ROOM_BYTES:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert _wait(journal, journal.submit({"kind": "event"}))
+    assert segment.stat().st_size == size
+    assert _sequences(journal.folder) == [1, 2]
+    killed = shutil.copytree(journal.folder, tmp_path / "killed" / journal.id)
+    assert read_tail(killed).sequence == 2
+    journal.close()
+    (_, end) = _ends(journal.folder)
+    assert segment.stat().st_size == (killed / segment.name).stat().st_size == end
+
+
+def test_a_commit_that_the_disk_wrote_only_in_part_is_cut_off_before_the_hole(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path / "whole", StationKey(tmp_path / "whole"))
+    assert _wait(journal, journal.submit({"kind": "event", "number": 0}))
+    last = journal.submit_all([({"kind": "event", "number": number, "text": "x" * 900}, None) for number in range(1, 9)])[-1]
+    assert _wait(journal, last)
+    journal.close()
+    (segment,) = segment_files(journal.folder)
+    data, ends = segment.read_bytes(), [0, *_ends(journal.folder)]
+    folder = tmp_path / "cut" / journal.id
+    for place in range(-(-ends[1] // 512) * 512, len(data) - 512, 512):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / segment.name).write_bytes(data[:place] + bytes(512) + data[place + 512 :] + bytes(4096))
+        whole = max(number for number, end in enumerate(ends) if end <= place)
+        again = Journal(folder, StationKey(tmp_path / "whole"))
+        assert _wait(again, again.submit({"kind": "event"}))
+        again.close()
+        assert _sequences(folder) == list(range(1, whole + 2)), place
+
+
+def test_a_hole_in_a_commit_that_was_told_cuts_nothing_off(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    for number in range(4):
+        assert _wait(journal, journal.submit({"kind": "event", "number": number, "text": "x" * 2000}))
+    journal.close()
+    (segment,) = segment_files(journal.folder)
+    data, ends = segment.read_bytes(), [0, *_ends(journal.folder)]
+    place = -(-(ends[1] + 200) // 512) * 512
+    segment.write_bytes(data[:place] + bytes(512) + data[place + 512 :])
+    assert read_tail(journal.folder).sequence == 4
+    found = [item if isinstance(item, Missing) else item.sequence for item in _read(journal.folder)]
+    assert found == [1, Missing(2, 2, damaged=True), 3, 4]
+
+
+def test_a_reader_beside_the_writer_takes_nothing_half_written_for_damage(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    records: list[tuple[dict[str, object], None]] = [({"kind": "event", "text": "x" * 3000}, None)] * 50
+
+    def write() -> None:
+        for _ in range(40):
+            assert _wait(journal, journal.submit_all(records)[-1], 60)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    reader = JournalReader(journal.folder, 1)
+    found: list[JournalRecord | Missing] = []
+    until = time.monotonic() + 120
+    while len(found) < 2000 and time.monotonic() < until:
+        found += reader.read()
+    writer.join()
+    journal.close()
+    assert [item.sequence if isinstance(item, JournalRecord) else item for item in found] == list(range(1, 2001))
 
 
 def test_a_damaged_record_is_shown_as_a_gap_and_hides_no_other(tmp_path: Path) -> None:

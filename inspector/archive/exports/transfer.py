@@ -132,11 +132,11 @@ def _copy_policy(source: Path, target: Path) -> None:
 
 
 def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
-    """Copy the files that are not there yet, and with `changed` those of another size; return how many."""
+    """Copy the files that are not there yet, and with `changed` those that were written since; return how many."""
     count = 0
     for path in _files(source):
         copy = target / path.relative_to(source)
-        if copy.exists() and not (changed and copy.stat().st_size != path.stat().st_size):
+        if copy.exists() and not (changed and _written(copy) != _written(path)):
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_name(copy.name + _PARTIAL)
@@ -144,6 +144,12 @@ def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
         partial.replace(copy)
         count += 1
     return count
+
+
+def _written(path: Path) -> tuple[int, int]:
+    """Return the size of a file and when it was written, in steps that every file system keeps."""
+    facts = path.stat()
+    return facts.st_size, int(facts.st_mtime) // 2
 
 
 def _files(folder: Path) -> Iterator[Path]:

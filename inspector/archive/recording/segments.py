@@ -17,6 +17,7 @@ DAMAGED = ".damaged"
 IDENTITY = "file"  # field of a segment's header: which file it is
 
 _HEADER_BYTES = 64 * 1024
+_SECTOR = 512  # bytes that a disk writes together
 _BEGUN = (b"", b"\0", MAGIC[:1])  # how a segment begins that a crash left without its header
 
 log = logging.getLogger(__name__)
@@ -105,11 +106,25 @@ def _tail_of(path: Path, data: bytes, start: int, fields: Mapping[str, Any]) -> 
                 tail.follow(found)
             except ValueError:
                 log.debug("a record of %s is not readable", path, exc_info=True)
-        elif found.tail:
+        elif found.tail or _never_written(data, found):
             with path.open("r+b") as stream:
                 stream.truncate(found.start)
                 os.fsync(stream.fileno())
+            break
     return tail
+
+
+def _never_written(data: bytes, damage: Damage) -> bool:
+    """Return whether damage is a part of the last commit that the disk did not write before the power went.
+
+    Then a whole sector is still zero, and nothing was sealed later than that commit, of which nobody was told.
+    """
+    first = -(-damage.start // _SECTOR) * _SECTOR
+    places = range(first, damage.end - _SECTOR + 1, _SECTOR)
+    if not any(data[place : place + _SECTOR] == bytes(_SECTOR) for place in places):
+        return False
+    later = [found for found in scan(data, damage.end) if isinstance(found, JournalRecord) and found.sequence != NOTICE]
+    return not any(found.seal for found in later[:-1])
 
 
 def segment_header(segment: Path) -> Mapping[str, Any]:
@@ -153,6 +168,8 @@ class JournalReader:
         start = self._offset
         for found in scan(data, 0):
             if isinstance(found, Damage):
+                if not found.tail and _changes(path, start + found.start, data[found.start : found.end]):
+                    return  # it is being written
                 self._damaged = self._damaged or not found.tail or limit is not None
                 continue
             end = start + found.end
@@ -164,6 +181,13 @@ class JournalReader:
                 yield Missing(first, found.sequence - 1, self._damaged)
             self._damaged, self._offset, self.next = False, end, found.sequence + 1
             yield found
+
+
+def _changes(path: Path, place: int, before: bytes) -> bool:
+    """Return whether bytes of a file are others by now. Raises OSError."""
+    with path.open("rb") as stream:
+        stream.seek(place)
+        return stream.read(len(before)) != before
 
 
 def has_lost_its_end(folder: Path) -> bool:
