@@ -7711,8 +7711,16 @@
         <translation>ラベルを描いた元の画像を用意するか、これらの画像用にラベルを書き出し直してください。</translation>
     </message>
     <message>
+        <source>By the clock, old images were last deleted {days} days ago: nothing is deleted for its age until that is confirmed.</source>
+        <translation>時計によると、古い画像を最後に削除したのは {days} 日前です。確認されるまで、保存期間による削除は行いません。</translation>
+    </message>
+    <message>
         <source>COCO files list other images than those that are here</source>
         <translation>COCO ファイルに記載された画像は、ここにある画像とは別のものです</translation>
+    </message>
+    <message>
+        <source>Check that disk or network share.</source>
+        <translation>そのディスクまたはネットワーク共有を確認してください。</translation>
     </message>
     <message>
         <source>Check the address.</source>
@@ -7761,6 +7769,10 @@
     <message>
         <source>Compare it again.</source>
         <translation>もう一度比較してください。</translation>
+    </message>
+    <message>
+        <source>Connect its disk or its share again. If it is gone for good, choose another one and restore a back-up.</source>
+        <translation>そのディスクまたは共有を接続し直してください。元に戻らない場合は、別の場所を選び、バックアップから復元してください。</translation>
     </message>
     <message>
         <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
@@ -8171,6 +8183,10 @@
         <translation>カメラをプログレッシブ（順次走査）に設定してください。</translation>
     </message>
     <message>
+        <source>Set the clock of this computer. If it is right, run: inspector archive retention --run --clock-is-right</source>
+        <translation>このコンピューターの時計を合わせてください。時計が正しい場合は、inspector archive retention --run --clock-is-right を実行してください。</translation>
+    </message>
+    <message>
         <source>Set the option unit of the source to kelvin or celsius, or save temperatures in kelvin.</source>
         <translation>ソースのオプション unit を kelvin または celsius に設定するか、温度をケルビンで保存してください。</translation>
     </message>
@@ -8425,6 +8441,10 @@
     <message>
         <source>The folder {folder} is already watched with this recipe by another process.</source>
         <translation>フォルダー {folder} は、別のプロセスがすでにこのレシピで監視しています。</translation>
+    </message>
+    <message>
+        <source>The folder {folder} of the archive is not there ({detail}).</source>
+        <translation>アーカイブのフォルダー {folder} が見つかりません（{detail}）。</translation>
     </message>
     <message>
         <source>The folders {inner} inside those of the classes are not taken for classes; choose one of {outer} if they are.</source>
@@ -9693,6 +9713,10 @@
     <message>
         <source>{file} cannot be removed ({detail}).</source>
         <translation>{file} を削除できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be used ({detail}).</source>
+        <translation>{file} を使用できません（{detail}）。</translation>
     </message>
     <message>
         <source>{file} cannot be used for {task}: it is an Ultralytics network for {kind}.</source>

@@ -76,7 +76,7 @@ def test_nothing_is_made_or_deleted_where_the_disk_of_the_archive_was(tmp_path: 
     folder.rename(elsewhere)
     folder.mkdir()  # where it is mounted
     records.take(inspections[1])  # into the file that is open
-    with pytest.raises(StorageError, match=r"is not there \(no such folder\)"):
+    with pytest.raises(StorageError, match=r"is not there \(No such file or directory\)"):
         keeper.take(inspections[1])
     feeding = Feeding(job)
     assert "is not there" in str(feeding.go_on())

@@ -5,6 +5,7 @@ with the station's key. Everyone else only waits for it, and only as long as the
 """
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -432,7 +433,7 @@ def away(folder: Path, error: OSError | None = None) -> StorageError:
         "The folder {folder} of the archive is not there ({detail}).",
         remedy="Connect its disk or its share again. If it is gone for good, choose another one and restore a back-up.",
         folder=folder,
-        detail="no such folder" if error is None else error.strerror or error,
+        detail=os.strerror(errno.ENOENT) if error is None else error.strerror or error,
     )
 
 
