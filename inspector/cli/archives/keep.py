@@ -147,8 +147,8 @@ def retention(obj: Opened, /, *, runs: bool, clock_is_right: bool, who: str, as_
             except ValidationError as error:
                 raise click.BadParameter(describe_validation(error)) from error
             job.save_policy(opened, policy, who=who)
-        sure = {"who": who or "retention", "clock_is_right": clock_is_right}
-        deleted = job.run_retention(opened, policy, **sure) if runs else None
+        by, sure = who or "retention", clock_is_right
+        deleted = job.run_retention(opened, policy, who=by, clock_is_right=sure) if runs else None
         last, held = job.last_success(opened), job.holds(opened)
     when = None if last is None else shown_time(last)
     if as_json:
