@@ -46,8 +46,8 @@ def archive(*, models: tuple[str, ...], line: bool, inspections: int, kills: int
             progress=lambda text: bar.update(task, description=text),
         )
     if not as_json:
-        for line in _lines(found):
-            click.echo(line)
+        for text in _lines(found):
+            click.echo(text)
         return
     figures = {name: rounded(values) for name, values in asdict(found).items() if values is not None and name != "line"}
     figures |= {f"line with {name}": rounded(asdict(values)) for name, values in found.line.items()}
