@@ -14,11 +14,10 @@ from typing import Any
 
 import click
 import cv2
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.cli.gui import no_display
 from inspector.cli.support.bench_output import AS_JSON, rounded
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.errors import JobError
 from inspector.recipes.locate import demo_recipe
 
@@ -66,7 +65,7 @@ def dialog(*, files: int, as_json: bool) -> None:
     """
     from inspector.bench.many_files import write_many
 
-    columns = Progress(console=Console(stderr=True), transient=True)
+    columns = progress_bar()
     with tempfile.TemporaryDirectory(prefix="inspector-bench-") as name, columns as bar:
         task = bar.add_task("images", total=files)
         write_many(Path(name) / "images", files, tick=lambda done: bar.update(task, completed=done))

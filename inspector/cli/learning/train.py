@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TimeElapsedColumn
 
 from inspector.cameras.demo.data import write_demo_data
 from inspector.cli.support.advice import OWN_CHOICE, Surveying, advice_json, advice_lines, advise, time_problem
 from inspector.cli.support.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
 from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
+from inspector.cli.support.terminal import PlainColumn, progress_bar
 from inspector.cli.support.train_options import chosen, setting_options
 from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
@@ -207,7 +207,7 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_demo_data(folder: Path, parts: int) -> None:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Rendering the demo line", total=parts)
         write_demo_data(
             folder / "data", parts=parts, seed=SEED, good=GOOD, progress=lambda done, total: bar.update(task, completed=done)
@@ -233,8 +233,8 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
     """Run all trainings, `at_once` at a time, until the end or Ctrl-C. Raises the first failure once all have ended."""
     waiting, ended = list(runs), list[Outcome]()
     active: list[_Active] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar, stop_signals() as interrupted:
+    columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.fields[text]}"), TimeElapsedColumn())
+    with progress_bar(*columns, transient=False) as bar, stop_signals() as interrupted:
         try:
             while (waiting or active) and not interrupted.is_set():
                 while waiting and len(active) < at_once:
