@@ -95,7 +95,6 @@ def test_names_are_shown_as_they_are_in_tables(tmp_path: Path) -> None:
         rows.append(f"{number}.png,{name}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     done = on_console({}, "data", "check", tmp_path, "--task", "classification")
-    assert done.returncode == 0, done.stderr
     assert all(name.encode() in done.stdout for name in NAMES), done.stdout
     if Path("/dev/full").exists():
         with Path("/dev/full").open("wb") as full:
