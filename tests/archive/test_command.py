@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,23 @@ def test_old_records_go_from_the_beginning_and_the_chain_goes_on(tmp_path: Path)
         assert deleted.records > COUNT
     assert [row["part_id"] for row in _json(archive, "query", "--order", "oldest")] == [f"Q{number}" for number in range(4, 9)]
     assert _json(archive, "verify")[0]["problems"] == []
+    assert _verifier(archive / "archive.sqlite").stdout.splitlines()[-1] == "sound"
+
+
+def test_of_a_journal_that_nobody_writes_to_any_more_every_old_inspection_goes(tmp_path: Path) -> None:
+    from inspector.archive.store import retention
+
+    archive = tmp_path / "archive"
+    record_run(archive, "L1", "P{}")
+    policy = retention.RetentionPolicy(record_days=1)
+    with opened_archive(archive) as opened:
+        assert retention.run_retention(opened, policy, now=time.time() + 2 * 86_400).records > COUNT
+    assert _json(archive, "query") == []
+    assert {event["what"] for event in _json(archive, "events")} >= {"images_deleted", "retention"}
+    assert _json(archive, "verify", "--images")[0]["problems"] == []
+    record_run(archive, "L2", "Q{}", count=3)
+    assert [row["part_id"] for row in _json(archive, "query", "--order", "oldest")] == ["Q0", "Q1", "Q2"]
+    assert _json(archive, "verify", "--images")[0]["problems"] == []
     assert _verifier(archive / "archive.sqlite").stdout.splitlines()[-1] == "sound"
 
 
