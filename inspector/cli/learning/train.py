@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import TaskName
 from inspector.data.annotations import LAYOUTS, training_data
 from inspector.data.good_classes import guess_good_classes
@@ -88,10 +88,10 @@ def train(
     if demo:
         if values.keys() - {"epochs", "time_limit"}:
             raise click.UsageError("--demo takes only --out, --parts, --only, --epochs, --time-limit and --json.")
-        with tempfile.TemporaryDirectory(prefix="inspector-demo-", ignore_cleanup_errors=True) as name:
-            runs = [_demo_settings(bundle, Path(name), out, values) for bundle in only or tuple(DEMO_BUNDLES)]
+        with temporary_folder() as name:
+            runs = [_demo_settings(bundle, name, out, values) for bundle in only or tuple(DEMO_BUNDLES)]
             _check([problem for settings in runs for problem in preflight_places(settings)])
-            _write_demo_data(Path(name), parts)
+            _write_demo_data(name, parts)
             return _run(runs, as_json=as_json, at_once=os.cpu_count() or 1)
     if only:
         raise click.UsageError("--only is for --demo.")
