@@ -36,7 +36,7 @@ from inspector.archive.store.query import every
 from inspector.archive.store.rows import RowBatch
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cli.main import cli, run
-from inspector.core.errors import StorageError
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.text import json_line
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
@@ -409,6 +409,23 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     (counts,) = _json(archive, "query", "--counts", "lot")
     assert counts["counts"]["lot"] == {"L1": COUNT, "L2": 9, "M1": 5}
     assert _json(archive, "verify", "--images")[0]["problems"] == []
+
+
+@pytest.mark.parametrize("name", ["images", "journals"])
+def test_what_comes_from_elsewhere_leads_to_no_other_folder_of_this_computer(archive: Path, tmp_path: Path, name: str) -> None:
+    other, private = tmp_path / "other", tmp_path / "private"
+    record_run(other, "M1", "S{}", count=5)
+    (other / name).rename(private)
+    try:
+        (other / name).symlink_to(private, target_is_directory=True)
+    except OSError:
+        pytest.skip("links may not be made here")
+    for command in ([archive, "import", other], [tmp_path / "again", "restore", other]):
+        with pytest.raises(ConfigError, match="is a link that leads out of the archive"):
+            _run(*command)
+    assert not (tmp_path / "again").exists()
+    (first,) = _json(other, "backup", tmp_path / "copy")  # the station's own may lie on another disk
+    assert (first["images"] > 0) == any((tmp_path / "copy" / "images").rglob("*.jxl"))
 
 
 @pytest.mark.parametrize("path", ["../../victim.jxl", "/etc/victim.jxl", "images/../../victim.jxl", "C:\\victim.jxl", "", 7])

@@ -19,6 +19,7 @@ from inspector.archive.store.feeder import Feeder, import_records
 from inspector.archive.store.retention import FILE as POLICY
 from inspector.archive.store.verify import Proof, verify
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.storage.durable import replace_durably, sync_file, sync_folder
 from inspector.results.record_file import refused
 
 _PARTIAL: Final = ".partial"
@@ -45,7 +46,7 @@ def back_up(archive: Archive, target: Path, *, who: str = "") -> Copied:
         partial.unlink(missing_ok=True)
         with closing(sqlite3.connect(archive.folder / FILE)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
-        partial.replace(target / FILE)
+        replace_durably(partial, target / FILE)
         _copy_policy(archive.folder, target)
         images = _copy_new(archive.folder / IMAGES, target / IMAGES)
         _copy_new(archive.folder / JOURNALS, target / JOURNALS, changed=True)
@@ -62,6 +63,7 @@ def restore(source: Path, folder: Path) -> Copied:
         raise ConfigError("There is an archive in {folder} already.", remedy="Move it away first.", folder=folder)
     if not (source / FILE).is_file():
         raise ConfigError("There is no back-up of an archive in {folder}.", folder=source)
+    _refuse_links(source)
     proof = _proof_of(source)
     if not proof.sound:
         raise StorageError("The back-up in {folder} is damaged: {why}", folder=source, why=proof.problems[0])
@@ -71,11 +73,11 @@ def restore(source: Path, folder: Path) -> Copied:
         partial.mkdir(parents=True)
         shutil.copy2(source / FILE, partial / FILE)
         _copy_policy(source, partial)
-        images = _copy_new(source / IMAGES, partial / IMAGES)
-        _copy_new(source / JOURNALS, partial / JOURNALS)
+        images = _copy_new(source / IMAGES, partial / IMAGES, durable=False)
+        _copy_new(source / JOURNALS, partial / JOURNALS, durable=False)
         if folder.exists():
             folder.rmdir()
-        partial.replace(folder)
+        replace_durably(partial, folder)
     except OSError as error:
         raise _refused(folder, error) from error
     return Copied(images, proof)
@@ -91,6 +93,7 @@ def import_archive(archive: Archive, source: Path, *, who: str = "") -> tuple[in
         raise ConfigError("An archive cannot take over itself.")
     if not (source / FILE).is_file() and not (source / JOURNALS).is_dir():
         raise ConfigError("There is no archive in {folder}.", folder=source)
+    _refuse_links(source)
     with _opened_copy(source) as other:
         Feeder(source, other).feed()  # what the other station's database does not have yet
         proof = verify(other, source)
@@ -131,9 +134,13 @@ def _copy_policy(source: Path, target: Path) -> None:
         shutil.copy2(source / POLICY, target / POLICY)
 
 
-def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
-    """Copy the files that are not there yet, and with `changed` those that were written since; return how many."""
+def _copy_new(source: Path, target: Path, *, changed: bool = False, durable: bool = True) -> int:
+    """Copy the files that are not there yet, and with `changed` those that were written since; return how many.
+
+    `durable`: a file has its name only once its content is on the disk, because what is there is not copied again.
+    """
     count = 0
+    folders: set[Path] = set()
     for path in _files(source):
         copy = target / path.relative_to(source)
         if copy.exists() and not (changed and _written(copy) != _written(path)):
@@ -141,8 +148,13 @@ def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_name(copy.name + _PARTIAL)
         shutil.copy2(path, partial)
+        if durable:
+            sync_file(partial)
         partial.replace(copy)
+        folders.add(copy.parent)
         count += 1
+    for folder in folders if durable else ():
+        sync_folder(folder)
     return count
 
 
@@ -150,6 +162,17 @@ def _written(path: Path) -> tuple[int, int]:
     """Return the size of a file and when it was written, in steps that every file system keeps."""
     facts = path.stat()
     return facts.st_size, int(facts.st_mtime) // 2
+
+
+def _refuse_links(source: Path) -> None:
+    """Raise ConfigError if images or journals from elsewhere are a link to another place of this computer."""
+    for folder in (source / IMAGES, source / JOURNALS):
+        if not folder.resolve().is_relative_to(source.resolve()):
+            raise ConfigError(
+                "{folder} is a link that leads out of the archive; it is not followed.",
+                remedy="Put what it leads to in its place, and try again.",
+                folder=folder,
+            )
 
 
 def _files(folder: Path) -> Iterator[Path]:
