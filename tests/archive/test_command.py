@@ -41,6 +41,7 @@ from inspector.core.text import json_line
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
 from tests.archive.recorded import COUNT, record_run
+from tests.disks import disk_of
 
 VERIFIER = Path(__file__).resolve().parents[2] / "packaging" / "verify_archive.py"
 
@@ -409,6 +410,19 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     (counts,) = _json(archive, "query", "--counts", "lot")
     assert counts["counts"]["lot"] == {"L1": COUNT, "L2": 9, "M1": 5}
     assert _json(archive, "verify", "--images")[0]["problems"] == []
+
+
+def test_a_backup_that_a_full_disk_does_not_take_leaves_only_whole_files(archive: Path, tmp_path: Path) -> None:
+    images = sorted((archive / "images").rglob("*.jxl"))
+    room = (archive / "archive.sqlite").stat().st_size + sum(image.stat().st_size for image in images) // 2
+    with disk_of(tmp_path / "disk", f"{room // 1024}k") as disk:
+        with pytest.raises(StorageError, match=r"No space left on device|disk is full"):
+            _run(archive, "backup", disk / "copy")
+        copied = [path for path in (disk / "copy").rglob("*") if path.is_file()]
+        for path in copied:
+            assert path.suffix != ".partial"
+        kept = [path for path in copied if path.suffix == ".jxl"]
+        assert all(path.read_bytes() == (archive / path.relative_to(disk / "copy")).read_bytes() for path in kept)
 
 
 @pytest.mark.parametrize("name", ["images", "journals"])

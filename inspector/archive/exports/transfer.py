@@ -40,9 +40,9 @@ def back_up(archive: Archive, target: Path, *, who: str = "") -> Copied:
     """
     if not archive.database.is_sqlite:
         raise ConfigError("A database server is backed up with its own tools, for example pg_dump.")
+    partial = target / f"{FILE}{_PARTIAL}"
     try:
         target.mkdir(parents=True, exist_ok=True)
-        partial = target / f"{FILE}{_PARTIAL}"
         partial.unlink(missing_ok=True)
         with closing(sqlite3.connect(archive.folder / FILE)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
@@ -51,6 +51,8 @@ def back_up(archive: Archive, target: Path, *, who: str = "") -> Copied:
         images = _copy_new(archive.folder / IMAGES, target / IMAGES)
         _copy_new(archive.folder / JOURNALS, target / JOURNALS, changed=True)
     except (OSError, sqlite3.Error) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise _refused(target, error) from error
     proof = _proof_of(target)
     archive.write(event_content("backup", who=who, target=str(target), images=images, records=proof.records))
@@ -147,10 +149,13 @@ def _copy_new(source: Path, target: Path, *, changed: bool = False, durable: boo
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_name(copy.name + _PARTIAL)
-        shutil.copy2(path, partial)
-        if durable:
-            sync_file(partial)
-        partial.replace(copy)
+        try:
+            shutil.copy2(path, partial)
+            if durable:
+                sync_file(partial)
+            partial.replace(copy)
+        finally:
+            partial.unlink(missing_ok=True)
         folders.add(copy.parent)
         count += 1
     for folder in folders if durable else ():
