@@ -8119,6 +8119,10 @@
         <translation>現在ほかのプログラムがプロセッサの {share:.0f} % を使っているため、測定時間は本来より長くなります。</translation>
     </message>
     <message>
+        <source>Put this user&apos;s folder on a disk of this computer.</source>
+        <translation>このユーザーのフォルダーを、このコンピューターのディスクに置いてください。</translation>
+    </message>
+    <message>
         <source>Put what it leads to in its place, and try again.</source>
         <translation>リンク先の内容をその場所に置き、もう一度お試しください。</translation>
     </message>
@@ -8541,6 +8545,10 @@
     <message>
         <source>The list of inspected files of {folder} cannot be kept in {file} ({detail}).</source>
         <translation>{folder} の検査済みファイルの一覧を {file} に保存できません({detail})。</translation>
+    </message>
+    <message>
+        <source>The list of inspected files of {folder} cannot be kept in {file}, because its disk does not lock files.</source>
+        <translation>{folder} の検査済みファイルの一覧を {file} に保存できません。そのディスクがファイルのロックに対応していないためです。</translation>
     </message>
     <message>
         <source>The list of inspected files of {folder} has not been written to {file} for {seconds:.1f} s.</source>
