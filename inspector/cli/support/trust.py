@@ -220,6 +220,8 @@ def _settings(bundle: Bundle, folder: Path) -> TrainSettings:
         return read_run(run).train_settings()
     card = bundle.card
     known = {name: card.training[name] for name in shown_settings() if name in card.training and name not in ("options", "run")}
+    if isinstance(known.get("augment"), bool):  # all that cards of earlier versions say
+        known["augment"] = "standard" if known["augment"] else "none"
     given = {"task": card.task, "network": card.network, "data": folder.resolve(), "out": bundle.folder}
     sizes = {"width": card.input.width, "height": card.input.height, "ok_classes": card.ok_classes}
     return train_settings({**known, **given, **sizes, "options": dict(card.network_options)})
