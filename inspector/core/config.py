@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -37,19 +37,22 @@ class FiniteModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_truth_for_numbers(cls, data: object) -> object:
-        if isinstance(data, Mapping):
-            wrong = [
-                name for name in cls.model_fields.keys() & data.keys() if _holds_truth(data[name]) and _is_number(cls, name)
-            ]
+        if isinstance(data, _TABLES):
+            given = [name for name, value in data.items() if isinstance(value, _MAY_HOLD_TRUTH) and _holds_truth(value)]
+            wrong = [name for name in given if name in cls.model_fields and _is_number(cls, name)]
             if wrong:
                 kind = PydanticCustomError("number_type", "Input should be a number, not true or false")
-                errors = [InitErrorDetails(type=kind, loc=(name,), input=data[name]) for name in sorted(wrong)]
+                errors = [InitErrorDetails(type=kind, loc=(name,), input=data[name]) for name in wrong]
                 raise ValidationError.from_exception_data(cls.__name__, errors)
         return data
 
 
+_TABLES = (dict, MappingProxyType)  # every value is looked at, and an abstract class takes three times as long
+_MAY_HOLD_TRUTH = (bool, *_TABLES, list, tuple)
+
+
 def _holds_truth(value: object) -> bool:
-    if isinstance(value, Mapping):
+    if isinstance(value, _TABLES):
         return any(map(_holds_truth, value.values()))
     if isinstance(value, list | tuple):
         return any(map(_holds_truth, value))
