@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from inspector.archive.store.retention import FILE as POLICY
 from inspector.archive.store.verify import Proof, verify
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.storage.durable import replace_durably, sync_file, sync_folder
+from inspector.core.storage.temporary import temporary_folder
 from inspector.results.record_file import refused
 
 _PARTIAL: Final = ".partial"
@@ -118,8 +118,7 @@ def _proof_of(folder: Path) -> Proof:
 @contextlib.contextmanager
 def _opened_copy(folder: Path) -> Iterator[Database]:
     """Open a copy of a database that is to stay as it is, perhaps on a medium that cannot be written. Raises StorageError."""
-    with tempfile.TemporaryDirectory(prefix="inspector-import-") as name:
-        copy = Path(name)
+    with temporary_folder() as copy:
         try:
             for file in (FILE, f"{FILE}-wal"):  # what has not been taken over into the file yet is in the other one
                 with contextlib.suppress(FileNotFoundError):

@@ -280,10 +280,9 @@ def _prune(connection: Connection, journal: int, fed: int, older: int) -> int:
     )
     limit = connection.execute(stays).scalar_one()
     if limit is None:  # no inspection stays; what people did after the newest one does
-        newest = select(func.max(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)
-        limit = (connection.execute(newest).scalar_one() or first) + 1
-    older = select(RecordRow.id, RecordRow.digest).where(RecordRow.id > first, RecordRow.id < limit)
-    last = connection.execute(older.order_by(RecordRow.id.desc()).limit(1)).one_or_none()
+        limit = older + 1
+    going = select(RecordRow.id, RecordRow.digest).where(RecordRow.id > first, RecordRow.id < limit)
+    last = connection.execute(going.order_by(RecordRow.id.desc()).limit(1)).one_or_none()
     if last is None:
         return 0
     gone = connection.execute(delete(RecordRow).where(RecordRow.id > first, RecordRow.id <= last.id)).rowcount
