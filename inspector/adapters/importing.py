@@ -1,6 +1,5 @@
 """The import of a foreign graph: recognised, completed to a bundle's graph, compared with its own runtime, written."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from inspector.bundles.variants import Parity
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, Entry
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Annotation, Boxes, Frame, Masks, Prediction, Scores
 from inspector.data.formats.names import spread
 from inspector.imaging.files import image_files, read_image
@@ -138,8 +138,8 @@ def import_bundle(
     def fill(folder: Path) -> None:
         (folder / GRAPH).write_bytes(data)
 
-    with tempfile.TemporaryDirectory(prefix="inspector-import-", ignore_cleanup_errors=True) as place:
-        trial = write_bundle(Path(place) / "bundle", card, fill)
+    with temporary_folder() as place:
+        trial = write_bundle(place / "bundle", card, fill)
         compared, reference = _compare(adapter, trial, pictures, files, tick)
         if compared.refused:
             raise NotAlike(

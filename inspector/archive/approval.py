@@ -17,6 +17,7 @@ from inspector.archive.store.query import events
 from inspector.archive.store.whatif import Share, WhatIf
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.message import Message
 from inspector.core.storage.paths import is_shipped
 from inspector.core.untrusted import parse_json
 from inspector.inspection.program import load_program
@@ -127,6 +128,7 @@ def compare(
     who: str,
     cluster: str = "",
     progress: Callable[[int], None] = lambda _: None,
+    notice: Callable[[Message], None] = lambda _: None,
 ) -> Comparison:
     """Judge the images of a selection by the recipe with the candidate. May be interrupted, and goes on when asked again.
 
@@ -135,7 +137,7 @@ def compare(
     name = str(candidate.bundle.folder.resolve())
     wish = replace(candidate.wish, step=candidate.wish.step.model_copy(update={"bundle": name}))
     recipe = adopt.adopt(candidate.file.recipe, candidate.cards, wish, candidate.bundle.card)
-    made = rejudge(archive, filters, recipe, candidate.file.base, who=who, cluster=cluster, progress=progress)
+    made = rejudge(archive, filters, recipe, candidate.file.base, who=who, cluster=cluster, progress=progress, notice=notice)
     tested, _ = rejudgements.flips(archive.database, made.name, parts=is_test_part)
     return Comparison(candidate, candidate.instead_of.fingerprint, made, tested, _kept_apart(archive, candidate))
 

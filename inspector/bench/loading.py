@@ -1,6 +1,5 @@
 """Whether training waits for its images: images a second of the loader over images a second of the training step."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from statistics import median
 from inspector.bench.steps import card_of, stepper
 from inspector.bundles.bundle import Card
 from inspector.cameras.demo.data import write_demo_data
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.samples import Dataset
@@ -102,7 +102,7 @@ def _inputs(dataset: Dataset, card: Card, memory: int, limit: int) -> Inputs:
 @contextmanager
 def demo_folders(parts: int, progress: Callable[[int, int], None]) -> Iterator[Callable[[TaskName], Path]]:
     """Write images of the demo line to a temporary folder and yield a function from a task to its folder."""
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name) / "data"
+    with temporary_folder() as name:
+        folder = name / "data"
         write_demo_data(folder, parts=parts, seed=0, progress=progress)
         yield lambda task: folder / _DEMO[task]

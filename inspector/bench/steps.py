@@ -1,12 +1,10 @@
 """Time of a training step and of one frame through an engine: the figures in the table of `training.costs`."""
 
 import functools
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from inspector import __version__
 from inspector.bundles.bundle import Card
 from inspector.core.registry import NETWORKS, STILL_STAGES
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Annotation, Boxes, TaskName
 from inspector.engines.base import open_engine
 from inspector.imaging.preprocessing import InputSpec
@@ -123,8 +122,8 @@ def bench_network(network: str, *, side: int, batch: int, engine: str = "openvin
     some = some_batch(card, batch)
     step = seconds(stepper(card, some), least=least)
     still = seconds(stepper(card, some, still=STILL_STAGES), least=least) / step if NETWORKS[network].pretrained else 1.0
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        bundle = write_trained_bundle(Path(name) / "bundle", card, build_network(card, pretrained=False).eval())
+    with temporary_folder() as name:
+        bundle = write_trained_bundle(name / "bundle", card, build_network(card, pretrained=False).eval())
         frame = np.zeros((1, *card.input.shape), np.uint8)
         with open_engine(engine, bundle) as opened:
             infer = seconds(lambda: _discard(opened.infer(frame)), least=least)

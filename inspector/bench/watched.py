@@ -1,6 +1,5 @@
 """How soon a file in a watched folder has its verdict, while the folder holds very many."""
 
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from inspector.bench.line.pipeline import Progress, silent
 from inspector.bench.sides import Taken
 from inspector.cameras.demo.line import DemoLine
 from inspector.core.errors import JobError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.inspection.status import CameraState
 from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.recipes.recipe import CameraModel
@@ -44,8 +44,8 @@ def bench_watched(bundle: Path, *, files: int = 100_000, arrivals: int = 200, pr
     """Let files arrive, one every tenth of a second, in a folder of files that are not to be inspected. Raises JobError."""
     line = DemoLine(0)
     data = cv2.imencode(".jpg", line.visible(0)[0][..., ::-1])[1].tobytes()
-    with tempfile.TemporaryDirectory(prefix="inspector-watched-") as name:
-        folder, taken = Path(name), Taken()
+    with temporary_folder() as folder:
+        taken = Taken()
         for number in range(files):
             (folder / f"old-{number:06d}.jpg").write_bytes(b"not to be read")
         options = {"watch": True, "existing": False, "remember": False, "settle": SETTLE}

@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from inspector.core.registry import ENGINES, known_task
 from inspector.core.storage.durable import replace_durably, sync_file
 from inspector.core.storage.locks import alone
 from inspector.core.storage.paths import is_shipped, user_data
+from inspector.core.storage.temporary import make_temporary
 from inspector.core.types import Floats, Precision, TaskName
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.imaging.preprocessing import InputSpec
@@ -377,7 +377,7 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep
     folder = folder.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary = make_temporary(folder.parent, f".{folder.name}.")
     except OSError as error:
         raise StorageError(
             "The bundle {folder} cannot be written ({detail}).",

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.storage.locks import alone
+from inspector.core.storage.locks import alone, refuses_locks
 from inspector.core.types import FileState, Origin
 
 PATIENCE_S: Final = 2.0  # longest wait for the disk with a part that has no deadline
@@ -92,6 +92,9 @@ class Ledger:
         except sqlite3.OperationalError as error:
             self._base.close()
             if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                with suppress(OSError):
+                    if refuses_locks(file.parent):  # which SQLite takes for a lock of somebody else
+                        raise self._unlocked() from error
                 raise ConfigError(
                     "The folder {folder} is already watched with this recipe by another process.",
                     remedy="Stop it there first, or give one of the two recipes another name.",
@@ -313,6 +316,14 @@ class Ledger:
             folder=self._folder,
             file=self.file,
             detail=error,
+        )
+
+    def _unlocked(self) -> StorageError:
+        return StorageError(
+            "The list of inspected files of {folder} cannot be kept in {file}, because its disk does not lock files.",
+            remedy="Put this user's folder on a disk of this computer.",
+            folder=self._folder,
+            file=self.file,
         )
 
     def _refused(self, error: Exception) -> StorageError:

@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 trained, but nothing
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from traceback import walk_tb
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -40,6 +42,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 
 _WITHOUT_DATA = ("doctor", "worker", "bench")
+_PRINTING = ("click.utils", "rich.console")
 
 
 class _LazyGroup(click.Group):
@@ -89,7 +92,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # nobody may read it
+            error.show()
         return 2
     except click.Abort:
         return _fail("Interrupted.", 1)
@@ -98,11 +102,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except InspectorError as error:
         return _fail(str(error), 1)
     except OSError as error:
+        if _is_of_output(error):
+            with suppress(OSError):  # closed here, so that the end of the process does not try to write the rest again
+                sys.stdout.close()
+            return _fail(f"Standard output cannot be written ({error.strerror or error}), so some of it is missing.", 1)
         problem = defect(error)
         if not isinstance(problem, StorageError):
             raise
         return _fail(str(problem), 1)
     return result if isinstance(result, int) else 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Return whether standard output was being written: failures of standard error are ignored where it is written."""
+    return any(frame.f_globals.get("__name__") in _PRINTING for frame, _ in walk_tb(error.__traceback__))
 
 
 def _fail(sentence: str, code: int) -> int:

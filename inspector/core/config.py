@@ -2,13 +2,15 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from inspector.core.errors import StorageError
 from inspector.core.storage.durable import replace_durably
@@ -24,12 +26,56 @@ Option = (
 
 
 class FiniteModel(BaseModel):
-    """Base of every model read from files or other processes: immutable, and every number is finite.
+    """Base of every model read from files or other processes: immutable, and every number is finite and a number.
 
-    A limit of NaN is never exceeded, so every part would be OK. Integers get their bounds where they are declared.
+    A limit of NaN is never exceeded, so every part would be OK; nor is one of true, which Python takes for 1. Integers get
+    their bounds where they are declared.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_truth_for_numbers(cls, data: object) -> object:
+        if isinstance(data, _TABLES):
+            given = [name for name, value in data.items() if isinstance(value, _MAY_HOLD_TRUTH) and _holds_truth(value)]
+            wrong = [name for name in given if name in cls.model_fields and _is_number(cls, name)]
+            if wrong:
+                kind = PydanticCustomError("number_type", "Input should be a number, not true or false")
+                errors = [InitErrorDetails(type=kind, loc=(name,), input=data[name]) for name in wrong]
+                raise ValidationError.from_exception_data(cls.__name__, errors)
+        return data
+
+
+_TABLES = (dict, MappingProxyType)  # every value is looked at, and an abstract class takes three times as long
+_MAY_HOLD_TRUTH = (bool, *_TABLES, list, tuple)
+
+
+def _holds_truth(value: object) -> bool:
+    if isinstance(value, _TABLES):
+        return any(map(_holds_truth, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_truth, value))
+    return isinstance(value, bool)
+
+
+@cache
+def _is_number(model: type[BaseModel], name: str) -> bool:
+    """Return whether the values of a field are numbers, perhaps beside text and nothing, in whatever lists and tables."""
+    kinds = set(_inner_kinds(model.model_fields[name].annotation))
+    return bool(kinds & {int, float}) and kinds <= {int, float, str, NoneType, Ellipsis}
+
+
+def _inner_kinds(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - any annotation
+    if get_origin(annotation) is Annotated:
+        yield from _inner_kinds(get_args(annotation)[0])
+    elif get_origin(annotation) is Literal:
+        yield from map(type, get_args(annotation))
+    elif inner := get_args(annotation):
+        for one in inner:
+            yield from _inner_kinds(one)
+    else:
+        yield annotation
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), also in the wide forms of Japanese keyboards.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_NUMBER = re.compile(r"[-+]?[\d.,\u00a0\u202f']*(?:[eE][-+]?\d+)?(?:[ \u00a0]?[^\W\d_]{0,3}|[ \u00a0]?%)")
+_NUMBER = re.compile(r"[-+]|[-+][\d.,\u00a0\u202f']*\d[\d.,\u00a0\u202f']*(?:[eE][-+]?\d+)?[ \u00a0]?(?:[^\W\d_]{0,3}|%)")
+# A spreadsheet that is set up for another separator than the file's begins cells in the middle of ours, and rows at newlines.
+_LATER = re.compile(r"(?<=[;\t\r\n])[^;\t\r\n]+")
 
 
 def table_text(rows: Iterable[Sequence[object]], *, separator: str = ",", end: str = "\n") -> str:
@@ -18,6 +20,8 @@ def table_text(rows: Iterable[Sequence[object]], *, separator: str = ",", end: s
 
 
 def _plain(cell: object) -> object:
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or _NUMBER.fullmatch(cell):
-        return cell
-    return f"'{cell}"
+    return _LATER.sub(lambda found: _text(found[0]), _text(cell)) if isinstance(cell, str) else cell
+
+
+def _text(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell

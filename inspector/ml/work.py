@@ -5,7 +5,7 @@ Importing this module is cheap: torch is imported by the job itself, after every
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from inspector.bundles.variants import VariantMade
 from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.core.sentence import sentence
 from inspector.core.types import Precision
-from inspector.ml.channel import Channel, Journal
+from inspector.ml.channel import Cancelled, Channel, Journal
 from inspector.ml.worker import diagnose, hello
 from inspector.runs.folder import (
     LOCK,
@@ -44,7 +44,7 @@ from inspector.workers.jobs import (
     VariantsJob,
     VariantsTried,
 )
-from inspector.workers.messages import Progress, Report
+from inspector.workers.messages import Progress, Report, WorkerMessage
 
 if TYPE_CHECKING:
     from inspector.ml.export.variants import Exporter
@@ -64,7 +64,12 @@ def train(job: TrainJob, channel: Channel) -> Trained:
         def alone(error: InspectorError) -> None:
             channel.send(diagnose(error).packet())
 
-        bundle = train_network(settings.model_copy(update={"run": folder}), channel, resume=record.resume, alone=alone)
+        def others(message: WorkerMessage) -> None:
+            with suppress(Cancelled, InspectorError):  # which the training's own thread meets too
+                channel.send(message)
+
+        settings = settings.model_copy(update={"run": folder})
+        bundle = train_network(settings, channel, resume=record.resume, alone=alone, others=others)
         return Trained(
             bundle=bundle.folder,
             warnings=read_report(folder / REPORT).warnings,

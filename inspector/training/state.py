@@ -35,6 +35,7 @@ from inspector.workers.messages import (
     SILENT_S,
     Artifact,
     Command,
+    Continued,
     Done,
     EpochDone,
     Failed,
@@ -42,6 +43,7 @@ from inspector.workers.messages import (
     Paused,
     Progress,
     Resumed,
+    Suspended,
     Wish,
     WorkerMessage,
 )
@@ -91,6 +93,7 @@ class RunInfo:
     outcome: Outcome | None = None
     resumable: bool = False
     epoch_s: float = 0.0
+    stopped: int = 0  # process that something outside has suspended
 
     @property
     def seconds_left(self) -> float | None:
@@ -129,7 +132,7 @@ class RunInfo:
     def sentence(self) -> Message | None:
         """The problem, if there is one."""
         if self.state is RunState.SUSPENDED:
-            return suspended(self.record.pid)
+            return suspended(self.stopped)
         return self.outcome.problem if self.outcome else None
 
     @property
@@ -176,6 +179,7 @@ class Follower:
         self._samples: Path | None = None
         self._last: WorkerMessage | None = None
         self._paused = False
+        self._companion = 0  # process that trains together with the run's own and was suspended
         self._record: RunRecord | None = None
         self._stamp = 0
         self.news: list[WorkerMessage] = []
@@ -215,7 +219,7 @@ class Follower:
         match message:
             case Hello():
                 self.ended = None  # it was started again
-                self._paused = False
+                self._paused, self._companion = False, 0
             case Progress():
                 self._progress = message
             case EpochDone():
@@ -229,14 +233,20 @@ class Follower:
                 self._paused = True
             case Resumed():
                 self._paused = False
+            case Suspended():
+                self._companion = message.pid
+            case Continued():
+                self._companion = 0
         self._last = message
 
     def _info(self, record: RunRecord) -> RunInfo:
         last = self._last
         outcome: Outcome | None = None
+        stopped = 0
         if record.alive() and not isinstance(last, Done | Failed):
             live = RunState.PAUSED if self._paused else RunState.RUNNING
-            state = RunState.SUSPENDED if is_suspended(record.pid) else live
+            stopped = next((pid for pid in (record.pid, self._companion) if pid and is_suspended(pid)), 0)
+            state = RunState.SUSPENDED if stopped else live
         elif record.queued is not None:
             state = RunState.WAITING
         elif self.job is not None and self.job.outcome is None:
@@ -259,6 +269,7 @@ class Follower:
             outcome,
             over and resumable(self.folder),
             sum(self._seconds) / max(len(self._seconds), 1),
+            stopped,
         )
 
 

@@ -1,6 +1,5 @@
 """A complete tuning: export missing variants, measure, judge, choose, confirm, suggest, store. Runs in a worker process."""
 
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import message
 from inspector.core.registry import ENGINES, UNTRAINED, find
 from inspector.core.sentence import Sentence, sentence
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import PRECISIONS, Floats, Precision
 from inspector.inspection.parts import Part
 from inspector.inspection.program import Program, Runtime, load_program
@@ -326,8 +326,8 @@ class _Tuner:
 
     def _untrained_ms(self, card: Card, runtime: Runtime) -> float:
         """Return the p99 time of one image in ms."""
-        with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
-            bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
+        with temporary_folder() as name:
+            bundle: Bundle = UNTRAINED.load()(card, name / "bundle")
             with runtime.open(bundle) as engine:
                 image = np.full((1, *card.input.shape), 100, card.input.dtype)
                 times = timed(lambda: engine.infer(image), seconds=ROW_S, tick=self._tick)

@@ -3,19 +3,18 @@
 import os
 import shutil
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
+
+from inspector.core.storage.temporary import make_temporary
 
 INPUT, OUTPUT = "input.bin", "output.bin"
 _PIECE = 1 << 20
 _MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
-_LEFT_S = 600.0  # no process takes so long to open what it shares
+_LEFT_S = 600.0  # no process takes so long to open what it shares; what is open needs no name
 
 Number = type[np.uint8] | type[np.float32]
 
@@ -28,8 +27,7 @@ def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[
     """
     roots = [_MEMORY] if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else []
     for root in [*roots, None]:
-        _sweep(root or Path(tempfile.gettempdir()))
-        folder = Path(tempfile.mkdtemp(prefix=f"inspector-{os.getpid()}-", dir=root))
+        folder = make_temporary(root or Path(tempfile.gettempdir()), "inspector-", left_s=_LEFT_S)
         try:
             return folder, make_map(folder / INPUT, shape, dtype)
         except OSError:
@@ -37,17 +35,6 @@ def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[
             if root is None:
                 raise
     raise AssertionError("unreachable")
-
-
-def _sweep(root: Path) -> None:
-    """Remove the folders of processes that are gone: a killed one leaves its frames in memory until the computer restarts."""
-    for folder in root.glob("inspector-*-*"):
-        number = folder.name.split("-")[1]
-        with suppress(OSError):
-            # A container may share the folder and not the numbers of processes: what is in use is young, and then has no names.
-            old = time.time() - folder.stat().st_mtime > _LEFT_S
-            if number.isdecimal() and old and not psutil.pid_exists(int(number)):
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:

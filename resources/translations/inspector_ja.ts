@@ -8119,6 +8119,14 @@
         <translation>現在ほかのプログラムがプロセッサの {share:.0f} % を使っているため、測定時間は本来より長くなります。</translation>
     </message>
     <message>
+        <source>Put this user&apos;s folder on a disk of this computer.</source>
+        <translation>このユーザーのフォルダーを、このコンピューターのディスクに置いてください。</translation>
+    </message>
+    <message>
+        <source>Put what it leads to in its place, and try again.</source>
+        <translation>リンク先の内容をその場所に置き、もう一度お試しください。</translation>
+    </message>
+    <message>
         <source>Quantising needs the Python package {package}, which is not installed.</source>
         <translation>量子化には Python パッケージ {package} が必要ですが、インストールされていません。</translation>
     </message>
@@ -8539,6 +8547,10 @@
         <translation>{folder} の検査済みファイルの一覧を {file} に保存できません({detail})。</translation>
     </message>
     <message>
+        <source>The list of inspected files of {folder} cannot be kept in {file}, because its disk does not lock files.</source>
+        <translation>{folder} の検査済みファイルの一覧を {file} に保存できません。そのディスクがファイルのロックに対応していないためです。</translation>
+    </message>
+    <message>
         <source>The list of inspected files of {folder} has not been written to {file} for {seconds:.1f} s.</source>
         <translation>{folder} の検査済みファイルの一覧が {seconds:.1f} 秒間 {file} に書き込まれていません。</translation>
     </message>
@@ -8897,6 +8909,10 @@
     <message>
         <source>The worker went on after its last message, with {type}.</source>
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
+    </message>
+    <message>
+        <source>The worker {worker} of the cluster has not been heard for {seconds:.0f} s, and its parts wait. Let it go on, or end it: then other workers judge them.</source>
+        <translation>クラスターのワーカー {worker} から {seconds:.0f} 秒間応答がなく、その部品の判定が止まっています。ワーカーを再開させるか終了させてください。終了させると、ほかのワーカーが判定します。</translation>
     </message>
     <message>
         <source>The worker&apos;s result is not what was asked for ({detail}).</source>
@@ -10129,6 +10145,10 @@
     <message>
         <source>{folder} holds nothing labelled for {task}: {why}</source>
         <translation>{folder} には {task} 用のラベルがありません：{why}</translation>
+    </message>
+    <message>
+        <source>{folder} is a link that leads out of the archive; it is not followed.</source>
+        <translation>{folder} はアーカイブの外を指すリンクのため、たどりません。</translation>
     </message>
     <message>
         <source>{folder} is a link that leads out of the data folder; it is not followed. Copy what it leads to, if it belongs to the data.</source>

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,12 @@ from inspector.archive.store.query import every
 from inspector.archive.store.rows import RowBatch
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cli.main import cli, run
-from inspector.core.errors import StorageError
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.text import json_line
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
 from tests.archive.recorded import COUNT, record_run
+from tests.disks import disk_of
 
 VERIFIER = Path(__file__).resolve().parents[2] / "packaging" / "verify_archive.py"
 
@@ -298,6 +300,23 @@ def test_old_records_go_from_the_beginning_and_the_chain_goes_on(tmp_path: Path)
     assert _verifier(archive / "archive.sqlite").stdout.splitlines()[-1] == "sound"
 
 
+def test_of_a_journal_that_nobody_writes_to_any_more_every_old_inspection_goes(tmp_path: Path) -> None:
+    from inspector.archive.store import retention
+
+    archive = tmp_path / "archive"
+    record_run(archive, "L1", "P{}")
+    policy = retention.RetentionPolicy(record_days=1)
+    with opened_archive(archive) as opened:
+        assert retention.run_retention(opened, policy, now=time.time() + 2 * 86_400).records > COUNT
+    assert _json(archive, "query") == []
+    assert {event["what"] for event in _json(archive, "events")} >= {"images_deleted", "retention"}
+    assert _json(archive, "verify", "--images")[0]["problems"] == []
+    record_run(archive, "L2", "Q{}", count=3)
+    assert [row["part_id"] for row in _json(archive, "query", "--order", "oldest")] == ["Q0", "Q1", "Q2"]
+    assert _json(archive, "verify", "--images")[0]["problems"] == []
+    assert _verifier(archive / "archive.sqlite").stdout.splitlines()[-1] == "sound"
+
+
 def test_with_a_record_its_images_go_and_an_inspections_images_go_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +410,36 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     (counts,) = _json(archive, "query", "--counts", "lot")
     assert counts["counts"]["lot"] == {"L1": COUNT, "L2": 9, "M1": 5}
     assert _json(archive, "verify", "--images")[0]["problems"] == []
+
+
+def test_a_backup_that_a_full_disk_does_not_take_leaves_only_whole_files(archive: Path, tmp_path: Path) -> None:
+    images = sorted((archive / "images").rglob("*.jxl"))
+    room = (archive / "archive.sqlite").stat().st_size + sum(image.stat().st_size for image in images) // 2
+    with disk_of(tmp_path / "disk", f"{room // 1024}k") as disk:
+        with pytest.raises(StorageError, match=r"No space left on device|disk is full"):
+            _run(archive, "backup", disk / "copy")
+        copied = [path for path in (disk / "copy").rglob("*") if path.is_file()]
+        for path in copied:
+            assert path.suffix != ".partial"
+        kept = [path for path in copied if path.suffix == ".jxl"]
+        assert all(path.read_bytes() == (archive / path.relative_to(disk / "copy")).read_bytes() for path in kept)
+
+
+@pytest.mark.parametrize("name", ["images", "journals"])
+def test_what_comes_from_elsewhere_leads_to_no_other_folder_of_this_computer(archive: Path, tmp_path: Path, name: str) -> None:
+    other, private = tmp_path / "other", tmp_path / "private"
+    record_run(other, "M1", "S{}", count=5)
+    (other / name).rename(private)
+    try:
+        (other / name).symlink_to(private, target_is_directory=True)
+    except OSError:
+        pytest.skip("links may not be made here")
+    for command in ([archive, "import", other], [tmp_path / "again", "restore", other]):
+        with pytest.raises(ConfigError, match="is a link that leads out of the archive"):
+            _run(*command)
+    assert not (tmp_path / "again").exists()
+    (first,) = _json(other, "backup", tmp_path / "copy")  # the station's own may lie on another disk
+    assert (first["images"] > 0) == any((tmp_path / "copy" / "images").rglob("*.jxl"))
 
 
 @pytest.mark.parametrize("path", ["../../victim.jxl", "/etc/victim.jxl", "images/../../victim.jxl", "C:\\victim.jxl", "", 7])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import time
@@ -161,6 +162,29 @@ def test_a_worker_and_then_the_whole_program_may_be_killed_and_each_part_is_judg
             one.kill()
         alone = subprocess.run([*command, "--part", "P1"], capture_output=True, text=True, check=False, timeout=300)
         assert "has no workers" in alone.stderr
+
+
+@pytest.mark.slow  # workers are silent for ten seconds before they are named
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="dask is not installed")
+def test_a_worker_that_is_suspended_is_named_and_judges_on_when_it_may(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    recipe = recipe_for([find_bundle("window-state")], "simulated").model_copy(update={"archive": ArchiveModel(ok_every=1)})
+    record_demo_parts(folder, recipe, 24)
+    with dask_cluster(tmp_path / "dask", workers=2) as address:
+        arguments = ["archive", "--folder", str(folder), "rejudge", "--model", "window-state", "--cluster", address, "--json"]
+        worker = _workers()[0]
+        worker.suspend()
+        command = [sys.executable, "-c", CHUNKS_OF_4, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stderr is not None
+            try:
+                said = running.stderr.readline()
+            finally:
+                worker.resume()
+            judged, _ = running.communicate(timeout=300)
+        assert re.search(r"The worker tcp://\S+ of the cluster has not been heard for 1\d s", said)
+        found = json.loads(judged)
+        assert (found["judged"], found["failed"]) == (24, 0)
 
 
 def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_a_cluster(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from inspector.archive.archive import opened_archive
 from inspector.archive.corrections import correct
 from inspector.archive.filters import Filters
 from inspector.archive.store.database import open_database, take_back, try_server
-from inspector.archive.store.feeder import Feeder
+from inspector.archive.store.feeder import Feeder, journal_row
 from inspector.archive.store.migrations import migrate
 from inspector.archive.store.query import count, every, facet, gaps, page, result_of
 from inspector.archive.store.retention import RetentionPolicy, run_retention
@@ -67,6 +69,26 @@ def test_two_stations_feed_one_server_which_answers_as_sqlite_does(url: str, tmp
         with served.database.write() as connection:
             connection.exec_driver_sql("UPDATE record SET payload = payload || '\\x20'::bytea WHERE kind = 'run'")
         assert any("changed or inserted" in problem.text for problem in verify(served.database, one).problems)
+
+
+def test_two_stations_that_are_new_to_a_server_at_once_get_a_journal_each(url: str) -> None:
+    with contextlib.closing(open_database(url)) as one, contextlib.closing(open_database(url)) as two:
+        keys: dict[str, int] = {}
+
+        def feed_other() -> None:
+            with two.write() as connection:
+                keys["two"] = journal_row(connection, "two")["id"]
+
+        other = threading.Thread(target=feed_other)
+        with one.write() as connection:
+            keys["one"] = journal_row(connection, "one")["id"]
+            other.start()
+            waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            until = time.monotonic() + 60
+            while other.is_alive() and not connection.execute(waiting).scalar_one() and time.monotonic() < until:
+                time.sleep(0.01)
+        other.join(30)
+        assert sorted(keys.values()) == [1, 2]
 
 
 def test_the_tables_of_a_server_are_led_back_and_forward_with_what_is_in_them(url: str, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -121,14 +120,17 @@ def test_counts_are_those_of_the_inspections_whatever_happened_to_them(archive: 
             assert count(opened.database, chosen) == len(rows)
             for name in FACETS:
                 assert known[name] == Counter(row[name] or "" for row in rows), (name, chosen)
-        deleted = run_retention(opened, RetentionPolicy(record_days=1, image_bytes=1, free_bytes=0), now=time.time() + 9e6)
+        deleted = run_retention(
+            opened, RetentionPolicy(record_days=1, image_bytes=1, free_bytes=0), now=middle.timestamp() + 86_400
+        )
         assert deleted.records
         assert count(opened.database, Filters()) == len(list(every(opened.database, Filters()))) < len(times)
         assert verify(opened.database, archive).sound
         with opened.database.write() as connection:
-            connection.exec_driver_sql("UPDATE tally SET number = number + 1 WHERE verdict = 'OK'")
+            wrong = connection.exec_driver_sql("UPDATE tally SET number = number + 1 WHERE verdict = 'OK'").rowcount
+        assert wrong
         problems = verify(opened.database, archive).problems
-        assert [problem.text for problem in problems] == ["1 counts of inspections differ from the inspections."]
+        assert [problem.text for problem in problems] == [f"{wrong} counts of inspections differ from the inspections."]
 
 
 @pytest.mark.parametrize(("few_others", "near"), [(0, 10), (20_000, 2000)])  # counted one by one or as all but others

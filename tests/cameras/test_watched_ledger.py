@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -74,6 +77,45 @@ def _watching(folder: Path, *, most: int = 1000, **options: bool | float) -> Ite
         finally:
             watching.stop.set()
             watching.thread.join(5)
+
+
+_NO_LOCKS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+static int passed(const char *name, int file, int command, void *value) {
+    if (command == F_SETLK || command == F_SETLKW) { errno = ENOLCK; return -1; }
+    return ((int (*)(int, int, ...))dlsym(RTLD_NEXT, name))(file, command, value);
+}
+#define PASS(name) int name(int file, int command, ...) { \\
+    va_list rest; va_start(rest, command); void *value = va_arg(rest, void *); va_end(rest); \\
+    return passed(#name, file, command, value); }
+PASS(fcntl)
+PASS(fcntl64)
+int flock(int file, int operation) { errno = ENOLCK; return -1; }
+"""
+_OPEN = """
+import sys
+from pathlib import Path
+from inspector.cameras.ledger import Ledger
+from inspector.core.errors import StorageError
+try:
+    Ledger(Path(sys.argv[1]), Path("parts"), lambda place, keys: set()).close()
+except StorageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("gcc") is None, reason="needs Linux with a compiler")
+def test_a_disk_that_locks_no_files_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "locks.c").write_text(_NO_LOCKS)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "locks.so", "locks.c", "-ldl"], cwd=tmp_path, check=True)
+    environment = {**os.environ, "LD_PRELOAD": str(tmp_path / "locks.so")}
+    command = [sys.executable, "-c", _OPEN, str(tmp_path / "ledger.sqlite")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
+    assert "because its disk does not lock files" in done.stdout
 
 
 def test_a_restart_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is printed can be read by a program and cannot be forged, whatever the console and the names of the files."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.text import LineWriter, json_line, one_line, utf8
 from tests.cli.consoles import CONSOLES, on_console
 
@@ -21,6 +23,7 @@ HOSTILE = (
     "\u202egnp.OK\u2028 部品.png".encode(),
     "c1\x9b2J.png".encode(),
 )
+NO_ROOM = b"inspector: Standard output cannot be written (No space left on device), so some of it is missing."
 CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -71,6 +74,41 @@ def test_a_line_for_people_cannot_be_forged_by_a_name(console: str, states: Path
     assert any(rb"two\nlines OK P000009.png" in line for line in printed)
     assert any(rb"red\x1b[31m" in line for line in printed)
     assert [line[:11] for line in done.stderr.splitlines()] == [b"inspector: "]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["scales", "doctor --json", "--help"])
+def test_output_that_a_full_disk_does_not_take_is_said_in_one_line(command: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = on_console({}, *command.split(), stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.strip() == NO_ROOM
+
+
+NAMES = "dent[red]", "scratch[/deep]", ":warning:"
+
+
+def test_names_are_shown_as_they_are_in_tables(tmp_path: Path) -> None:
+    rows = ["path,label"]
+    for number, name in enumerate(NAMES):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8), number, np.uint8))
+        rows.append(f"{number}.png,{name}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    done = on_console({}, "data", "check", tmp_path, "--task", "classification")
+    assert all(name.encode() in done.stdout for name in NAMES), done.stdout
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("wb") as full:
+            done = on_console({}, "data", "check", tmp_path, "--task", "classification", stdout=full)
+        assert (done.returncode, done.stderr.strip()) == (1, NO_ROOM)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "two\nlines", "gone\x1b[2K"])
+def test_names_are_shown_as_they_are_in_progress_bars(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with progress_bar(transient=False) as bar:
+        bar.add_task(name)
+    assert terminal.getvalue().startswith(f"{one_line(name)} ")
 
 
 def test_what_is_escaped_and_what_is_left() -> None:

@@ -79,6 +79,30 @@ def test_train_and_evaluate(tmp_path: Path) -> None:
     assert "has the class 'shiny'" in inspector("evaluate", "--model", out, "--data", data, code=2).stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_the_output_does_not_end_a_training(tmp_path: Path) -> None:
+    data, out = FOLDERS["classification"](tmp_path / "data"), tmp_path / "bundle"
+    arguments = [
+        "train",
+        "--task",
+        "classification",
+        "--data",
+        data,
+        "--out",
+        out,
+        *TINY,
+        *SHARES,
+        "--epochs",
+        1,
+        "--ok",
+        "dark",
+    ]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, *map(str, arguments)], stdout=full, stderr=full, timeout=110, check=False)
+    assert done.returncode == 0
+    assert Bundle.open(out).card.classes
+
+
 def test_without_further_words_the_recommendation_is_followed_and_said(tmp_path: Path) -> None:
     data, out = FOLDERS["classification"](tmp_path / "data"), tmp_path / "bundle"
     (checked,) = lines(inspector("data", "check", data, "--task", "classification", "--json").stdout)

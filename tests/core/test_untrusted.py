@@ -99,6 +99,22 @@ def test_every_number_of_every_model_is_finite_and_every_integer_bounded(
         assert any(problem["loc"][:1] == (name,) and problem["type"] != "missing" for problem in error.value.errors()), number
 
 
+def _takes_truth(annotation: Any) -> bool:
+    return annotation is bool or any(map(_takes_truth, get_args(annotation)))
+
+
+def test_true_is_no_number_of_any_model() -> None:
+    tried = 0
+    for model, name, put, _ in (place.values for place in places()):
+        if _takes_truth(model.model_fields[name].annotation):
+            continue
+        tried += 1
+        with pytest.raises(ValidationError) as error:
+            model.model_validate({**TOGETHER.get(name, {}), name: put(True)})
+        assert any(problem["loc"][:1] == (name,) for problem in error.value.errors() if problem["type"] != "missing"), name
+    assert tried > 150
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_number_that_may_be_measured_as_nan_arrives_as_nothing(number: float) -> None:
     assert TypeAdapter(Number).validate_python(number) is None

@@ -255,6 +255,8 @@ def test_the_report_command_ranks_and_gives_a_command_that_trains(
     for new, cover in (("0,0,20,20", "80,80,20,20+0,0,20,20"), ("0,0,90,100", "0,0,90,100")):  # the two would leave too little
         command = shlex.split(training_command(again, tmp_path / "data", covering(new)))
         assert train.make_context("train", command[2:]).params["cover"] == cover
+    shipped = Bundle.open(find_bundle("window-state"))  # of an earlier version, whose card says only that images were augmented
+    assert "--augment" not in training_command(shipped, tmp_path / "data", covering("0,0,20,20"))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")

@@ -1,7 +1,6 @@
 """Corrected inspections as labelled images: class folders, boxes or masks in the usual layouts, with a test part that stays."""
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from inspector.archive.images import file_name, read_kept
 from inspector.archive.store.query import count, every, name_of, page, result_of
 from inspector.bundles.bundle import Bundle, read_card
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Annotation, Boxes, Pixels, TaskName
 from inspector.core.verdict import Verdict
 from inspector.data.annotations import read_dataset
@@ -97,12 +97,12 @@ def write_corrected(
         raise ConfigError("{folder} is not empty.", remedy="Name a new folder.", folder=folder)
     kept = keep_test or base is not None
     collected = _Collected()
-    with tempfile.TemporaryDirectory(prefix="inspector-") as place:
-        task = _collect(archive, filters, Path(place), to, collected, kept=kept, progress=progress)
+    with temporary_folder() as place:
+        task = _collect(archive, filters, place, to, collected, kept=kept, progress=progress)
         if not collected.samples:
             raise _nothing(to)
         samples, classes = (collected.samples, tuple(collected.classes)) if base is None else _with_base(base, task, collected)
-        images, problems = write_dataset(Dataset(Path(place), task, classes, tuple(samples)), folder, to)
+        images, problems = write_dataset(Dataset(place, task, classes, tuple(samples)), folder, to)
     written = WrittenData(
         counts=Counter(kind for sample in collected.samples for kind in sample.kinds if kind),
         images=images,

@@ -19,6 +19,8 @@ from inspector.archive.images import file_name
 from inspector.archive.reading import read_part
 from inspector.archive.store.query import chain_after, documents, name_of
 from inspector.core.errors import ConfigError
+from inspector.core.storage.durable import replace_durably
+from inspector.core.storage.temporary import make_temporary
 from inspector.core.types import Pixels
 from inspector.imaging.colormaps import PALETTES
 from inspector.results.overlays import HEAT_OPACITY, HEAT_PALETTE, draw, heat_picture
@@ -51,27 +53,33 @@ def write_evidence(
 ) -> Path:
     """Write the inspections to a new folder. Raises ConfigError if it exists or there is nothing, StorageError for the disk.
 
-    The audit trail says who has it. What `progress` raises ends it; nothing is left then.
+    The folder is there when it is whole. The audit trail says who has it. What `progress` raises ends it.
     """
     if folder.exists():
         raise ConfigError("{folder} exists already.", remedy="Name a new folder.", folder=folder)
     if not keys:
         raise ConfigError("There is no such inspection in the archive.")
-    data = folder / "data"
     try:
-        data.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = make_temporary(folder.parent, f".{folder.name}.")
+    except OSError as error:
+        raise refused(folder, error) from error
+    data = partial / "data"
+    try:
+        data.mkdir()
         digests: set[str] = set()
         for done, key in enumerate(keys):
             progress(done, len(keys))
             digests |= _write_inspection(archive, key, data)
         _write_documents(archive, digests, data / "documents")
         (data / "README.txt").write_text(_READ_ME, "utf-8")
-        _seal_bag(folder, len(keys), who)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise refused(folder, error) from error
-        raise
+        _seal_bag(partial, len(keys), who)
+        partial.chmod(0o755)
+        replace_durably(partial, folder)
+    except OSError as error:
+        raise refused(folder, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     archive.write(event_content("export", who=who, target=str(folder), inspections=len(keys)))
     return folder
 

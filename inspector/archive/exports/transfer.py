@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from inspector.archive.store.feeder import Feeder, import_records
 from inspector.archive.store.retention import FILE as POLICY
 from inspector.archive.store.verify import Proof, verify
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.storage.durable import replace_durably, sync_file, sync_folder
+from inspector.core.storage.temporary import temporary_folder
 from inspector.results.record_file import refused
 
 _PARTIAL: Final = ".partial"
@@ -39,17 +40,19 @@ def back_up(archive: Archive, target: Path, *, who: str = "") -> Copied:
     """
     if not archive.database.is_sqlite:
         raise ConfigError("A database server is backed up with its own tools, for example pg_dump.")
+    partial = target / f"{FILE}{_PARTIAL}"
     try:
         target.mkdir(parents=True, exist_ok=True)
-        partial = target / f"{FILE}{_PARTIAL}"
         partial.unlink(missing_ok=True)
         with closing(sqlite3.connect(archive.folder / FILE)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
-        partial.replace(target / FILE)
+        replace_durably(partial, target / FILE)
         _copy_policy(archive.folder, target)
         images = _copy_new(archive.folder / IMAGES, target / IMAGES)
         _copy_new(archive.folder / JOURNALS, target / JOURNALS, changed=True)
     except (OSError, sqlite3.Error) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise _refused(target, error) from error
     proof = _proof_of(target)
     archive.write(event_content("backup", who=who, target=str(target), images=images, records=proof.records))
@@ -62,6 +65,7 @@ def restore(source: Path, folder: Path) -> Copied:
         raise ConfigError("There is an archive in {folder} already.", remedy="Move it away first.", folder=folder)
     if not (source / FILE).is_file():
         raise ConfigError("There is no back-up of an archive in {folder}.", folder=source)
+    _refuse_links(source)
     proof = _proof_of(source)
     if not proof.sound:
         raise StorageError("The back-up in {folder} is damaged: {why}", folder=source, why=proof.problems[0])
@@ -71,11 +75,11 @@ def restore(source: Path, folder: Path) -> Copied:
         partial.mkdir(parents=True)
         shutil.copy2(source / FILE, partial / FILE)
         _copy_policy(source, partial)
-        images = _copy_new(source / IMAGES, partial / IMAGES)
-        _copy_new(source / JOURNALS, partial / JOURNALS)
+        images = _copy_new(source / IMAGES, partial / IMAGES, durable=False)
+        _copy_new(source / JOURNALS, partial / JOURNALS, durable=False)
         if folder.exists():
             folder.rmdir()
-        partial.replace(folder)
+        replace_durably(partial, folder)
     except OSError as error:
         raise _refused(folder, error) from error
     return Copied(images, proof)
@@ -91,6 +95,7 @@ def import_archive(archive: Archive, source: Path, *, who: str = "") -> tuple[in
         raise ConfigError("An archive cannot take over itself.")
     if not (source / FILE).is_file() and not (source / JOURNALS).is_dir():
         raise ConfigError("There is no archive in {folder}.", folder=source)
+    _refuse_links(source)
     with _opened_copy(source) as other:
         Feeder(source, other).feed()  # what the other station's database does not have yet
         proof = verify(other, source)
@@ -113,8 +118,7 @@ def _proof_of(folder: Path) -> Proof:
 @contextlib.contextmanager
 def _opened_copy(folder: Path) -> Iterator[Database]:
     """Open a copy of a database that is to stay as it is, perhaps on a medium that cannot be written. Raises StorageError."""
-    with tempfile.TemporaryDirectory(prefix="inspector-import-") as name:
-        copy = Path(name)
+    with temporary_folder() as copy:
         try:
             for file in (FILE, f"{FILE}-wal"):  # what has not been taken over into the file yet is in the other one
                 with contextlib.suppress(FileNotFoundError):
@@ -131,18 +135,30 @@ def _copy_policy(source: Path, target: Path) -> None:
         shutil.copy2(source / POLICY, target / POLICY)
 
 
-def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
-    """Copy the files that are not there yet, and with `changed` those that were written since; return how many."""
+def _copy_new(source: Path, target: Path, *, changed: bool = False, durable: bool = True) -> int:
+    """Copy the files that are not there yet, and with `changed` those that were written since; return how many.
+
+    `durable`: a file has its name only once its content is on the disk, because what is there is not copied again.
+    """
     count = 0
+    folders: set[Path] = set()
     for path in _files(source):
         copy = target / path.relative_to(source)
         if copy.exists() and not (changed and _written(copy) != _written(path)):
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_name(copy.name + _PARTIAL)
-        shutil.copy2(path, partial)
-        partial.replace(copy)
+        try:
+            shutil.copy2(path, partial)
+            if durable:
+                sync_file(partial)
+            partial.replace(copy)
+        finally:
+            partial.unlink(missing_ok=True)
+        folders.add(copy.parent)
         count += 1
+    for folder in folders if durable else ():
+        sync_folder(folder)
     return count
 
 
@@ -150,6 +166,17 @@ def _written(path: Path) -> tuple[int, int]:
     """Return the size of a file and when it was written, in steps that every file system keeps."""
     facts = path.stat()
     return facts.st_size, int(facts.st_mtime) // 2
+
+
+def _refuse_links(source: Path) -> None:
+    """Raise ConfigError if images or journals from elsewhere are a link to another place of this computer."""
+    for folder in (source / IMAGES, source / JOURNALS):
+        if not folder.resolve().is_relative_to(source.resolve()):
+            raise ConfigError(
+                "{folder} is a link that leads out of the archive; it is not followed.",
+                remedy="Put what it leads to in its place, and try again.",
+                folder=folder,
+            )
 
 
 def _files(folder: Path) -> Iterator[Path]:

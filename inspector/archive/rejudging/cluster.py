@@ -1,20 +1,25 @@
 """Chunks of parts on the workers of a dask cluster, each of which has this program and reaches the archive's folder."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from inspector.archive.rejudging.chunk import Rejudged, RejudgeRequest, StoredPart, judge_chunk
 from inspector.core.errors import ConfigError, InspectorError, JobError
+from inspector.core.message import Message, message
 
 _AHEAD: Final = 2  # chunks of each worker thread: one that it judges, one that waits for it
 _CONNECT_S: Final = 10.0
 _LOOK_S: Final = 5.0  # between two looks whether there are workers, while no chunk is done
 _RETRIES: Final = 2  # of a chunk whose worker died
+_SILENT_S: Final = 10.0  # workers are heard every half second, or every few if there are thousands
 
 
-def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Sequence[StoredPart]]) -> Iterator[list[Rejudged]]:
-    """Yield what is said of each chunk, in the order in which they are done.
+def judge_on_cluster(
+    address: str, request: RejudgeRequest, chunks: Iterable[Sequence[StoredPart]], notice: Callable[[Message], None]
+) -> Iterator[list[Rejudged]]:
+    """Yield what is said of each chunk, in the order in which they are done. `notice` is told of workers that are silent.
 
     Raises ConfigError if the cluster is not there, JobError if it fails, and what `judge_chunk` raises.
     """
@@ -47,30 +52,67 @@ def judge_on_cluster(address: str, request: RejudgeRequest, chunks: Iterable[Seq
             ]
 
         running = submit(_AHEAD * threads)
+        silence = _Silence(notice)
         while running:
-            for future in _done(dask, client, running, address):
+            for future in _done(dask, client, running, address, silence):
                 running.remove(future)
                 yield _answer(future, address)
                 running += submit(1)
 
 
-def _done(dask: Any, client: Any, running: Sequence[Any], address: str) -> list[Any]:  # noqa: ANN401 - without annotations
+class _Silence:
+    """Names workers that are not heard any more, as when their process was suspended or their computer is gone."""
+
+    def __init__(self, notice: Callable[[Message], None]) -> None:
+        self._notice = notice
+        self._heard: dict[
+            str, tuple[float, float]
+        ] = {}  # by worker: when by the scheduler's clock, and when that was seen here
+        self._named: set[str] = set()
+        self._looked = time.monotonic()
+
+    def look(self, client: Any, address: str) -> None:  # noqa: ANN401 - without annotations
+        """Look again, if it is time to. Raises JobError."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        for worker, facts in _ask(client.scheduler_info, address)["workers"].items():
+            heard, since = self._heard.get(worker, (0.0, now))
+            if facts["last_seen"] != heard:
+                self._heard[worker] = (facts["last_seen"], now)
+                self._named.discard(worker)
+            elif now - since > _SILENT_S and worker not in self._named:
+                self._named.add(worker)
+                self._notice(
+                    message(
+                        "The worker {worker} of the cluster has not been heard for {seconds:.0f} s, and its parts wait. Let it "
+                        "go on, or end it: then other workers judge them.",
+                        worker=worker,
+                        seconds=now - since,
+                    )
+                )
+
+
+def _done(dask: Any, client: Any, running: Sequence[Any], address: str, silence: _Silence) -> list[Any]:  # noqa: ANN401
     """Wait for chunks that are done. Raises JobError if there is no worker any more that could do them."""
 
-    def look() -> list[Any]:
+    def wait() -> list[Any]:
         try:
             with client.as_current():  # which `wait` looks for
                 return list(dask.wait(running, timeout=_LOOK_S, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             return []
 
-    while not (done := _ask(look, address)):
+    while not (done := _ask(wait, address)):
+        silence.look(client, address)
         if not _ask(client.nthreads, address):
             raise JobError(
                 "The cluster {address} has no workers any more.",
                 remedy="Start one, and judge again; what was judged is kept.",
                 address=address,
             )
+    silence.look(client, address)
     found: list[Any] = done
     return found
 

@@ -13,6 +13,7 @@ from inspector.archive.rejudging.cluster import judge_on_cluster
 from inspector.archive.store import rejudgements
 from inspector.archive.store.query import count
 from inspector.archive.store.whatif import WhatIf
+from inspector.core.message import Message
 from inspector.inspection.program import load_program
 from inspector.recipes.recipe import Recipe
 
@@ -40,11 +41,13 @@ def rejudge(
     who: str = "",
     cluster: str = "",
     progress: Callable[[int], None] = lambda _: None,
+    notice: Callable[[Message], None] = lambda _: None,
 ) -> Rejudgement:
     """Judge the images of a selection again; what was judged before by the same question is not judged again.
 
     `base`: the folder that the recipe's bundles are searched from. `cluster`: address of a dask scheduler, "" to judge here.
-    `progress` is told how many parts were judged. Raises ConfigError, EngineError and StorageError.
+    `progress` is told how many parts were judged, `notice` what keeps the cluster from it. Raises ConfigError, EngineError and
+    StorageError.
     """
     program = load_program(recipe, base)
     digest, bundles = program.judged_by.recipe_digest, sorted(set(program.judged_by.bundles.values()))
@@ -52,7 +55,7 @@ def rejudge(
     request = RejudgeRequest(archive.folder.resolve(), recipe.without_secrets().model_dump_json(), base, tuple(bundles))
     chunks = rejudgements.pending(archive.database, name, filters)
     judged = 0
-    for said in judge_on_cluster(cluster, request, chunks) if cluster else _judge_here(request, chunks):
+    for said in judge_on_cluster(cluster, request, chunks, notice) if cluster else _judge_here(request, chunks):
         rejudgements.store(archive.database, name, said)
         judged += len(said)
         progress(judged)

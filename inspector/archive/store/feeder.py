@@ -166,12 +166,11 @@ def _follow_corrections(connection: Connection, result: int) -> None:
 def journal_row(connection: Connection, name: str, public_key: str = "") -> dict[str, Any]:
     """Return `id` and `fed` of a journal, which is made if it is new. `public_key`: of its seals, once it is known."""
     known = select(JournalRow.id, JournalRow.fed, JournalRow.public_key).where(JournalRow.name == name)
-    row = connection.execute(known.with_for_update()).one_or_none()  # on a server, so that two do not feed the same
-    if row is None:
+    # The row is locked on a server, so that two do not feed the same.
+    while (row := connection.execute(known.with_for_update()).one_or_none()) is None:
         key = (connection.execute(select(func.max(JournalRow.id))).scalar_one() or 0) + 1
         values = {"id": key, "name": name, "public_key": public_key, "station": "", "fed": 1, "pruned": 0}
-        connection.execute(insert(JournalRow).values(values))
-        return {"id": key, "fed": 1}
+        insert_or_ignore(connection, JournalRow, [values])  # another process may give its own journal the same key first
     if public_key and not row.public_key:
         connection.execute(update(JournalRow).where(JournalRow.id == row.id).values(public_key=public_key))
     return {"id": row.id, "fed": row.fed}

@@ -279,12 +279,10 @@ def _prune(connection: Connection, journal: int, fed: int, older: int) -> int:
         or_(ResultRow.id > older, ResultRow.id.in_(held), ResultRow.id.in_(kept)),
     )
     limit = connection.execute(stays).scalar_one()
-    if limit is None:  # nothing young is left: the newest inspection stays, so that the chain has an end
-        limit = connection.execute(select(func.max(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)).scalar_one()
-    if limit is None:
-        return 0
-    newest = select(RecordRow.id, RecordRow.digest).where(RecordRow.id > first, RecordRow.id < limit)
-    last = connection.execute(newest.order_by(RecordRow.id.desc()).limit(1)).one_or_none()
+    if limit is None:  # no inspection stays; what people did after the newest one does
+        limit = older + 1
+    going = select(RecordRow.id, RecordRow.digest).where(RecordRow.id > first, RecordRow.id < limit)
+    last = connection.execute(going.order_by(RecordRow.id.desc()).limit(1)).one_or_none()
     if last is None:
         return 0
     gone = connection.execute(delete(RecordRow).where(RecordRow.id > first, RecordRow.id <= last.id)).rowcount

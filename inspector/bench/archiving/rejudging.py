@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from inspector.archive.store import rejudgements
 from inspector.bench.frames import demo_frames
 from inspector.cameras.sequence import open_sequence
 from inspector.core.errors import JobError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Frame
 from inspector.inspection.status import StationStatus
 from inspector.recipes.automatic import CAMERA, recipe_for
@@ -68,8 +68,7 @@ def bench_rejudging(
 ) -> tuple[RejudgeSpeed, ClusterSpeed | None]:
     """Measure on an archive with so many images of the demo line. Raises InspectorError, also without dask for `cluster`."""
     recipe = recipe_for([bundle.resolve()], "simulated").model_copy(update={"archive": ArchiveModel(ok_every=1)})
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as name:
-        place = Path(name)
+    with temporary_folder() as place:
         progress("images are made")
         record_demo_parts(place / "archive", recipe, images, pictures=place / "pictures")
         with opened_archive(place / "archive") as archive:

@@ -1,7 +1,6 @@
 """What the archive costs the line, and how soon it answers."""
 
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -19,6 +18,7 @@ from inspector.bench.archiving.generated import fill
 from inspector.bench.archiving.kill import Kills, bench_kills
 from inspector.bench.archiving.line import LineCost, bench_line
 from inspector.bench.archiving.queries import QuerySpeed, WhatIfSpeed, bench_queries, bench_what_if
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.text import json_line
 
 _BATCH: Final = 16  # records that are committed together
@@ -56,8 +56,7 @@ def bench_archive(
     bundles: Sequence[Path], *, inspections: int, kills: int, rounds: int = 5, progress: Progress = lambda _: None
 ) -> ArchiveFigures:
     """Measure on the disk of the temporary folder. No `bundles`: without the line; 0 `inspections` or `kills`: none."""
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         progress("journal")
         journal = bench_journal(folder / "journal", rounds=rounds)
         queries = what = killed = None

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from inspector.bench.faults.processes import HOME, recipe_file, until
 from inspector.bench.line.pipeline import Progress, silent
 from inspector.core.errors import JobError
 from inspector.core.installed import program_command
+from inspector.core.storage.temporary import temporary_folder
 
 PAUSE_S = 3.0  # RestartSec of packaging/linux/inspector.service
 _WARM = 5  # verdicts before a kill
@@ -38,8 +38,7 @@ class Restart:
 def bench_restart(bundle: Path, *, kills: int = 3, progress: Progress = silent) -> Restart:
     """Kill a window that inspects the demo line, and start it again as its service does. Raises JobError."""
     took: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="inspector-restart-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         recipe, home = recipe_file(folder, bundle, "simulated:visible", rate=20), folder / HOME
         with _window(folder, "--recipe", str(recipe)):
             _wait_for(home, _WARM)

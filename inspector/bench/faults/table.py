@@ -1,7 +1,6 @@
 """The table of faults: each is provoked for real, and must cost nothing."""
 
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from inspector.bench.faults import processes, stations
 from inspector.bench.faults.outcome import FaultCost
 from inspector.core.errors import ConfigError
+from inspector.core.storage.temporary import temporary_folder
 
 Provoke = Callable[[Path, Path], FaultCost]  # from an empty folder and a bundle
 
@@ -52,9 +52,9 @@ FAULTS: Mapping[str, Provoke] = {
 def provoke(name: str, bundle: Path) -> FaultRow:
     """Provoke one fault. Raises InspectorError if it cannot be provoked; a package that is missing only skips it."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="inspector-fault-", ignore_cleanup_errors=True) as folder:
+    with temporary_folder() as folder:
         try:
-            cost = FAULTS[name](Path(folder), bundle)
+            cost = FAULTS[name](folder, bundle)
         except ConfigError as error:
             if "package" not in error.problem.values:
                 raise

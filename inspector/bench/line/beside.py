@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from inspector.bench.sides import Taken
 from inspector.cameras.base import Camera, Pace
 from inspector.cameras.demo.data import write_demo_data
 from inspector.core.errors import JobError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Frame
 from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.runs.settings import train_settings
@@ -80,7 +80,7 @@ def bench_beside(
     the station does not start.
     """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True)))
+        folder = stack.enter_context(temporary_folder())
         _write_bundle(folder / network, network, size)
         write_demo_data(folder / "data", parts=_PARTS, seed=0)
         trainer = stack.enter_context(_Training(folder, training))

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from inspector.bench.frames import PICTURES, Picture, frames
 from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import InspectorError
 from inspector.core.registry import ENGINES
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Precision
 from inspector.engines.base import open_engine
 from inspector.imaging.preprocessing import Prepared, prepare
@@ -119,16 +119,22 @@ def _ultralytics(pictures: Sequence[Picture], height: int, width: int) -> Iterat
     tool = shutil.which(_YOLO, path=str(Path(sys.executable).parent)) or shutil.which(_YOLO)
     if tool is None:
         return
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         (folder / "pictures").mkdir()
         for number in range(_YOLO_PICTURES):
             cv2.imwrite(str(folder / "pictures" / f"{number:03}.png"), pictures[number % len(pictures)])
         command = [tool, "predict", f"model={_YOLO_NETWORK}", f"source={folder / 'pictures'}", f"imgsz={height},{width}"]
         command += ["device=cpu", "save=False", f"project={folder}"]
-        environment = {**os.environ, "YOLO_CONFIG_DIR": name, "YOLO_OFFLINE": "true"}
+        environment = {**os.environ, "YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "true"}
         done = subprocess.run(
-            command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False, cwd=name, env=environment
+            command,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            cwd=folder,
+            env=environment,
         )
     said = done.stdout + done.stderr
     found = re.search(r"Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess", said)

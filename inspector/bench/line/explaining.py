@@ -1,7 +1,6 @@
 """Cost of explaining to a line at full speed: its NG parts as they come, and a folder of them for a report."""
 
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from inspector.bench.making import make
 from inspector.bundles.bundle import read_card
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.installed import program_command
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Frame, Inspection, Judgement, Region, Verdict
 from inspector.inspection.status import StationStatus
 from inspector.recipes.automatic import CAMERA, recipe_for
@@ -75,8 +75,8 @@ def bench_explaining(
     """
     if parts > MOST_WAITING:
         raise ConfigError("At most {count} parts wait to be explained.", remedy="Give a smaller number.", count=MOST_WAITING)
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        bundle, pictures = Path(name) / network, frames(parts)
+    with temporary_folder() as name:
+        bundle, pictures = name / network, frames(parts)
         make(bundle, network, size=size)
         with BenchLine(bundle, engine, Source(CAMERA)) as line:
             line.rate(seconds)  # caches and clocks warm up
@@ -86,7 +86,7 @@ def bench_explaining(
                     progress(done, 2 * rounds)
                     maps.append(explained.round(line, seconds))
                 alone, made = explained.rest(), explained.made
-            with _Report(Path(name), bundle, pictures) as report:
+            with _Report(name, bundle, pictures) as report:
                 reports = []
                 for done in range(rounds):
                     progress(rounds + done, 2 * rounds)

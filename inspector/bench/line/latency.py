@@ -1,8 +1,6 @@
 """How long a part waits for its verdict while the line runs at a given share of the engine's throughput."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -11,6 +9,7 @@ import numpy as np
 from inspector.bench.line.pipeline import SIZES, Progress, silent
 from inspector.bench.making import exported, make
 from inspector.bench.sides import EngineAlone, Naive, Ours
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Precision
 from inspector.recipes.automatic import recipe_for
 
@@ -68,10 +67,10 @@ def bench_latency(
     progress: Progress = silent,
 ) -> Latency:
     """Measure `rounds` rounds of `count` parts each. Raises JobError, or the error of an export."""
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        plain = Path(name) / network
+    with temporary_folder() as name:
+        plain = name / network
         make(plain, network, size=size or SIZES.get(network, 224))
-        variant = exported(plain, engine, precision, out=Path(name) / "variant")
+        variant = exported(plain, engine, precision, out=name / "variant")
         recipe = recipe_for([variant], "bench", engine=engine, precision=precision)
         measured: list[_Round] = []
         with Naive(plain, batch=8) as naive, Ours(recipe) as ours, EngineAlone(variant, engine, precision, 1) as alone:

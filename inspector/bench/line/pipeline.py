@@ -1,6 +1,5 @@
 """The station and the naive pipeline, compared on the same frames, weights and machine."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from inspector.bench.frames import demo_frames
 from inspector.bench.making import exported, make, shipped
 from inspector.bench.sides import EngineAlone, Naive, Ours
 from inspector.core.registry import NETWORKS
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Precision, TaskName, Verdict
 from inspector.recipes.automatic import recipe_for
 
@@ -84,10 +84,10 @@ def bench_pipeline(
     of 640 x 480 pixels as fast as they take them. Afterwards both judge `parts` parts of the demo line (0: none). Raises
     JobError if the naive pipeline's process fails, or the error of an export.
     """
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        plain = Path(name) / network
+    with temporary_folder() as name:
+        plain = name / network
         make(plain, network, size=size or SIZES.get(network, 224))
-        variant = exported(plain, engine, precision, out=Path(name) / "variant")
+        variant = exported(plain, engine, precision, out=name / "variant")
         recipe = recipe_for([variant], "bench", engine=engine, precision=precision).model_copy(update={"max_batch": batch})
         measured = []
         with Naive(plain, batch=batch) as naive, Ours(recipe) as ours, EngineAlone(variant, engine, precision, batch) as alone:
@@ -98,7 +98,7 @@ def bench_pipeline(
                 measured.append((first["fps"], *rates, first["reading"]))
         progress(rounds + 1, rounds + 2)
         task = NETWORKS[network].tasks[0]
-        verdicts = _verdicts(task, engine, precision, parts, Path(name) / "shipped") if parts else None
+        verdicts = _verdicts(task, engine, precision, parts, name / "shipped") if parts else None
     del measured[0]  # caches and clocks warm up
     return Result(
         network=network,

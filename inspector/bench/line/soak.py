@@ -1,6 +1,5 @@
 """A working day of the line in minutes: whether memory grows and parts get lost."""
 
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from inspector.bench.line.pipeline import Progress, silent
 from inspector.bench.sides import Ours
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.recipes.automatic import recipe_for
 from inspector.results.saving import PICTURES, PictureSink, RecordSink, RunFolder
 from inspector.results.sink import Sink
@@ -58,15 +58,15 @@ def bench_soak(
         raise ConfigError("At least {count} parts are needed.", remedy="Give a larger number.", count=_STEPS)
     process, memory = psutil.Process(), list[float]()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="inspector-soak-") as place:
-        sinks, pictures = _saving(bundle, Path(place)) if save else ((), None)
+    with temporary_folder() as place:
+        sinks, pictures = _saving(bundle, place) if save else ((), None)
         with Ours(recipe_for([bundle], "bench", engine=engine), pictures, sinks=sinks) as ours:
             for step in range(_STEPS):
                 progress(step, _STEPS)
                 ours.round(parts * (step + 1) // _STEPS - parts * step // _STEPS, keep=False)
                 memory.append(process.memory_info().rss / _MB)
                 for pattern in (f"*/{PICTURES}/*.png", "archive/**/*.jxl"):
-                    for picture in Path(place).glob(pattern):
+                    for picture in place.glob(pattern):
                         picture.unlink(missing_ok=True)
             stats = ours.station.stats()
     before, after = median(memory[_WARM : 2 * _WARM]), median(memory[-_WARM:])

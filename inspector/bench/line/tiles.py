@@ -10,7 +10,6 @@ memory is its own: `python -P -m inspector.bench.line.tiles SIDE FOLDER BUNDLE E
 import importlib.util
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -29,6 +28,7 @@ from inspector.bench.sides import Asked
 from inspector.bundles.bundle import Bundle
 from inspector.cameras.demo.line import PLATE, PLATE_CLASSES, DemoLine
 from inspector.core.errors import JobError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Annotation, Boxes, Floats, Frame, Precision, Prediction
 from inspector.imaging.preprocessing import prepare, view, whole
 from inspector.imaging.tiling import Tiling
@@ -93,8 +93,7 @@ def bench_tiles(
 
     Raises JobError or ConfigError, also where the variant cannot be made here.
     """
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         truths = _write(folder, frames, seed)
         original = shipped("detection")
         bundle = exported(original, engine, precision, out=folder / "variant")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from inspector.bench.peers.known import EACH, FIGURES, PEERS, Peer, check_instal
 from inspector.bench.peers.order import Learnt, Order, read_answer, read_learnt, write_order
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import JobError, StorageError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Answer, Json, TaskName
 from inspector.data.samples import Sample
 from inspector.data.survey import Survey
@@ -101,8 +101,7 @@ def compare(data: Path, found: Survey, task: TaskName, *, minutes: float, seed: 
     Raises ConfigError (data, packages) or JobError (one side failed).
     """
     check_installed(task)
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         settings = _settings(data, found, task, folder / "ours", minutes=minutes, seed=seed)
         learning_s, all_s = _learn(settings, 60 * minutes, tell)
         bundle = Bundle.open(folder / "ours")

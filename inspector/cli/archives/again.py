@@ -10,7 +10,7 @@ import click
 from inspector.archive.filters import Filters
 from inspector.cli.archives.keep import JSON, WHO, Opened
 from inspector.cli.archives.selecting import selecting
-from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.lines import say, say_json, say_problem
 
 
 @click.command("what-if")
@@ -65,7 +65,7 @@ def rejudge(
     be_nice()
     chosen = resolve_recipe(path, models, source="" if path is not None else "simulated")
     with obj() as opened:
-        made = judge_again(opened, filters, chosen.recipe, chosen.base, who=who, cluster=cluster)
+        made = judge_again(opened, filters, chosen.recipe, chosen.base, who=who, cluster=cluster, notice=say_problem)
         keys = [key for key, _, _ in made.found.flips]
         names, why = names_of(opened.database, keys), reasons(opened.database, made.name, keys)
     told = {name: why[key] for name, key in zip(names, keys, strict=True)}

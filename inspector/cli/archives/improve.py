@@ -9,7 +9,7 @@ import click
 from inspector.archive.filters import Filters
 from inspector.cli.archives.keep import JSON, WHO, Opened
 from inspector.cli.archives.selecting import selecting
-from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.lines import say, say_json, say_problem
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 
@@ -116,7 +116,7 @@ def compare(
     be_nice()
     with obj() as opened:
         candidate = approval.proposed(path, find_bundle(model), instead_of=instead_of, camera=camera)
-        found = approval.compare(opened, filters, candidate, who=who, cluster=cluster)
+        found = approval.compare(opened, filters, candidate, who=who, cluster=cluster, notice=say_problem)
         page = comparison_page(opened, found, who=who)
         write_atomically(out, page)
         approval.record_comparison(opened, found, page, who=who)

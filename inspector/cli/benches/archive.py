@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.cli.support.bench_output import AS_JSON, rounded
+from inspector.cli.support.terminal import progress_bar
 from inspector.recipes.locate import find_bundle
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def archive(*, models: tuple[str, ...], line: bool, inspections: int, kills: int
     from inspector.bench.archiving.speed import bench_archive
 
     bundles = [find_bundle(model) for model in models] if line else []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("", total=None)
         found = bench_archive(
             bundles,

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.cli.benches.archive import archive
 from inspector.cli.benches.explaining import explain
@@ -18,6 +16,7 @@ from inspector.cli.benches.rejudging import rejudge
 from inspector.cli.benches.thermal import hot_spots, thermal
 from inspector.cli.benches.window import dialog, gallery, start, window
 from inspector.cli.support.bench_output import AS_JSON, progress, rounded
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
 from inspector.runs.settings import parse_size
 
@@ -54,7 +53,7 @@ def loading(
     if not cases:
         raise click.UsageError(f"{network} is not a network for {task}.")
     measured = []
-    with Progress(console=Console(stderr=True), transient=True) as bar, ExitStack() as stack:
+    with progress_bar() as bar, ExitStack() as stack:
         shown = bar.add_task("demo line", total=images)
         demo = demo_folders(images, lambda done, total: bar.update(shown, completed=done))
         folder = stack.enter_context(demo) if data is None else None
@@ -95,7 +94,7 @@ def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine:
     find(ENGINES, engine, "engine")
     cases = [(network, side) for network in networks or NETWORKS for side in sides]
     measured = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         shown = bar.add_task("", total=len(cases))
         for network, side in cases:
             bar.update(shown, description=f"{network} {side}")

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.cli.gui import no_display
 from inspector.cli.support.bench_output import AS_JSON, progress, rounded
+from inspector.cli.support.terminal import progress_bar
 from inspector.recipes.locate import find_bundle
 
 _MODEL = click.option("--model", default="window-state", show_default=True, metavar="BUNDLE", help="A small one is quick.")
@@ -31,7 +30,7 @@ def faults(*, names: tuple[str, ...], model: str, as_json: bool) -> int:
     if unknown:
         raise click.UsageError(f"There is no fault {unknown[0]!r}. Choose one of: {'; '.join(FAULTS)}.")
     bundle, rows = find_bundle(model), []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         shown = bar.add_task("", total=len(names or FAULTS))
         for name in names or FAULTS:
             bar.update(shown, description=name)

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from inspector.cli.support.bench_output import AS_JSON, progress, rounded
+from inspector.cli.support.terminal import PlainConsole, progress_bar
 from inspector.core.registry import ENGINES
 from inspector.core.types import PRECISIONS, Precision
 from inspector.recipes.locate import find_bundle
@@ -184,7 +183,7 @@ def engines(
     from inspector.bundles.bundle import Bundle
 
     bundle, rows = Bundle.open(find_bundle(model)), []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         shown = bar.add_task(bundle.name, total=None)
         for row in bench_engines(bundle, batches=batches, threads=threads, least=seconds, peers=peers):
             rows.append(row)
@@ -200,7 +199,7 @@ def _show_rows(rows: "list[Row]", title: str) -> None:
     for row in rows:
         numbers = ("", "", row.problem, "") if row.problem else _numbers(row)
         table.add_row(row.engine, row.precision, *numbers)
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 def _numbers(row: "Row") -> tuple[str, str, str, str]:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from inspector.bench.peers.known import PEERS, check_installed
 from inspector.cli.support.advice import Surveying
 from inspector.cli.support.bench_output import AS_JSON, rounded
+from inspector.cli.support.terminal import PlainConsole, progress_bar
 from inspector.core.errors import ConfigError
 from inspector.core.types import Json, TaskName
 from inspector.data.survey import Survey
@@ -44,7 +43,7 @@ def peers(*, data: Path, task: str | None, minutes: float, seed: int, as_json: b
     tasks = _tasks(found, task, data)
     for one in tasks:
         check_installed(one)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         shown = bar.add_task("", total=None)
 
         def tell(text: str) -> None:
@@ -104,7 +103,7 @@ def _side_json(side: "Side") -> dict[str, Json]:
 
 
 def _show(one: "Comparison") -> None:
-    console = Console()
+    console = PlainConsole()
     table = Table(title=f"{one.task}, {one.minutes:g} processor minutes, {one.judged} test images", title_justify="left")
     for column in ("", "ours", one.peer.name):
         table.add_column(column)

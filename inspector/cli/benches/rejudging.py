@@ -4,10 +4,9 @@ import json
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.cli.support.bench_output import AS_JSON, rounded
+from inspector.cli.support.terminal import progress_bar
 from inspector.recipes.locate import find_bundle
 
 
@@ -21,7 +20,7 @@ def rejudge(*, model: str, images: int, rounds: int, cluster: bool, as_json: boo
     """Measure images judged again from the archive, beside `predict` on the same images, and two workers beside one."""
     from inspector.bench.archiving.rejudging import bench_rejudging
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("", total=None)
         here, there = bench_rejudging(
             find_bundle(model),

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,12 +13,12 @@ from typing import Any
 
 import click
 import cv2
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.cli.gui import no_display
 from inspector.cli.support.bench_output import AS_JSON, rounded
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.errors import JobError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.recipes.locate import demo_recipe
 
 _MEASURE = "inspector.ui.shell.diagnostics.measure"
@@ -43,8 +42,8 @@ def window(*, seconds: float, as_json: bool) -> None:
 
     The same window before the line starts is measured for comparison. Without a display, the window is drawn into memory.
     """
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        apart = {**os.environ, "XDG_DATA_HOME": name}  # the parts are recorded as usual, but not in the user's archive
+    with temporary_folder() as name:
+        apart = {**os.environ, "XDG_DATA_HOME": str(name)}  # the parts are recorded as usual, but not in the user's archive
         result = _said_by("-m", _MEASURE, "stall", str(seconds), environment=apart, patience=_PATIENCE + 2 * seconds)
     if as_json:
         click.echo(json.dumps(rounded(result)))
@@ -66,12 +65,12 @@ def dialog(*, files: int, as_json: bool) -> None:
     """
     from inspector.bench.many_files import write_many
 
-    columns = Progress(console=Console(stderr=True), transient=True)
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as name, columns as bar:
+    columns = progress_bar()
+    with temporary_folder() as name, columns as bar:
         task = bar.add_task("images", total=files)
-        write_many(Path(name) / "images", files, tick=lambda done: bar.update(task, completed=done))
+        write_many(name / "images", files, tick=lambda done: bar.update(task, completed=done))
         bar.update(task, description="looking", total=None)
-        looking = ("-m", _MEASURE, "looking", str(Path(name) / "images"))
+        looking = ("-m", _MEASURE, "looking", str(name / "images"))
         result = _said_by(*looking, patience=_PATIENCE + files / 50)
     if as_json:
         click.echo(json.dumps(rounded(result)))
@@ -95,11 +94,11 @@ def gallery(*, inspections: int, as_json: bool) -> None:
     from inspector.bench.archiving.generated import fill
     from inspector.bench.archiving.pictures import add_pictures
 
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
-        with closing(open_database(Path(name))) as database:
+    with temporary_folder() as name:
+        with closing(open_database(name)) as database:
             fill(database, inspections)
-            pictures = add_pictures(Path(name), database)
-        result = dict(_said_by("-m", _SCROLLING, name, patience=_PATIENCE * 4))
+            pictures = add_pictures(name, database)
+        result = dict(_said_by("-m", _SCROLLING, str(name), patience=_PATIENCE * 4))
     result["pictures"] = pictures
     if as_json:
         click.echo(json.dumps(rounded(result)))
@@ -123,11 +122,11 @@ def start(*, rounds: int, as_json: bool) -> None:
     bare: list[float] = []
     ours: dict[str, list[float]] = {name: [] for name in (*_MOMENTS, "held")}
     torch = False
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
-        picture, settings = Path(folder) / "picture.png", Path(folder) / "window.toml"
+    with temporary_folder() as folder:
+        picture, settings = folder / "picture.png", folder / "window.toml"
         _write_picture(picture)
         started = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        started["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "bytecode")
+        started["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
         judge = ("--recipe", str(demo_recipe()))
         command = ("-m", "inspector", "gui", "--open", str(picture), *judge, "--settings", str(settings), "--timed")
         for _ in range(rounds + 1):

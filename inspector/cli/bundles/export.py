@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.variants import Parity, Variant, VariantMade
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.terminal import PlainConsole
 from inspector.cli.support.worker_progress import run_worker
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision
@@ -82,7 +82,7 @@ def _show(variant: Variant, bundle: Bundle) -> None:
     table = Table("", "value", "limit", title=f"{bundle.name} on {variant.engine} in {variant.precision}")
     for row in rows(parity):
         table.add_row(*row)
-    Console().print(table)
+    PlainConsole().print(table)
     if variant.files:
         files = [bundle.variant_path(name) for name in variant.files]
         say(f"{', '.join(str(file) for file in files)}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")

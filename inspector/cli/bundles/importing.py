@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from inspector.adapters.base import Numbers, Wishes, read_classes
 from inspector.adapters.importing import Compared, NotAlike, import_bundle, recognised
 from inspector.cli.bundles.export import rows as parity_rows
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.terminal import PlainConsole, progress_bar
 from inspector.core.errors import ConfigError
 from inspector.core.storage.paths import user_data
 from inspector.runs.settings import parse_size
@@ -86,7 +85,7 @@ def import_(
             classes=", ".join(adapter.plan.classes[:5]),
         )
     target = out or user_data() / "bundles" / (name or graph.stem)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         running = bar.add_task("Comparing", total=None)
         try:
             made = import_bundle(
@@ -125,7 +124,7 @@ def _show(compared: Compared, *, as_json: bool, bundle: Path | None) -> None:
     worst = {row.name: row for row in sorted(compared.rows, key=lambda row: row.difference)}
     for row in sorted(worst.values(), key=lambda row: -row.difference)[:_SHOWN]:
         table.add_row(Path(row.name).name, row.there, row.here, f"{row.difference:.4f}")
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     if len(worst) > _SHOWN:
         say(f"and {len(worst) - _SHOWN} more pictures with smaller differences")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.terminal import PlainConsole
 from inspector.cli.support.tune_image import draw
 from inspector.cli.support.worker_progress import run_worker
 from inspector.core.config import write_atomically
@@ -94,7 +94,7 @@ def tune(
 
 
 def _show(tuning: Tuning) -> None:
-    console = Console(width=120)
+    console = PlainConsole(width=120)
     console.print(_rows(tuning))
     for one in refused(tuning):
         if one.reason is not None:

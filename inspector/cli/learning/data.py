@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from inspector.cameras.demo.data import write_demo_data
 from inspector.cli.bundles.tune import Milliseconds
 from inspector.cli.support.advice import Surveying, advice_json, advice_lines, advise
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.terminal import PlainConsole, progress_bar
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
@@ -49,7 +48,7 @@ def data() -> None:
 @click.option("--good", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of parts without any fault.")
 def demo(out: Path, parts: int, seed: int, good: float) -> None:
     """Render parts of the demo line with their labels: window/, plate-boxes/, plate-masks/ and thermal/."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Rendering", total=parts)
         write_demo_data(
             out, parts=parts, seed=seed, good=good, progress=lambda done, total: bar.update(task, completed=done, total=total)
@@ -61,7 +60,7 @@ def demo(out: Path, parts: int, seed: int, good: float) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
 def elpv(out: Path) -> None:
     """Write the solar cells of the optional package elpv-dataset as class folders: defective/ and functional/."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Writing", total=None)
         count = write_elpv(out, progress=lambda done, total: bar.update(task, completed=done, total=total))
     say(f"{count} pictures written to {out}")
@@ -157,13 +156,13 @@ _SHOWN = 20
 
 
 def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
-    console = Console()
+    console = PlainConsole()
     sizes = ", ".join(f"{width} x {height} ({count})" for (width, height), count in list(found.sizes.items())[:3])
     more = f" and {len(found.sizes) - 3} more" if len(found.sizes) > 3 else ""
-    console.print(f"{found.layout.text}: {found.images} images", highlight=False)
+    console.print(f"{found.layout.text}: {found.images} images")
     for place, layout in enumerate(found.layouts):
         how = "Read as" if not place else "It may also be"
-        console.print(f"{how} {layout.name} ({layout.sure:.0%}): {layout.why.text}.", highlight=False, markup=False)
+        console.print(f"{how} {layout.name} ({layout.sure:.0%}): {layout.why.text}.")
     console.print(f"Sizes: {sizes}{more}. Depth: {', '.join(f'{name} ({count})' for name, count in found.depths.items())}.")
     said: set[str] = set()
     for name, one in tasks.items():
@@ -176,13 +175,13 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
         console.print(table)
         split = f"; its own split: {', '.join(f'{part} {count}' for part, count in one.parts.items())}" if one.parts else ""
         share = "" if one.sizes is None else f"; an object covers {one.sizes.share:.2%} of its image (median)"
-        console.print(f"{one.total} images in {one.groups} groups{split}{share}", highlight=False)
+        console.print(f"{one.total} images in {one.groups} groups{split}{share}")
         if one.blocked is not None:
-            console.print(f"[red]{one.blocked.text}[/red]")
+            console.print(one.blocked.text, style="red")
         said.update(problem.text for problem in one.problems)
     problems = [problem.text for problem in found.problems] + sorted(said)
     for text in problems[:_SHOWN]:
-        console.print(f"- {text}", highlight=False, markup=False)
+        console.print(f"- {text}")
     if len(problems) > _SHOWN:
         console.print(f"... and {len(problems) - _SHOWN} more; --json lists all of them.")
 
@@ -201,7 +200,7 @@ def convert(source: Path, to: str, out: Path, task: str | None, layout: str | No
     form = cast("Format", to)
     taught = [name for kind in HOLDS[form] for name, entry in TASKS.items() if entry.labels == kind]
     dataset = _fullest(source, (task,) if task else taught, layout=layout or "", backgrounds=backgrounds)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         running = bar.add_task("Writing", total=len(dataset.samples))
         count, problems = write_dataset(dataset, out, form, progress=lambda done, _: bar.update(running, completed=done))
     for problem in (*dataset.problems, *problems):

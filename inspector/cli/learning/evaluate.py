@@ -5,14 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from inspector.bench.line.variants import VariantRow, measure_variants
 from inspector.bundles.bundle import Bundle
 from inspector.cli.support.bench_output import rounded as shortened
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.terminal import PlainConsole, progress_bar
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES
@@ -77,7 +76,7 @@ def evaluate(
     chosen = _choose(bundle, dataset, split)
     broken: list[Message] = []
     if variants:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Evaluating", total=len(chosen))
             rows = measure_variants(bundle, chosen, engine=engine, problems=broken, tick=lambda: bar.advance(task))
         for problem in problems + broken:
@@ -86,7 +85,7 @@ def evaluate(
         return 1 if broken else 0
     with (
         open_engine(engine or DEFAULT, bundle, precision=precision) as opened,
-        Progress(console=Console(stderr=True), transient=True) as bar,
+        progress_bar() as bar,
     ):
         task = bar.add_task("Evaluating", total=len(chosen))
         items = sample_items(chosen, card, problems=broken, tick=lambda: bar.advance(task))
@@ -136,7 +135,7 @@ def _show_variants(rows: Sequence[VariantRow], name: str, *, as_json: bool) -> N
     for row in rows:
         numbers = [f"{row.value:.4f}", f"{row.flips}", f"{row.mean_difference:.4f}", f"{row.ms:.2f}"]
         table.add_row(row.engine, row.precision, f"{row.megabytes:.2f}", *([] if row.problem else numbers))
-    Console().print(table)
+    PlainConsole().print(table)
     for row in rows:  # a sentence has no room in a column of numbers
         if row.problem:
             say(f"{row.engine} {row.precision}: {row.problem}")
@@ -153,4 +152,4 @@ def _show(metrics: Mapping[str, float], count: int, name: str, *, as_json: bool)
     for kind in kinds:
         cells = [shown.get(kind), *(shown.get(f"{kind}/{name}") for name in classes)]
         table.add_row(kind, *("" if value is None else f"{value:.4g}" for value in cells))
-    Console().print(table)
+    PlainConsole().print(table)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TimeElapsedColumn
 
 from inspector.cameras.demo.data import write_demo_data
 from inspector.cli.support.advice import OWN_CHOICE, Surveying, advice_json, advice_lines, advise, time_problem
 from inspector.cli.support.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
 from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
+from inspector.cli.support.terminal import PlainColumn, progress_bar
 from inspector.cli.support.train_options import chosen, setting_options
 from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import TaskName
 from inspector.data.annotations import LAYOUTS, training_data
 from inspector.data.good_classes import guess_good_classes
@@ -88,10 +88,10 @@ def train(
     if demo:
         if values.keys() - {"epochs", "time_limit"}:
             raise click.UsageError("--demo takes only --out, --parts, --only, --epochs, --time-limit and --json.")
-        with tempfile.TemporaryDirectory(prefix="inspector-demo-", ignore_cleanup_errors=True) as name:
-            runs = [_demo_settings(bundle, Path(name), out, values) for bundle in only or tuple(DEMO_BUNDLES)]
+        with temporary_folder() as name:
+            runs = [_demo_settings(bundle, name, out, values) for bundle in only or tuple(DEMO_BUNDLES)]
             _check([problem for settings in runs for problem in preflight_places(settings)])
-            _write_demo_data(Path(name), parts)
+            _write_demo_data(name, parts)
             return _run(runs, as_json=as_json, at_once=os.cpu_count() or 1)
     if only:
         raise click.UsageError("--only is for --demo.")
@@ -207,7 +207,7 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_demo_data(folder: Path, parts: int) -> None:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Rendering the demo line", total=parts)
         write_demo_data(
             folder / "data", parts=parts, seed=SEED, good=GOOD, progress=lambda done, total: bar.update(task, completed=done)
@@ -233,8 +233,8 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
     """Run all trainings, `at_once` at a time, until the end or Ctrl-C. Raises the first failure once all have ended."""
     waiting, ended = list(runs), list[Outcome]()
     active: list[_Active] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar, stop_signals() as interrupted:
+    columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.fields[text]}"), TimeElapsedColumn())
+    with progress_bar(*columns, transient=False) as bar, stop_signals() as interrupted:
         try:
             while (waiting or active) and not interrupted.is_set():
                 while waiting and len(active) < at_once:

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
@@ -31,7 +29,7 @@ class Surveying:
 
     def run(self, folder: Path, *, group: str, layout: str, backgrounds: bool) -> Survey:
         """Survey a folder, as `data.survey` does."""
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Looking", total=None)
             return survey(
                 folder,

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.types import Json
 
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
@@ -16,7 +15,7 @@ AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON 
 @contextmanager
 def progress(text: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a callback that moves a progress bar on stderr."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import click
 
+from inspector.core.message import Message
 from inspector.core.text import LineWriter, json_line, one_line
 
 
@@ -35,6 +36,11 @@ def say(line: str, *, err: bool = False) -> None:
         return
     with suppress(OSError):
         click.echo(one_line(line), err=True)
+
+
+def say_problem(problem: Message) -> None:
+    """Print a problem on stderr."""
+    say(f"inspector: {problem}", err=True)
 
 
 def say_json(value: object) -> None:

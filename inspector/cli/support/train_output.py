@@ -110,7 +110,7 @@ class TrainOutput:
         )
 
     def _say(self, text: str) -> None:
-        self._bar.console.print(one_line(f"{self._name}: {text}"), markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(one_line(f"{self._name}: {text}"), soft_wrap=True)
 
     def _print(self, value: Mapping[str, Json]) -> None:
         self._lines.json(value)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from inspector.bundles.bundle import Bundle
 from inspector.cli.support.lines import say, say_json
+from inspector.cli.support.terminal import progress_bar
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.types import Floats, Prediction, Region, Temperatures
@@ -74,7 +73,7 @@ def report(
             folder, bundle.card.task, classes=bundle.card.classes, one_class=str(bundle.card.training.get("one_class", ""))
         )
         data = dataset.fingerprint()
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with progress_bar() as bar:
             samples = _some(dataset, most)
             task = bar.add_task(bundle.name, total=len(samples))
             items = list(sample_items(samples, bundle.card, problems=broken))
@@ -221,6 +220,8 @@ def _settings(bundle: Bundle, folder: Path) -> TrainSettings:
         return read_run(run).train_settings()
     card = bundle.card
     known = {name: card.training[name] for name in shown_settings() if name in card.training and name not in ("options", "run")}
+    if isinstance(known.get("augment"), bool):  # all that cards of earlier versions say
+        known["augment"] = "standard" if known["augment"] else "none"
     given = {"task": card.task, "network": card.network, "data": folder.resolve(), "out": bundle.folder}
     sizes = {"width": card.input.width, "height": card.input.height, "ok_classes": card.ok_classes}
     return train_settings({**known, **given, **sizes, "options": dict(card.network_options)})

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel
-from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from inspector.cli.support.signals import stop_signals
+from inspector.cli.support.terminal import progress_bar
 from inspector.workers import messages
 from inspector.workers.jobs import Job
 from inspector.workers.messages import WorkerMessage
@@ -23,7 +23,7 @@ def run_worker(job: Job, phases: Mapping[str, str], result: type[Result]) -> Res
 
     `phases`: the words for the phases that the worker reports. Raises the error that the work failed with, or JobError.
     """
-    with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
+    with progress_bar() as bar, stop_signals() as interrupted:
         shown = bar.add_task("Starting", total=None)
         process = WorkerProcess(job, listener=lambda message: _hear(message, phases, bar, shown))
         try:
@@ -39,8 +39,8 @@ def _hear(message: WorkerMessage, phases: Mapping[str, str], bar: Progress, task
         words = f"{phases.get(message.phase, message.phase)} {message.what}".strip()
         bar.update(task, description=words, completed=message.step, total=message.steps)
     elif isinstance(message, messages.Log):
-        bar.console.print(f"inspector: {message.text}", markup=False, highlight=False)
+        bar.console.print(f"inspector: {message.text}")
     elif isinstance(message, messages.Suspended):
-        bar.console.print(f"inspector: {suspended(message.pid)}", markup=False, highlight=False)
+        bar.console.print(f"inspector: {suspended(message.pid)}")
     elif isinstance(message, messages.Continued):
-        bar.console.print("inspector: The worker process goes on.", markup=False, highlight=False)
+        bar.console.print("inspector: The worker process goes on.")

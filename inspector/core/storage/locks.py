@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,6 +54,20 @@ def alone(place: Path, *, wait: float = WAIT_S) -> Iterator[None]:
         yield
     finally:
         _release(lock.release, file)
+
+
+def refuses_locks(folder: Path) -> bool:
+    """Return whether the disk of a folder cannot lock files at all, as some network shares. Raises OSError."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # nobody else has this file
+            return True
+    return False
 
 
 def _release(release: Callable[[], None], file: Path) -> None:

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 
 from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.core.errors import EngineError, StorageError
+from inspector.core.storage.temporary import temporary_folder
 from inspector.core.types import Floats
 from inspector.ml.graph import Graph, example_batch, load_network
 from inspector.tasks.base import task_of
@@ -108,8 +108,7 @@ def write_trained_bundle(
     folder = folder.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.export-", dir=folder.parent) as name:
-            temporary = Path(name)
+        with temporary_folder(folder.parent, f".{folder.name}.export-") as temporary:
             state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
             save_file(state, temporary / WEIGHTS)
             difference = export_onnx(Graph(network.cpu(), card), card, temporary / GRAPH)

@@ -103,6 +103,8 @@ class Fit:
         try:
             self._train(self._steady.same(saved))
         except RuntimeError as error:
+            if self._steady.count > 1 and self.report.cancelled():
+                raise Cancelled from error  # another process was ended, which was suspended
             problem = lost(error)
             if problem is None:
                 raise

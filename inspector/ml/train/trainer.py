@@ -46,7 +46,7 @@ from inspector.runs.folder import REPORT_HTML, read_curves
 from inspector.runs.report import NOTHING_LEARNT
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
-from inspector.workers.messages import Progress, Report
+from inspector.workers.messages import Progress, Report, WorkerMessage
 from inspector.workers.process import world_size
 
 _HEAVIEST_CLASS = 10.0
@@ -58,17 +58,23 @@ _TELL_S = 0.5
 
 
 def train(
-    settings: TrainSettings, report: Report, *, resume: bool = False, alone: Callable[[InspectorError], None] | None = None
+    settings: TrainSettings,
+    report: Report,
+    *,
+    resume: bool = False,
+    alone: Callable[[InspectorError], None] | None = None,
+    others: Callable[[WorkerMessage], None] | None = None,
 ) -> Bundle:
     """Train with `settings`, write the bundle `settings.out`, and the run folder `settings.run` if given.
 
     `resume`: continue from the last whole epoch in `settings.run`. `alone` says, on another thread, why this process is about
-    to end: it hangs, because another one that trained with it is lost. Raises ConfigError (data, network, options, no state to
+    to end: it hangs, because another one that trained with it is lost. `others` gets, on another thread, that one of those was
+    suspended, and that it goes on. Raises ConfigError (data, network, options, no state to
     resume from), JobError (the loss is not finite), StorageError (a file could not be written), or Cancelled if
     `report.cancelled()`. Then there is no bundle, unless `keep_best` is set and an epoch was finished.
     """
     keep_freed_memory()
-    with company(settings, alone):
+    with company(settings, alone, others, report.cancelled):
         if world_size() > 1 and (settings.folds or settings.learning_curve):
             raise ConfigError(
                 "Folds and the learning curve are trained on one device.", remedy="Set devices to 1, or leave them out."

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from inspector.core.errors import ConfigError
 from inspector.ml.train import trainer
 from inspector.runs.folder import create_run, read_curves, read_messages, read_run
 from inspector.runs.settings import TrainSettings
+from inspector.training.state import RunState, run_info
 from inspector.workers.jobs import Trained, TrainJob
 from inspector.workers.outcome import Cause, End
 from inspector.workers.process import WorkerProcess
@@ -77,6 +79,13 @@ def until_epoch(folder: Path, job: WorkerProcess, epoch: int) -> None:
         time.sleep(0.02)
 
 
+def until_state(folder: Path, state: RunState) -> None:
+    end = time.monotonic() + LIMIT_S
+    while run_info(folder).state is not state:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def companion(job: WorkerProcess) -> psutil.Process:
     """The process that trains along with the first one."""
     (found,) = [one for one in psutil.Process().children(recursive=True) if "rank" in one.cmdline()]
@@ -124,10 +133,36 @@ def test_no_process_outlives_the_first_one(tmp_path: Path) -> None:
     try:
         until_epoch(folder, job, 1)
         other = companion(job)
+        if sys.platform != "win32":
+            other.suspend()
+            until_state(folder, RunState.SUSPENDED)
+            assert f"The worker process {other.pid} is suspended" in str(run_info(folder).sentence)
+            other.resume()
+            until_state(folder, RunState.RUNNING)
         os.kill(read_run(folder).pid, signal.SIGKILL)
         outcome = job.wait(LIMIT_S)
         assert outcome is not None
         assert (outcome.end, outcome.cause) == (End.CRASHED, Cause.KILLED)
         other.wait(30)
+    finally:
+        job.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(sys.platform == "win32", reason="processes there end in other ways")
+def test_a_training_is_cancelled_while_one_of_its_processes_is_suspended(tmp_path: Path) -> None:
+    folder, job = started(small(tmp_path, "run", batch=2, devices=2, epochs=3000, threads=1))
+    try:
+        until_epoch(folder, job, 1)
+        other = companion(job)
+        other.suspend()
+        until_state(folder, RunState.SUSPENDED)
+        job.cancel()
+        outcome = job.wait(LIMIT_S)
+        assert outcome is not None
+        assert (outcome.end, outcome.signal) == (End.CANCELLED, "")
+        other.wait(30)
+        assert run_info(folder).resumable
     finally:
         job.close()

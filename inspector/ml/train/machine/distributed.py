@@ -20,8 +20,9 @@ import torch.distributed as dist
 from inspector.ml.train.machine.accelerator import Accelerator
 from inspector.runs.settings import TrainSettings
 from inspector.workers.jobs import RankJob
+from inspector.workers.messages import Continued, Suspended, WorkerMessage
 from inspector.workers.outcome import REMEDIES, Cause, CompanionError
-from inspector.workers.process import End, Outcome, WorkerProcess, world_size
+from inspector.workers.process import LOOK_S, End, Outcome, WorkerProcess, is_suspended, world_size
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +64,17 @@ def _companion(detail: str, cause: Cause) -> CompanionError:
 
 
 @contextmanager
-def company(settings: TrainSettings, tell: Callable[[CompanionError], None] | None = None) -> Iterator[None]:
+def company(
+    settings: TrainSettings,
+    tell: Callable[[CompanionError], None] | None = None,
+    listener: Callable[[WorkerMessage], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
     """Start the other processes for `settings.devices`, unless started by someone else, and end them with the block.
 
     `tell` says, on another thread, why this process is about to end: another one is lost, and this one hangs waiting for it.
+    `listener` gets, on another thread, that something outside has suspended one of the others, and that it goes on. If the
+    training is `cancelled` meanwhile, that one is ended, because this process hangs waiting for it.
     """
     if settings.devices == 1 or world_size() > 1:
         try:
@@ -89,7 +97,7 @@ def company(settings: TrainSettings, tell: Callable[[CompanionError], None] | No
     }
     torch.set_num_threads(settings.threads or max(1, threads // settings.devices))
     try:
-        _OTHERS.extend(_Other(settings, number, tell) for number in range(1, settings.devices))
+        _OTHERS.extend(_Other(settings, number, tell, listener, cancelled) for number in range(1, settings.devices))
         yield
     finally:
         _leave()
@@ -104,7 +112,14 @@ def company(settings: TrainSettings, tell: Callable[[CompanionError], None] | No
 class _Other:
     """Another training process on this computer. If it fails while needed, this process must not wait for it forever."""
 
-    def __init__(self, settings: TrainSettings, number: int, tell: Callable[[CompanionError], None] | None) -> None:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        number: int,
+        tell: Callable[[CompanionError], None] | None,
+        listener: Callable[[WorkerMessage], None] | None,
+        cancelled: Callable[[], bool],
+    ) -> None:
         job = RankJob(
             settings=settings.model_copy(update={"run": None}).model_dump(mode="json"),
             environment={"RANK": str(number), "LOCAL_RANK": str(number)},
@@ -112,7 +127,8 @@ class _Other:
         self._tell = tell
         self._over, self._gone = threading.Event(), threading.Event()
         self._outcome: Outcome | None = None
-        self._worker = WorkerProcess(job, ended=self._ended)
+        self._listener, self._cancelled = listener, cancelled
+        self._worker = WorkerProcess(job, listener=self._hear, ended=self._ended)
 
     def end(self) -> None:
         """Wait for the process to end, or end it."""
@@ -122,6 +138,20 @@ class _Other:
     def ended(self, *, timeout: float = 0.0) -> Outcome | None:
         """Return the outcome of the process if it ended while still needed; None if it is running after `timeout` seconds."""
         return self._outcome if self._gone.wait(timeout) else None
+
+    def _hear(self, message: WorkerMessage) -> None:
+        if not isinstance(message, Suspended | Continued):
+            return
+        if isinstance(message, Suspended):
+            threading.Thread(target=self._end_if_cancelled, args=(message.pid,), name="suspended-process", daemon=True).start()
+        if self._listener is not None:
+            self._listener(message)
+
+    def _end_if_cancelled(self, pid: int) -> None:
+        while is_suspended(pid) and not self._over.wait(LOOK_S / 2):
+            if self._cancelled():
+                self._over.set()
+                self._worker.cancel()
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.end is End.SUCCEEDED or self._over.is_set():

@@ -6,7 +6,6 @@ and how much memory that took.
 
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import psutil
 from PySide6.QtCore import Qt, QTimer
 
+from inspector.core.storage.temporary import temporary_folder
 from inspector.ui.archive.asking import ArchiveSource
 from inspector.ui.archive.page import ArchivePage
 from inspector.ui.shell import theme
@@ -63,8 +63,8 @@ def main(folder: str) -> None:
     """Print {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "seconds", "parts", "start_mb", "memory_mb"}."""
     app = application()
     theme.apply(app, "light")
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as place:
-        page = ArchivePage(Settings(Path(place) / "window.toml"), ArchiveSource(Path(folder)))
+    with temporary_folder() as place:
+        page = ArchivePage(Settings(place / "window.toml"), ArchiveSource(Path(folder)))
         page.resize(*SIZE)
         page.show()
         scroll = Scroll(page)
