@@ -101,11 +101,13 @@ def run(
         say(f"Saving to {folder.folder}", err=True)
     pictures = None if folder is None else PictureSink(folder)
     printer = PrintingSink(as_json=as_json)
-    saving: list[Sink] = [] if folder is None or pictures is None else [RecordSink(folder), pictures]
     tallies = Tallies(station_folder())
     counters = tallies.of(simulated=resolved.recipe.is_simulated)
     _begin_counting(counters, lot, anew=count_anew)
     archiving = archive_sinks(RunContext(lot=counters.tally.lot, **context), url=server_url()) if archive else []
+    saving: list[Sink] = []
+    if folder is not None and pictures is not None:
+        saving = [RecordSink(folder, alone=not archive), pictures]
     keepers = heat_keepers(archiving) if folder is None else [*heat_keepers(archiving), folder.heat]
     maps = HeatSink(keepers, base=resolved.base)
     console = _Console()

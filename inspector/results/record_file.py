@@ -93,6 +93,10 @@ class RecordFile:
             self.lost += 1
         self._write_waiting()
 
+    def replace_last(self, line: bytes) -> None:
+        """Put another line in the place of the last one, which waits."""
+        self._waiting[-1] = line
+
     def close(self) -> None:
         """Write the waiting lines and close. Raises StorageError with the number of lost records."""
         self.reserve.give_up()

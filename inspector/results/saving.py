@@ -18,6 +18,7 @@ from inspector.core.errors import StorageError
 from inspector.core.message import Message, message
 from inspector.core.text import json_line, utf8
 from inspector.core.types import Inspection
+from inspector.core.verdict import Verdict
 from inspector.imaging.colormaps import PALETTES
 from inspector.inspection.status import StationStatus, Stats
 from inspector.results.heat import PartHeat
@@ -25,7 +26,7 @@ from inspector.results.overlays import HEAT_OPACITY, HEAT_PALETTE, draw, heat_pi
 from inspector.results.record_file import RecordFile, append_whole, refused
 from inspector.results.records import record, summary
 from inspector.results.report import MOST_ROWS, Row, write_report
-from inspector.results.sink import Sink
+from inspector.results.sink import NotRecorded, Sink
 
 RESULTS = "results.jsonl"
 REPORT = "report.html"
@@ -80,8 +81,15 @@ class RunFolder:
     def record(self, inspection: Inspection) -> None:
         """Write the part's line. Raises StorageError if it has to wait for room. It is written before any later line."""
         self._pictures += len(inspection.frames)
+        self._records.append(self._line(inspection))
+
+    def record_instead(self, inspection: Inspection) -> None:
+        """Let the line of a part that has to wait for room say what is told of it instead."""
+        self._records.replace_last(self._line(inspection))
+
+    def _line(self, inspection: Inspection) -> bytes:
         names = [] if self._full else [name for name, _ in self._places(inspection)]
-        self._records.append(json_line({**record(inspection), "overlays": names}))
+        return json_line({**record(inspection), "overlays": names})
 
     def picture(self, inspection: Inspection) -> None:
         """Write the part's pictures. Raises StorageError naming the first failure; the next part may be tried."""
@@ -186,12 +194,23 @@ class RecordSink(Sink):
     name = "records"
     records = True
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: RunFolder, *, alone: bool = False) -> None:
+        """`alone`: there is no other record, so that a part without this one is told as NOT_INSPECTED."""
+        self._folder, self._alone = folder, alone
         self.place = folder.folder.absolute() / RESULTS
 
     def take(self, inspection: Inspection) -> None:
-        self._folder.record(inspection)
+        try:
+            self._folder.record(inspection)
+        except StorageError as error:
+            if not self._alone or inspection.verdict is Verdict.NOT_INSPECTED:
+                raise
+            reason = message("The part could not be recorded in time: {why}", why=error.problem)
+            instead = replace(inspection, verdict=Verdict.NOT_INSPECTED, reasons=(reason, *inspection.reasons))
+            self._folder.record_instead(instead)
+            values = dict(error.problem.values)
+            remedy = "" if error.remedy is None else error.remedy.template
+            raise NotRecorded(error.problem.template, instead, remedy=remedy, **values) from error
 
     def close(self, status: StationStatus) -> None:
         self._folder.finish_records(status.stats)

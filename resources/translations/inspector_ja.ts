@@ -7879,6 +7879,10 @@
         <translation>もう一方の種類のフレームを指定してください。</translation>
     </message>
     <message>
+        <source>Give it as tcp://HOST:PORT.</source>
+        <translation>tcp://ホスト:ポート の形で指定してください。</translation>
+    </message>
+    <message>
         <source>Give it: --size WIDTHxHEIGHT.</source>
         <translation>指定してください: --size WIDTHxHEIGHT</translation>
     </message>
@@ -8269,6 +8273,10 @@
     <message>
         <source>That was too short to learn anything: train for more epochs, and allow the time for them.</source>
         <translation>短すぎて何も学習できませんでした。エポック数を増やし、そのための時間を許可してください。</translation>
+    </message>
+    <message>
+        <source>The address of the cluster {address} may not hold a user, a password or a token.</source>
+        <translation>クラスターのアドレス {address} に、ユーザー名、パスワード、トークンは使えません。</translation>
     </message>
     <message>
         <source>The archive cannot be copied to {folder} ({detail}).</source>

@@ -213,3 +213,8 @@ def test_the_command_judges_with_the_shipped_bundle_as_predict_does_here_and_on_
     gone = subprocess.run([*both, "--part", "P1"], capture_output=True, text=True, check=False, timeout=300)
     assert gone.returncode != 0
     assert f"The cluster {address} does not answer" in gone.stderr
+    login = [*command, "--cluster", "tcp://bob:hunter2@127.0.0.1:8786"]
+    refused = subprocess.run(login, capture_output=True, text=True, check=False, timeout=300)
+    assert refused.returncode != 0
+    assert "may not hold a user" in refused.stderr
+    assert "hunter2" not in refused.stderr

@@ -27,6 +27,7 @@ from inspector.results.saving import RunFolder
 from tests.cameras.http_camera import MULTIPART, HttpCamera
 from tests.cameras.http_camera import part as one_part
 from tests.cli.consoles import on_console
+from tests.disks import disk_of
 
 KEYS = {"source", "sequence", "verdict", "reasons", "predictions", "latency_ms"}
 SUMMARY = {"parts", "ok", "ng", "review", "not_inspected", "dropped", "seconds", "takt", "stages"}
@@ -334,6 +335,21 @@ def test_standard_output_on_a_full_disk_does_not_end_the_inspection(as_json: boo
     (results,) = (tmp_path / "out").glob("*/results.jsonl")
     *saved, last = _lines(results.read_text("utf-8"))
     assert len(saved) == last["summary"]["parts"] == 5
+
+
+def test_without_an_archive_parts_that_a_full_disk_does_not_take_are_not_told_as_judged(states: Path, tmp_path: Path) -> None:
+    with disk_of(tmp_path / "disk", "32k") as disk:
+        done = on_console({}, "run", "--recipe", _demo(tmp_path, states, parts=60), "--out", disk, "--json", "--no-archive")
+        (results,) = disk.glob("*/results.jsonl")
+        recorded = {kept["part"]: kept["verdict"] for kept in _lines(results.read_text("utf-8")) if "part" in kept}
+    assert done.returncode == 1
+    told = {kept["part"]: kept for kept in _lines(done.stdout.decode()) if "part" in kept}
+    assert len(told) == 60
+    assert 0 < len(recorded) < 60
+    assert {part: told[part]["verdict"] for part in recorded} == recorded
+    without = [kept for part, kept in told.items() if part not in recorded]
+    assert {kept["verdict"] for kept in without} == {"NOT_INSPECTED"}
+    assert all("could not be recorded in time" in json.dumps(kept["reasons"]) for kept in without)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX descriptors")

@@ -70,7 +70,7 @@ RUNS = [
         "neu-det",
         "detection",
         "fpn_lite0",
-        f"{_PRETRAINED} --size 320 --epochs 26 --lr 0.001 --backbone-rate 0.5",
+        f"{_PRETRAINED} --size 320 --epochs 25 --batch 8 --lr 0.002 --backbone-rate 0.5",
         "map50",
         0.70,
     ),

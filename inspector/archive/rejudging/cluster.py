@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from inspector.archive.rejudging.chunk import Rejudged, RejudgeRequest, StoredPart, judge_chunk
+from inspector.core.addresses import hide_secrets
 from inspector.core.errors import ConfigError, InspectorError, JobError
 from inspector.core.message import Message, message
 
@@ -31,6 +32,13 @@ def judge_on_cluster(
             remedy='Install it: uv pip install "inspector[cluster]".',
         ) from error
     dask: Any = distributed  # its functions have no annotations
+    shown = hide_secrets(address)
+    if shown != address:
+        raise ConfigError(
+            "The address of the cluster {address} may not hold a user, a password or a token.",
+            remedy="Give it as tcp://HOST:PORT.",
+            address=shown,
+        )
     try:
         client = dask.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -65,9 +73,8 @@ class _Silence:
 
     def __init__(self, notice: Callable[[Message], None]) -> None:
         self._notice = notice
-        self._heard: dict[
-            str, tuple[float, float]
-        ] = {}  # by worker: when by the scheduler's clock, and when that was seen here
+        # By worker: when by the scheduler's clock, and when that was seen here.
+        self._heard: dict[str, tuple[float, float]] = {}
         self._named: set[str] = set()
         self._looked = time.monotonic()
 

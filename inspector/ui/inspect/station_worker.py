@@ -281,7 +281,7 @@ class StationWorker(NewsThread):
             from inspector.results.saving import PictureSink, RecordSink, RunFolder
 
             folder = RunFolder(self.save_to)
-            sinks += [RecordSink(folder), PictureSink(folder)]
+            sinks += [RecordSink(folder, alone=not self.archive), PictureSink(folder)]
             keepers.append(folder.heat)
         if keepers:
             from inspector.station.heat_maps import HeatSink
