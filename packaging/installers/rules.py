@@ -67,6 +67,8 @@ DROPPED = [
     (r"^fontTools/.*\.(so|pyd)$", "the same modules are there in Python"),
     (r"^fontTools/(diff|merge|mtiLib|qu2cu|ufoLib|voltLib)/", "for making fonts"),
     (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers; quantising imports f2py"),
+    (r"^cffi/", "for binding libraries; of a bound one, only _cffi_backend is asked"),
+    (r"^pydantic/v1/", "pydantic as it was before version 2, for programs of that time"),
     (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
     (r"^pyqtgraph/icons/peegee/", "the sign of pyqtgraph"),
     (

@@ -14,8 +14,8 @@ from stage import BUILD, PACKAGING, BuildError, run
 # Modules of these packages stay readable: our own for whoever looks into a traceback, cv2's because it reads its own sources,
 # and Qt's, so that they can be replaced.
 _WITH_SOURCE = ("inspector", "PySide6", "shiboken6", "cv2")
-# pycparser reads its grammar in its docstrings; numpy makes some of others, and stops where these are not as it knows them.
-_WITH_DOCSTRINGS = (*_WITH_SOURCE, "numpy", "pycparser")
+# numpy makes some of its docstrings of others, and stops where these are not as it knows them.
+_WITH_DOCSTRINGS = (*_WITH_SOURCE, "numpy")
 
 
 def replace_opengl(site: Path) -> None:

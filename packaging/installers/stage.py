@@ -121,6 +121,7 @@ def wheel(release: Release) -> Path:
 # NVIDIA cards or for compilers.
 _UNWANTED = (
     "openvino-telemetry",
+    "pycparser",
     "triton",
     "cuda-bindings",
     "cuda-toolkit",
