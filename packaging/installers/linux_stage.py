@@ -65,6 +65,8 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     stage.compile_modules([folder / "inspector"], trees)
     for modules in trees:
         slim.drop_sources(modules)
+        slim.archive_modules(modules, modules.with_suffix(".zip"), release)
+    slim.shorten_metadata(site)
     run([folder / "inspector", "-c", _IMPORTS])
     missing = sorted(unresolved(folder))
     if missing:
@@ -77,7 +79,8 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
 def launcher(folder: Path) -> None:
     """Compile the launcher, and write where its Python looks for modules."""
     run(["gcc", "-O2", "-static", "-s", "-o", folder / "inspector", PACKAGING / "linux" / "launcher.c"])
-    (folder / "inspector._pth").write_text("python/stdlib\npython/stdlib/lib-dynload\nsite\ntraining\n", "ascii")
+    places = ("python/stdlib.zip", "python/stdlib", "python/stdlib/lib-dynload", "site.zip", "site", "training")
+    (folder / "inspector._pth").write_text("\n".join([*places, ""]), "ascii")
 
 
 def add_python(folder: Path) -> dict[str, str]:

@@ -5,17 +5,21 @@ import contextlib
 import itertools
 import re
 import shutil
+import time
+import zipfile
 from pathlib import Path
 
 import cpu_torch
 import elf
-from stage import BUILD, PACKAGING, BuildError, run
+from stage import BUILD, PACKAGING, BuildError, Release, run
 
 # Modules of these packages stay readable: our own for whoever looks into a traceback, cv2's because it reads its own sources,
 # and Qt's, so that they can be replaced.
 _WITH_SOURCE = ("inspector", "PySide6", "shiboken6", "cv2")
 # numpy makes some of its docstrings of others, and stops where these are not as it knows them.
 _WITH_DOCSTRINGS = (*_WITH_SOURCE, "numpy")
+# Files that only type checkers and readers of the sources look for.
+_MARKERS = ("py.typed", "table_API_readme.txt")
 
 
 def replace_opengl(site: Path) -> None:
@@ -69,6 +73,38 @@ def drop_sources(folder: Path) -> None:
     for cache in sorted(folder.rglob("__pycache__")):
         if not any(cache.iterdir()):
             cache.rmdir()
+
+
+def archive_modules(folder: Path, archive: Path, release: Release) -> None:
+    """Move the packages in `folder` that hold nothing but bytecode into a compressed archive, from which Python imports them.
+
+    Extension modules cannot be loaded from there, and other files need not be found there: packages that have some stay.
+    """
+    whole = []
+    for top in sorted(folder.iterdir()):
+        files = sorted(path for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file())
+        if all(path.suffix == ".pyc" or path.name in _MARKERS for path in files) and (
+            top / "__init__.pyc" in files or top in files
+        ):
+            whole.append((top, [path for path in files if path.suffix == ".pyc"]))
+    when = time.gmtime(release.epoch)[:6]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        for top, files in whole:
+            for path in files:
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), when)
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                target.writestr(entry, path.read_bytes(), compresslevel=9)
+            if top.is_file():
+                top.unlink()
+            else:
+                shutil.rmtree(top)
+
+
+def shorten_metadata(site: Path) -> None:
+    """Leave out of the packages' metadata the long descriptions, which are their pages in the index."""
+    for file in sorted(site.glob("*.dist-info/METADATA")):
+        head, _, _about = file.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")
+        file.write_bytes(head + b"\n")
 
 
 def strip(site: Path) -> None:
