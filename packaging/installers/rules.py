@@ -39,7 +39,7 @@ _CODECS = (
     "mozjpeg|pcodec|pglz|qoi|quantize|rcomp|rgbe|snappy|sperr|spng|sz3|szip|tiff|ultrahdr|zfp|zopfli"
 )
 _CODEC_LIBRARIES = (
-    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lzokay|liblz4|tiff"
+    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lzokay|lz4|tiff"
 )
 _FRONTENDS = "gguf|jax|paddle|pytorch|tensorflow|tensorflow_lite"
 
@@ -55,6 +55,9 @@ DROPPED = [
     (r"(^|/)tests?/(?!__init__|overrides)|^(bin|share|include)/", "tests, scripts and headers"),
     (r"^inspector/_resources/screenshots/", "pictures of the README"),
     (r"^inspector/_resources/translations/.*\.ts$", "sources of translations"),
+    (r"^inspector/(?!_).*\.md$", "notes for developers"),
+    (r"^(alembic/templates|fpdf/data/color_profiles)/", "for commands and files that this program does not have"),
+    (r"^(markdown_it/port\.yaml|fontTools/.*\.txt)$", "notes for developers"),
     (r"^openvino_telemetry(-|/)", "sends usage data; the program forbids its import"),
     (r"^openvino/libs/(lib)?openvino_(intel_(gpu|npu)_|(auto|auto_batch|hetero)_plugin)", "the program runs on the device CPU"),
     (r"^openvino/libs/cache\.json$", "kernels of the GPU plugin"),
