@@ -135,10 +135,10 @@ def pack_relocations(file: Path) -> bool:
         return next(address - one[3] + one[2] for one in segments if one[0] == _LOAD and 0 <= address - one[3] < one[5])
 
     tags = [list(_TAG.unpack_from(data, dynamic[2] + at)) for at in range(0, dynamic[5], _TAG.size)]
-    used = next(index for index, one in enumerate(tags) if one[0] == 0)
+    used = next((index for index, one in enumerate(tags) if one[0] == 0), len(tags))
     value = {one[0]: one[1] for one in tags[:used]}
     relative = value.get(_RELACOUNT, 0)
-    if relative * _RELOCATION.size < 2 * _PAGE or _RELR in value or _VERNEED not in value:
+    if relative * _RELOCATION.size < 2 * _PAGE or _RELR in value or _VERNEED not in value or used == len(tags):
         return False
     if len(tags) - used < 3:  # two more are needed, and one that ends them
         if not _grow(data, segments, dynamic[3] + dynamic[6], 2 * _TAG.size):
