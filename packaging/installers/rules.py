@@ -92,6 +92,7 @@ TRAINING_DROPPED = [
     (r"^torch/(include|share|bin/(?!torch_shm_manager))", "for compiling extensions of torch"),
     (r"^torch/lib/(libtorch_cuda_linalg|libcaffe2_nvrtc|libgfortran)\.so", "code for NVIDIA cards, or nothing links to it"),
     (r"^torch/testing/_internal/py312_", "in the language of a later Python"),
+    (r"^sklearn/datasets/(data|descr|images)/", "examples"),
     (r"^(pip|wheel)(/|-)", "installs packages"),
     (r"^distutils-precedence\.pth$", "Python reads no .pth files here"),
 ]

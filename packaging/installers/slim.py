@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import cpu_torch
@@ -63,11 +64,12 @@ def without_docstrings(source: bytes) -> bytes:
     return b"".join(lines)
 
 
-def drop_sources(folder: Path) -> None:
-    """Keep only the bytecode of the modules in `folder`, beside where their sources were."""
+def drop_sources(folder: Path, packages: Collection[str] | None = None) -> None:
+    """Keep only the bytecode of the modules in `folder`, or of these packages there, beside where their sources were."""
     for compiled in sorted(folder.rglob("__pycache__/*.pyc")):
         module = compiled.parent.parent / f"{compiled.name.partition('.')[0]}.py"
-        if module.is_file() and module.relative_to(folder).parts[0] not in _WITH_SOURCE:
+        package = module.relative_to(folder).parts[0]
+        if module.is_file() and (package not in _WITH_SOURCE if packages is None else package in packages):
             module.unlink()
             compiled.rename(module.with_suffix(".pyc"))
     for cache in sorted(folder.rglob("__pycache__")):

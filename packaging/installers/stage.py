@@ -118,10 +118,11 @@ def wheel(release: Release) -> Path:
     return next(target.glob("*.whl"))
 
 
-# Packages that other packages ask for and that an installed program must not hold: one sends usage data, the others are for
-# NVIDIA cards or for compilers.
+# Packages that other packages ask for and that an installed program must not hold: one sends usage data, one downloads, the
+# others are for NVIDIA cards or for compilers.
 _UNWANTED = (
     "openvino-telemetry",
+    "hf-xet",
     "pycparser",
     "triton",
     "cuda-bindings",
