@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -371,6 +372,28 @@ def test_equal_libraries_of_two_packages_are_shared(slim: ModuleType, tmp_path: 
     assert slim.share_libraries(site / "one.libs", site / "two.libs") == [own.name]
     assert kept.is_file()
     assert answer(site.rename(tmp_path / "elsewhere") / "one" / "module.so") == "572\n"
+
+
+@pytest.mark.parametrize("damage", ["", "half", "missing"])
+def test_a_damaged_archive_of_modules_is_one_sentence(tmp_path: Path, damage: str) -> None:
+    launcher = tmp_path / "inspector"
+    subprocess.run(["gcc", "-o", launcher, PACKAGING / "linux" / "launcher.c"], check=True)
+    python = tmp_path / "python" / "inspector"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho started\n")
+    python.chmod(0o755)
+    for archive in (tmp_path / "python" / "stdlib.zip", tmp_path / "site.zip"):
+        with zipfile.ZipFile(archive, "w") as made:
+            made.writestr("module.py", "VALUE = 1")
+    if damage == "half":
+        archive.write_bytes(archive.read_bytes()[:-30])
+    elif damage == "missing":
+        archive.unlink()
+    done = subprocess.run([launcher, "doctor"], capture_output=True, text=True, check=False)
+    sentence = f"inspector: {archive} is missing or damaged. Install the program again.\n"
+    assert (done.returncode, done.stdout, done.stderr) == ((1, "", sentence) if damage else (0, "started\n", ""))
+    asked = subprocess.run([launcher, "-c", "pass"], capture_output=True, text=True, check=True)
+    assert asked.stdout == "started\n", "the build compiles modules by it before there is an archive"
 
 
 def test_what_qt_asks_of_icu(tmp_path: Path) -> None:
