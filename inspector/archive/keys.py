@@ -14,12 +14,12 @@ class StationKey:
 
     def __init__(self, folder: Path) -> None:
         """Raises StorageError."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from nacl.signing import SigningKey
 
         path = folder / KEY
         try:
             raw = path.read_bytes() if path.exists() else _new_key(path)
-            self._key = Ed25519PrivateKey.from_private_bytes(raw)
+            self._key = SigningKey(raw)
         except (OSError, ValueError) as error:
             raise StorageError(
                 "The key {file} of this station cannot be read ({detail}).",
@@ -27,29 +27,17 @@ class StationKey:
                 file=path,
                 detail=error,
             ) from error
-        self.public = self._key.public_key().public_bytes_raw()
+        self.public = bytes(self._key.verify_key)
 
     def sign(self, text: bytes) -> bytes:
         """Return the signature (64 bytes) of a text."""
-        return self._key.sign(text)
-
-
-def signed_by(public: bytes, text: bytes, signature: bytes) -> bool:
-    """Return whether a signature of this text was made with the key that belongs to `public`."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+        return self._key.sign(text).signature
 
 
 def _new_key(path: Path) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from nacl.signing import SigningKey
 
     with alone(path):  # two stations that start at once must not make two keys
         if not path.exists():
-            write_atomically(path, Ed25519PrivateKey.generate().private_bytes_raw())  # readable by its owner only
+            write_atomically(path, bytes(SigningKey.generate()))  # readable by its owner only
         return path.read_bytes()

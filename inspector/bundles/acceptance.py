@@ -6,7 +6,6 @@ bundle's fingerprint, so its card and the trained network, but not the variants 
 """
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Mapping
@@ -17,13 +16,15 @@ from pydantic import ValidationError
 
 from inspector.bundles.bundle import SIGNATURE, Bundle
 from inspector.core.config import FiniteModel, describe_validation, write_atomically
+from inspector.core.ed25519 import read_private_key, signed_by, write_private_key, write_public_key
+from inspector.core.ed25519 import read_public_key as public_key_in
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.storage.locks import alone
 from inspector.core.storage.paths import is_shipped, user_config, user_data
 from inspector.core.untrusted import parse_json, read_bounded
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from nacl.signing import SigningKey, VerifyKey
 
 ACCEPTED = "accepted-bundles.json"
 PLANT_KEY = "plant-key.pem"
@@ -102,14 +103,12 @@ def make_key(file: Path) -> Path:
 
     Raises StorageError, also if the file exists.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+    from nacl.signing import SigningKey
 
-    key, public = Ed25519PrivateKey.generate(), file.with_name(f"{file.name}.pub")
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key, public = SigningKey.generate(), file.with_name(f"{file.name}.pub")
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(secret)
+            stream.write(write_private_key(key))
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
@@ -119,34 +118,33 @@ def make_key(file: Path) -> Path:
             file=file,
             detail=error.strerror or error,
         ) from error
-    write_atomically(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    write_atomically(public, write_public_key(key.verify_key))
     return public
 
 
 def sign(bundle: Bundle, key: Path) -> None:
     """Write the signature of a bundle into its folder. `key`: private key. Raises ConfigError or StorageError."""
-    signature = _private_key(key).sign(_CONTEXT + bundle.fingerprint.encode())
+    signature = _private_key(key).sign(_CONTEXT + bundle.fingerprint.encode()).signature
     kept = _Signature(fingerprint=bundle.fingerprint, signature=base64.b64encode(signature).decode())
     write_atomically(bundle.folder / SIGNATURE, (json.dumps(kept.model_dump(), indent=1) + "\n").encode())
 
 
-def verify(bundle: Bundle, key: "Ed25519PublicKey") -> None:
+def verify(bundle: Bundle, key: "VerifyKey") -> None:
     """Raise ConfigError unless the bundle as it is now is signed with the key."""
-    from cryptography.exceptions import InvalidSignature
-
+    problem = spoilt = "The signature of the bundle {bundle} is not the plant's, or the bundle has changed since it was signed."
     try:
         kept = _Signature.model_validate(parse_json(read_bounded(bundle.folder / SIGNATURE)))
-        key.verify(base64.b64decode(kept.signature, validate=True), _CONTEXT + bundle.fingerprint.encode())
+        signature = base64.b64decode(kept.signature, validate=True)
+        if signed_by(bytes(key), _CONTEXT + bundle.fingerprint.encode(), signature):
+            return
     except FileNotFoundError:
         problem = "The bundle {bundle} is not signed, and this station has a plant key."
-    except (OSError, ValueError, binascii.Error, InvalidSignature):
-        problem = "The signature of the bundle {bundle} is not the plant's, or the bundle has changed since it was signed."
-    else:
-        return
+    except (OSError, ValueError):
+        problem = spoilt
     raise ConfigError(problem, remedy="Ask for a bundle that is signed with the plant key.", bundle=bundle.folder)
 
 
-def plant_key() -> "Ed25519PublicKey | None":
+def plant_key() -> "VerifyKey | None":
     """Return the plant key of this station; None if it has none. Raises ConfigError if it cannot be read."""
     file = user_config() / PLANT_KEY
     return read_public_key(file) if file.exists() else None
@@ -165,33 +163,19 @@ def trust(key: Path | None) -> None:
         raise StorageError("{file} cannot be deleted ({detail}).", file=file, detail=error.strerror or error) from error
 
 
-def read_public_key(file: Path) -> "Ed25519PublicKey":
+def read_public_key(file: Path) -> "VerifyKey":
     """Return an Ed25519 public key in PEM. Raises ConfigError."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
     try:
-        key = load_pem_public_key(read_bounded(file))
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        return public_key_in(read_bounded(file))
+    except (OSError, ValueError) as error:
         raise _no_key(file, "public") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise _no_key(file, "public")
-    return key
 
 
-def _private_key(file: Path) -> "Ed25519PrivateKey":
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+def _private_key(file: Path) -> "SigningKey":
     try:
-        key = load_pem_private_key(read_bounded(file), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return read_private_key(read_bounded(file))
+    except (OSError, ValueError) as error:
         raise _no_key(file, "private") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _no_key(file, "private")
-    return key
 
 
 def _no_key(file: Path, kind: str) -> ConfigError:

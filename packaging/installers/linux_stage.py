@@ -54,6 +54,8 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     versions = add_python(folder)
     slim.share_openblas(site)
     slim.replace_unused(site)
+    shared = slim.share_libraries(site / "imagecodecs.libs", site / "pillow.libs")
+    say(f"shared {', '.join(shared)}")
     slim.replace_icu(site / "PySide6" / "Qt" / "lib")
     for libraries_of in (site, folder / "python"):
         slim.strip(libraries_of)
@@ -65,6 +67,8 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
     stage.compile_modules([folder / "inspector"], trees)
     for modules in trees:
         slim.drop_sources(modules)
+        slim.archive_modules(modules, modules.with_suffix(".zip"), release)
+    slim.shorten_metadata(site)
     run([folder / "inspector", "-c", _IMPORTS])
     missing = sorted(unresolved(folder))
     if missing:
@@ -77,7 +81,8 @@ def build(folder: Path, wheel: Path, release: Release) -> dict[str, str]:
 def launcher(folder: Path) -> None:
     """Compile the launcher, and write where its Python looks for modules."""
     run(["gcc", "-O2", "-static", "-s", "-o", folder / "inspector", PACKAGING / "linux" / "launcher.c"])
-    (folder / "inspector._pth").write_text("python/stdlib\npython/stdlib/lib-dynload\nsite\ntraining\n", "ascii")
+    places = ("python/stdlib.zip", "python/stdlib", "python/stdlib/lib-dynload", "site.zip", "site", "training")
+    (folder / "inspector._pth").write_text("\n".join([*places, ""]), "ascii")
 
 
 def add_python(folder: Path) -> dict[str, str]:
@@ -160,4 +165,4 @@ def glibc(folder: Path) -> str:
         for path in libraries(folder)
         for found in re.findall(r"GLIBC_(\d+\.\d+)", run(["readelf", "-VW", path]))
     }
-    return ".".join(map(str, max(versions)))
+    return ".".join(map(str, max(versions | {(2, 36)})))  # which reads the lists of elf.pack_relocations

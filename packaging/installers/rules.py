@@ -39,7 +39,7 @@ _CODECS = (
     "mozjpeg|pcodec|pglz|qoi|quantize|rcomp|rgbe|snappy|sperr|spng|sz3|szip|tiff|ultrahdr|zfp|zopfli"
 )
 _CODEC_LIBRARIES = (
-    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lzokay|liblz4|tiff"
+    "aom|avif|SZ3c|cpcodec|uhdr|SPERR|zfp|blosc|lzham|openjph|lzfse|meshoptimizer|snappy|sz|aec|zopfli|gif|lzokay|lz4|tiff"
 )
 _FRONTENDS = "gguf|jax|paddle|pytorch|tensorflow|tensorflow_lite"
 
@@ -55,6 +55,9 @@ DROPPED = [
     (r"(^|/)tests?/(?!__init__|overrides)|^(bin|share|include)/", "tests, scripts and headers"),
     (r"^inspector/_resources/screenshots/", "pictures of the README"),
     (r"^inspector/_resources/translations/.*\.ts$", "sources of translations"),
+    (r"^inspector/(?!_).*\.md$", "notes for developers"),
+    (r"^(alembic/templates|fpdf/data/color_profiles)/", "for commands and files that this program does not have"),
+    (r"^(markdown_it/port\.yaml|fontTools/.*\.txt)$", "notes for developers"),
     (r"^openvino_telemetry(-|/)", "sends usage data; the program forbids its import"),
     (r"^openvino/libs/(lib)?openvino_(intel_(gpu|npu)_|(auto|auto_batch|hetero)_plugin)", "the program runs on the device CPU"),
     (r"^openvino/libs/cache\.json$", "kernels of the GPU plugin"),
@@ -67,6 +70,8 @@ DROPPED = [
     (r"^fontTools/.*\.(so|pyd)$", "the same modules are there in Python"),
     (r"^fontTools/(diff|merge|mtiLib|qu2cu|ufoLib|voltLib)/", "for making fonts"),
     (r"^numpy/(distutils|doc|_pyinstaller)/", "for developers; quantising imports f2py"),
+    (r"^cffi/", "for binding libraries; of a bound one, only _cffi_backend is asked"),
+    (r"^pydantic/v1/", "pydantic as it was before version 2, for programs of that time"),
     (r"^sqlalchemy/(testing|dialects/(mssql|mysql|oracle))/", "the archive is kept in SQLite or PostgreSQL"),
     (r"^pyqtgraph/icons/peegee/", "the sign of pyqtgraph"),
     (
@@ -87,6 +92,7 @@ TRAINING_DROPPED = [
     (r"^torch/(include|share|bin/(?!torch_shm_manager))", "for compiling extensions of torch"),
     (r"^torch/lib/(libtorch_cuda_linalg|libcaffe2_nvrtc|libgfortran)\.so", "code for NVIDIA cards, or nothing links to it"),
     (r"^torch/testing/_internal/py312_", "in the language of a later Python"),
+    (r"^sklearn/datasets/(data|descr|images)/", "examples"),
     (r"^(pip|wheel)(/|-)", "installs packages"),
     (r"^distutils-precedence\.pth$", "Python reads no .pth files here"),
 ]

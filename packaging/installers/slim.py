@@ -3,19 +3,24 @@
 import ast
 import contextlib
 import itertools
+import os
 import re
 import shutil
+import time
+import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import cpu_torch
 import elf
-from stage import BUILD, PACKAGING, BuildError, run
+from stage import BUILD, PACKAGING, BuildError, Release, run
 
 # Modules of these packages stay readable: our own for whoever looks into a traceback, cv2's because it reads its own sources,
 # and Qt's, so that they can be replaced.
 _WITH_SOURCE = ("inspector", "PySide6", "shiboken6", "cv2")
-# pycparser reads its grammar in its docstrings; numpy makes some of others, and stops where these are not as it knows them.
-_WITH_DOCSTRINGS = (*_WITH_SOURCE, "numpy", "pycparser")
+# numpy makes some of its docstrings of others, and stops where these are not as it knows them.
+_WITH_DOCSTRINGS = (*_WITH_SOURCE, "numpy")
+_MARKERS = ("py.typed", "architecture.rst")  # of packages that are nothing but modules, for others than Python
 
 
 def replace_opengl(site: Path) -> None:
@@ -59,16 +64,58 @@ def without_docstrings(source: bytes) -> bytes:
     return b"".join(lines)
 
 
-def drop_sources(folder: Path) -> None:
-    """Keep only the bytecode of the modules in `folder`, beside where their sources were."""
+def drop_sources(folder: Path, packages: Collection[str] | None = None) -> None:
+    """Keep only the bytecode of the modules in `folder`, or of these packages there, beside where their sources were."""
     for compiled in sorted(folder.rglob("__pycache__/*.pyc")):
         module = compiled.parent.parent / f"{compiled.name.partition('.')[0]}.py"
-        if module.is_file() and module.relative_to(folder).parts[0] not in _WITH_SOURCE:
+        package = module.relative_to(folder).parts[0]
+        if module.is_file() and (package not in _WITH_SOURCE if packages is None else package in packages):
             module.unlink()
             compiled.rename(module.with_suffix(".pyc"))
     for cache in sorted(folder.rglob("__pycache__")):
         if not any(cache.iterdir()):
             cache.rmdir()
+
+
+def archive_modules(folder: Path, archive: Path, release: Release) -> None:
+    """Move the packages in `folder` that hold nothing but modules into a compressed archive, from which Python imports them.
+
+    Extension modules cannot be loaded from there, and other files need not be found there: packages that have some stay. Of the
+    program itself the modules are moved with their sources, which tracebacks show, and its other files stay.
+    """
+    when = time.gmtime(release.epoch)[:6]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        for top in sorted(folder.iterdir()):
+            files = sorted(path for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file())
+            modules = [path for path in files if path.suffix in {".py", ".pyc"}]
+            others = [path for path in files if path not in modules and path.name not in _MARKERS]
+            names = {_imported_from(path): path for path in modules}
+            if not {top, top / "__init__.pyc"} & set(names) or (others and top.name != "inspector"):
+                continue
+            for name, path in sorted(names.items()):
+                entry = zipfile.ZipInfo(name.relative_to(folder).as_posix(), when)
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                target.writestr(entry, path.read_bytes(), compresslevel=9)
+                path.unlink()
+            for path in sorted(top.rglob("*"), reverse=True) if top.is_dir() else ():
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif path.name in _MARKERS:
+                    path.unlink()
+            if top.is_dir() and not any(top.iterdir()):
+                top.rmdir()
+
+
+def _imported_from(path: Path) -> Path:
+    """Return where Python looks for a module in an archive: there, bytecode lies beside the source."""
+    return path.parent.parent / f"{path.name.partition('.')[0]}.pyc" if path.parent.name == "__pycache__" else path
+
+
+def shorten_metadata(site: Path) -> None:
+    """Leave out of the packages' metadata the long descriptions, which are their pages in the index."""
+    for file in sorted(site.glob("*.dist-info/METADATA")):
+        head, _, _about = file.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")
+        file.write_bytes(head + b"\n")
 
 
 def strip(site: Path) -> None:
@@ -86,10 +133,16 @@ def strip(site: Path) -> None:
 
 
 def close_gaps(folder: Path) -> None:
-    """Leave out of every library the pages that no segment holds."""
+    """Leave out of every library the pages that no segment holds, and with them most of the list of its own addresses."""
     for path in sorted(folder.rglob("*.so*")):
         if path.is_file() and not path.is_symlink():
+            elf.pack_relocations(path)
             elf.close_gaps(path)
+
+
+def needed(path: Path) -> list[str]:
+    """Return the libraries that an ELF file needs."""
+    return re.findall(r"\(NEEDED\).*\[(.*)\]", run(["readelf", "-dW", path]))
 
 
 def _aligned(file: Path) -> bool:
@@ -141,6 +194,41 @@ def share_openblas(site: Path) -> None:
     unused = (folder.glob("libgfortran-*"), folder.glob("libquadmath-*"), openblas.parent.glob("libquadmath-*"))
     for old in (own, *itertools.chain(*unused)):
         old.unlink()
+
+
+def share_libraries(folder: Path, with_folder: Path) -> list[str]:
+    """Let the libraries beside a package use those of another one in place of their own; return the names of those deleted.
+
+    A library is shared if its name and the number of its interface are the same, and if it has all symbols that are asked for.
+    """
+    site, deleted = folder.parent, []
+    package = site / folder.name.removesuffix(".libs")
+    files = [path for place in (package, folder) for path in sorted(place.rglob("*.so*"))]
+    needs = {path: needed(path) for path in files}
+    for own in sorted(folder.glob("*.so*")):
+        other = next((path for path in sorted(with_folder.glob("*.so*")) if _interface(path) == _interface(own)), None)
+        users = [path for path in files if own.name in needs[path] and path != own]
+        if other is None:
+            continue
+        there = {(symbol.name, symbol.version) for symbol in cpu_torch.symbols(other) if symbol.defined}
+        was = {(symbol.name, symbol.version) for symbol in cpu_torch.symbols(own) if symbol.defined}
+        asked = {(symbol.name, symbol.version) for path in users for symbol in cpu_torch.symbols(path) if not symbol.defined}
+        if (asked & was) - there:
+            continue
+        for path in users:
+            run(["patchelf", "--replace-needed", own.name, other.name, path])
+            places = [f"$ORIGIN/{os.path.relpath(place, path.parent)}" for place in (folder, with_folder)]
+            run(["patchelf", "--force-rpath", "--set-rpath", ":".join(places), path])
+        own.unlink()
+        files.remove(own)
+        deleted.append(own.name)
+    return deleted
+
+
+def _interface(path: Path) -> tuple[str, str]:
+    """Return the name of a library without the hash that a wheel adds, and the number of its interface."""
+    name, _, number = path.name.partition(".so.")
+    return name.rpartition("-")[0], number.partition(".")[0]
 
 
 def replace_unused(site: Path) -> None:

@@ -4,6 +4,7 @@ inspector            the launcher, or inspector.exe and inspectorw.exe
 inspector._pth       where Python looks for modules, and nowhere else
 python/              Python itself
 site/                the packages of the station, this program among them
+site.zip             Linux: those of them that are nothing but modules
 training/            packages of the training pack, where it is installed
 installation.json    version, kind of installer and commit
 licenses/            third-party licences;  sbom.cdx.json: what is in here
@@ -117,10 +118,12 @@ def wheel(release: Release) -> Path:
     return next(target.glob("*.whl"))
 
 
-# Packages that other packages ask for and that an installed program must not hold: one sends usage data, the others are for
-# NVIDIA cards or for compilers.
+# Packages that other packages ask for and that an installed program must not hold: one sends usage data, one downloads, the
+# others are for NVIDIA cards or for compilers.
 _UNWANTED = (
     "openvino-telemetry",
+    "hf-xet",
+    "pycparser",
     "triton",
     "cuda-bindings",
     "cuda-toolkit",
@@ -132,11 +135,16 @@ _UNWANTED = (
 )
 
 
+# What ONNX Runtime asks for and uses only to change networks, which takes the training pack.
+_ONLY_IN_PACK = ("flatbuffers", "protobuf")
+
+
 def install(site: Path, wheel_file: Path, *, platform: str, extras: Sequence[str] = ()) -> None:
     """Install the wheel with its packages into `site`, for this or another system (`platform` as uv names it)."""
     shutil.rmtree(site, ignore_errors=True)
-    overrides = BUILD / "overrides.txt"
-    _write_once(overrides, "\n".join(f"{package}; sys_platform == 'never'" for package in _UNWANTED) + "\n")
+    overrides = BUILD / ("overrides-pack.txt" if extras else "overrides.txt")
+    unwanted = _UNWANTED if extras else (*_UNWANTED, *_ONLY_IN_PACK)
+    _write_once(overrides, "\n".join(f"{package}; sys_platform == 'never'" for package in unwanted) + "\n")
     name = f"{wheel_file}[{','.join(extras)}]" if extras else str(wheel_file)
     command = ["uv", "pip", "install", "--quiet", "--no-config", "--target", site, "--python-version", "3.11", "--no-compile"]
     options = ["--python-platform", platform, "--only-binary", ":all:", "--link-mode", "copy"]

@@ -18,6 +18,21 @@ import slim
 import stage
 from stage import BUILD, Release, say
 
+# Of these the bytecode is enough. torch, torchvision, timm, onnxscript and nncf read sources, to make graphs of them.
+_BYTECODE_ONLY = (
+    "fsspec",
+    "google",
+    "huggingface_hub",
+    "joblib",
+    "mpmath",
+    "narwhals",
+    "networkx",
+    "scipy",
+    "setuptools",
+    "sklearn",
+    "sympy",
+)
+
 
 def build(system: str, folder: Path, wheel: Path, release: Release, python: list[Path]) -> Path:
     """Make the pack for the program in `folder` and return its folder. `python`: compiles the modules."""
@@ -43,6 +58,8 @@ def build(system: str, folder: Path, wheel: Path, release: Release, python: list
         dropped = sum(elf.drop_gpu_code(path) for path in linux_stage.libraries(site))
         say(f"left out {dropped / 1e6:.0f} MB of code for NVIDIA cards")
     stage.compile_modules(python, [site])
+    slim.drop_sources(site, _BYTECODE_ONLY)
+    slim.shorten_metadata(site)
     inventory.write_sbom(pack, release, {}, part="training")
     (pack / inventory.SBOM).rename(pack / "training-sbom.cdx.json")
     stage.settle(pack, release)

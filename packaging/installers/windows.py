@@ -57,6 +57,7 @@ def build(folder: Path, wheel: Path, release: Release, python_zip: Path | None) 
     slim.drop_docstrings(site)
     stage.compile_modules(bytecode_python(), [site])
     slim.drop_sources(site)
+    slim.shorten_metadata(site)
     inventory.write_sbom(folder, release, {})
     stage.finish(folder, release, system="windows")
 
@@ -85,12 +86,15 @@ def add_python(folder: Path, python_zip: Path | None) -> None:
 
 
 def _trim_library(archive: Path) -> None:
-    """Leave out of Python's own modules what the folder for Linux lacks too."""
+    """Leave out of Python's own modules what the folder for Linux lacks too.
+
+    The rest is not compressed: the setup program, which compresses all of it, becomes smaller so.
+    """
     less = BUILD / archive.name
-    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(less, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as trimmed:
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(less, "w", zipfile.ZIP_STORED) as trimmed:
         for entry in whole.infolist():
             if not linux_stage.NOT_SHIPPED.search(entry.filename):
-                trimmed.writestr(entry, whole.read(entry))
+                trimmed.writestr(zipfile.ZipInfo(entry.filename, entry.date_time), whole.read(entry))
     shutil.move(less, archive)
 
 

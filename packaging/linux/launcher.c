@@ -14,6 +14,16 @@ static int is_for_python(const char *argument) {
            strcmp(argument, "--version") != 0;
 }
 
+/* Half an archive of modules, or none, would be told by Python in words that name no remedy. It ends with a mark of 22 bytes. */
+static int is_whole(const char *archive) {
+    char end[22];
+    FILE *file = fopen(archive, "rb");
+    int whole = file != NULL && fseek(file, -(long)sizeof end, SEEK_END) == 0 && fread(end, sizeof end, 1, file) == 1 &&
+                memcmp(end, "PK\5\6", 4) == 0;
+    if (file != NULL) fclose(file);
+    return whole;
+}
+
 int main(int count, char **arguments) {
     static char self[PATH_MAX], python[PATH_MAX + 32];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -29,6 +39,15 @@ int main(int count, char **arguments) {
     all[used++] = "-I";
     all[used++] = "-Xutf8";
     if (!is_for_python(arguments[1])) {
+        static const char *const archives[] = {"python/stdlib.zip", "site.zip"};
+        for (int i = 0; i < 2; i++) {
+            static char archive[PATH_MAX + 32];
+            snprintf(archive, sizeof archive, "%.*s/%s", (int)(strrchr(self, '/') - self), self, archives[i]);
+            if (!is_whole(archive)) {
+                fprintf(stderr, "inspector: %s is missing or damaged. Install the program again.\n", archive);
+                return 1;
+            }
+        }
         all[used++] = "-m";
         all[used++] = "inspector";
     }

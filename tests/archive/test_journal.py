@@ -14,7 +14,7 @@ import pytest
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import event_content, opened_content, recorded_in, result_content
 from inspector.archive.filters import Filters
-from inspector.archive.keys import StationKey, signed_by
+from inspector.archive.keys import StationKey
 from inspector.archive.recording.interrupted import finish_interrupted
 from inspector.archive.recording.journal import JOURNALS, ROOM_BYTES, Journal, idle_journals, journal_folders, open_journal
 from inspector.archive.recording.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
@@ -22,6 +22,7 @@ from inspector.archive.recording.segments import JournalReader, Missing, read_ta
 from inspector.archive.store.query import events, every
 from inspector.bench.archiving.kill import made_inspection
 from inspector.cameras.ledger import RecordKey
+from inspector.core.ed25519 import signed_by
 from inspector.core.errors import StorageError
 from tests.disks import disk_of
 

@@ -102,7 +102,7 @@ def test_a_list_that_cannot_be_read_accepts_nothing(behaviour: Behaviour, tmp_pa
 def test_a_station_with_a_plant_key_uses_signed_bundles_only(behaviour: Behaviour, tmp_path: Path) -> None:
     bundle = write_classifier(tmp_path / "states")
     recipe, key = recipe_of(str(bundle)), tmp_path / "plant"
-    _command("make-key", key)
+    assert _command("make-key", key).splitlines() == [f"Private key: {key}", f"Public key: {key}.pub"]
     assert key.stat().st_mode & 0o077 == 0
     _command("trust", tmp_path / "plant.pub")
     assert "is not signed" in _refusal(recipe)

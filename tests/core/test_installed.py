@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import inspector
 from inspector.core import installed
 from inspector.core.errors import ConfigError
 from inspector.core.installed import installation, program_command, read_installation, training_pack
@@ -68,6 +70,7 @@ def test_a_damaged_record_is_no_installation(tmp_path: Path, record: str) -> Non
 _START = """
 import subprocess
 import sys
+import zipfile
 sys.executable, sys.argv = sys.argv[1], ["inspector", "--version"]
 sys.path.insert(0, sys.executable.rpartition("/")[0])
 from inspector.__main__ import main
@@ -87,3 +90,22 @@ def test_an_installed_program_with_a_damaged_library_says_so_in_one_sentence(tmp
         assert ("Traceback" in done.stderr) == (not record)
     assert done.stderr.startswith("inspector: a file of the program is missing or damaged (")
     assert done.stderr.endswith("click.abi3.so: file too short). Install the program again.\n")
+
+
+def test_an_installed_program_with_its_modules_in_an_archive_finds_its_files(tmp_path: Path) -> None:
+    root = Path(inspector.__file__).parents[1]
+    with zipfile.ZipFile(tmp_path / "site.zip", "w") as archive:
+        for file in [root / "inspector" / "__init__.py", *sorted((root / "inspector" / "core").rglob("*.py"))]:
+            archive.write(file, file.relative_to(root).as_posix())
+    icons = tmp_path / "site" / "inspector" / "_resources" / "icons"
+    icons.mkdir(parents=True)
+    code = """
+import sys
+import zipfile
+sys.path[:0] = sys.argv[1:]
+from inspector.core.storage.paths import is_shipped, resources
+print(resources(), is_shipped(resources() / "icons"))
+"""
+    command = [sys.executable, "-P", "-c", code, str(tmp_path / "site.zip"), str(tmp_path / "site")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{icons.parent} True\n"

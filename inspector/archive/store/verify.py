@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from inspector.archive.keys import signed_by
 from inspector.archive.recording.segment import JournalRecord, chained, genesis, sealed_text
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import GapRow, ImageRow, JournalRow, RecordRow, ResultRow, TallyRow, key_of, sequence_of
 from inspector.archive.store.rows import result_row
 from inspector.archive.store.tally import places
+from inspector.core.ed25519 import signed_by
 from inspector.core.message import Message, message
 
 _CHECKED = ("verdict", "part_id", "creation_time", "result_state", "internal_recipe_id", "is_simulated")

@@ -37,7 +37,8 @@ def accept(bundles: tuple[str, ...]) -> None:
 def make_key(file: Path) -> None:
     """Make a pair of keys: FILE to sign with, to be kept secret, and FILE.pub for the stations."""
     public = acceptance.make_key(file)
-    say(f"Private key: {file}\nPublic key: {public}")
+    say(f"Private key: {file}")
+    say(f"Public key: {public}")
 
 
 @bundle.command()

@@ -1,4 +1,4 @@
-"""Where shipped files and a user's own files lie: in a source tree or an installed wheel."""
+"""Where shipped files and a user's own files lie: in a source tree, an installed wheel or an installed program."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +8,8 @@ import platformdirs
 from inspector.core.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
+if _PACKAGE.parent.suffix == ".zip":  # the modules of an installed program: its files are in the folder of that name
+    _PACKAGE = _PACKAGE.parent.with_suffix("") / _PACKAGE.name
 
 
 def _shipped(name: str) -> Path:
