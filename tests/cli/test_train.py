@@ -36,26 +36,16 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def _training(data: Path, out: Path, *, epochs: int) -> list[str | Path | int]:
+    what = ("--task", "classification", "--data", data, "--out", out)
+    return ["train", *what, *TINY, *SHARES, "--epochs", epochs, "--ok", "dark"]
+
+
 def test_train_and_evaluate(tmp_path: Path) -> None:
     data, out = FOLDERS["classification"](tmp_path / "data"), tmp_path / "bundle"
     broken = split_samples(read_dataset(data, "classification").samples, val=0.25, test=0.25, seed=0).train[0].path
     broken.write_bytes(b"")
-    done = inspector(
-        "train",
-        "--task",
-        "classification",
-        "--data",
-        data,
-        "--out",
-        out,
-        *TINY,
-        *SHARES,
-        "--epochs",
-        3,
-        "--ok",
-        "dark",
-        "--json",
-    )
+    done = inspector(*_training(data, out, epochs=3), "--json")
     said = lines(done.stdout)
     assert {key for line in said for key in line} == {"name", "progress", "metric", "log", "bundle", "metrics"}
     assert [line["metric"]["epoch"] for line in said if "metric" in line] == [1, 2, 3]
@@ -82,23 +72,9 @@ def test_train_and_evaluate(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_the_output_does_not_end_a_training(tmp_path: Path) -> None:
     data, out = FOLDERS["classification"](tmp_path / "data"), tmp_path / "bundle"
-    arguments = [
-        "train",
-        "--task",
-        "classification",
-        "--data",
-        data,
-        "--out",
-        out,
-        *TINY,
-        *SHARES,
-        "--epochs",
-        1,
-        "--ok",
-        "dark",
-    ]
+    arguments = map(str, _training(data, out, epochs=1))
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*COMMAND, *map(str, arguments)], stdout=full, stderr=full, timeout=110, check=False)
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=full, timeout=110, check=False)
     assert done.returncode == 0
     assert Bundle.open(out).card.classes
 

@@ -13,9 +13,8 @@ from typing import Final
 import psutil
 
 _WORK: Final = "inspector-work-"
-_LEFT_S: Final = (
-    86_400.0  # without a change, of a process that is not known here: it may be in a container, or on another computer
-)
+# Without a change, of a process that is not known here: it may be in a container, or on another computer.
+_LEFT_S: Final = 86_400.0
 
 
 @contextmanager
