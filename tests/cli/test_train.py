@@ -36,9 +36,9 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def _training(data: Path, out: Path, *, epochs: int) -> list[str | Path | int]:
+def _training(data: Path, out: Path, *, epochs: int) -> list[str | Path]:
     what = ("--task", "classification", "--data", data, "--out", out)
-    return ["train", *what, *TINY, *SHARES, "--epochs", epochs, "--ok", "dark"]
+    return ["train", *what, *TINY, *SHARES, "--epochs", str(epochs), "--ok", "dark"]
 
 
 def test_train_and_evaluate(tmp_path: Path) -> None:
