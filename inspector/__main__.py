@@ -18,7 +18,20 @@ def main() -> None:
     except ImportError as error:
         code = _incomplete(error)
     codes.append(code if isinstance(code, int) else 1)
+    if isinstance(code, int):
+        _give_up_unwritten()
     sys.exit(code)
+
+
+def _give_up_unwritten() -> None:
+    """Close a standard stream that cannot be written to its end: Python would try again, fail, and end with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                stream.close()
 
 
 def _leave_threads(codes: list[int]) -> None:

@@ -114,7 +114,7 @@ def test_a_clock_that_is_or_was_wrong_by_years_makes_nothing_old(tmp_path: Path)
         old = run_retention(opened, policy, now=today.timestamp() + 301 * 86_400, clock_is_right=True)
         assert (old.images, old.records) == (images, 0)
         run_retention(opened, policy, now=today.timestamp() + 366 * 86_400, clock_is_right=True)
-        assert [row["part_id"] for row in every(opened.database, Filters())] == ["P39"]  # the end of the chain
+        assert not list(every(opened.database, Filters()))  # nobody writes to this journal any more
         assert verify(opened.database, folder).sound
 
 

@@ -112,9 +112,11 @@ class Fit:
 
     def _train(self, saved: Checkpoint | None) -> None:
         """Train in lockstep with the other processes until the first process ends the training."""
+        first = self._steady.first
         if saved is not None:
             self._restore(saved)
-        first = self._steady.first
+            if first and self.curve:  # a process that was killed may have saved an epoch and not told of it
+                self.report.metric(EpochDone.model_validate(self.curve[-1]))
         try:
             while not first or not self._over():
                 self._meet(_GO)
