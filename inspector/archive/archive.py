@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from inspector.archive.keys import StationKey
+from inspector.archive.recording.folders import is_there
 from inspector.archive.recording.interrupted import finish_interrupted
-from inspector.archive.recording.journal import archive_folder, idle_journals, is_there, open_journal
+from inspector.archive.recording.journal import archive_folder, idle_journals, open_journal
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.core.errors import ConfigError

@@ -74,6 +74,14 @@ def _read(path: Path) -> list[tuple[float, Pixels | None]]:
     return read
 
 
+def _held_back(damaged: Path, whole: Mapping[float, Pixels | None], place: int) -> int:
+    """Return how many pictures of a damaged video are held back. All others are those of the whole one."""
+    read = _read(damaged)
+    for time, pixels in read:
+        assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+    return sum(pixels is None for _, pixels in read)
+
+
 def _rewritten(source: Path, path: Path, kind: str, change: Callable[[int, bytes], bytes | None]) -> Path:
     """Write the video again with changed packets, or without them."""
     with av.open(str(source)) as given, av.open(str(path), "w", format=kind) as made:
@@ -119,10 +127,7 @@ def test_a_hole_in_the_data_is_never_concealed(tmp_path: Path, name: str) -> Non
         size = min(choose.choice((64, 128, 512)), len(packet))
         begin = data.index(packet) + choose.randrange(len(packet) - size + 1)
         damaged.write_bytes(data[:begin] + (b"\0" if place % 2 else b"\xff") * size + data[begin + size :])
-        read = _read(damaged)
-        held += sum(pixels is None for _, pixels in read)
-        for time, pixels in read:
-            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+        held += _held_back(damaged, whole, place)
     assert held > 25  # with the pictures that depend on them
 
 
@@ -137,10 +142,7 @@ def test_a_hole_of_a_few_bytes_at_the_end_of_a_picture_is_never_concealed(tmp_pa
     for place, packet in enumerate(packets[3:21]):
         size, end = 1 + place % 4, data.index(packet) + len(packet)
         damaged.write_bytes(data[: end - size] + b"\0" * size + data[end:])
-        read = _read(damaged)
-        held += sum(pixels is None for _, pixels in read)
-        for time, pixels in read:
-            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+        held += _held_back(damaged, whole, place)
     assert held > 18
 
 
@@ -157,10 +159,7 @@ def test_nor_is_one_at_the_end_of_a_slice_in_the_middle_of_a_picture(tmp_path: P
             ends.append(ends[-1] + 4 + int.from_bytes(packet[ends[-1] : ends[-1] + 4], "big"))
         size, end = 2 + place % 3, data.index(packet) + ends[-2]
         damaged.write_bytes(data[: end - size] + b"\0" * size + data[end:])
-        read = _read(damaged)
-        held += sum(pixels is None for _, pixels in read)
-        for time, pixels in read:
-            assert pixels is None or np.array_equal(pixels, np.asarray(whole[time])), (place, time)
+        held += _held_back(damaged, whole, place)
     assert held > 18
 
 

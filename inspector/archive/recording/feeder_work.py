@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from inspector.archive.archive import Archive
-from inspector.archive.recording.journal import away, is_there
+from inspector.archive.recording.folders import away, is_there
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
 from inspector.core.errors import InspectorError, as_problem

@@ -5,7 +5,6 @@ with the station's key. Everyone else only waits for it, and only as long as the
 """
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inspector.archive.keys import StationKey
+from inspector.archive.recording.folders import away
 from inspector.archive.recording.segment import NOTICE, chained, frame, header, sealed_text
 from inspector.archive.recording.segments import (
     IDENTITY,
@@ -417,24 +417,6 @@ def idle_journals(archive: Path, key: StationKey) -> Iterator[Journal]:
 def archive_folder() -> Path:
     """Return the folder of this user's archive; it may not exist yet."""
     return user_data() / "archive"
-
-
-def is_there(folder: Path) -> bool:
-    """Return whether there is such a folder. Raises StorageError if its disk or share does not say."""
-    try:
-        return folder.is_dir()
-    except OSError as error:
-        raise away(folder, error) from error
-
-
-def away(folder: Path, error: OSError | None = None) -> StorageError:
-    """Return the error for a folder of the archive that is on a disk or share which is not there at the moment."""
-    return StorageError(
-        "The folder {folder} of the archive is not there ({detail}).",
-        remedy="Connect its disk or its share again. If it is gone for good, choose another one and restore a back-up.",
-        folder=folder,
-        detail=os.strerror(errno.ENOENT) if error is None else error.strerror or error,
-    )
 
 
 def journal_folders(archive: Path) -> list[Path]:

@@ -22,8 +22,9 @@ from inspector.archive.contents import (
 from inspector.archive.images import write_image
 from inspector.archive.keys import StationKey
 from inspector.archive.recording.feeding import FeederProcess
+from inspector.archive.recording.folders import away, is_there
 from inspector.archive.recording.interrupted import finish_interrupted
-from inspector.archive.recording.journal import Journal, archive_folder, away, is_there, open_journal, problem_of
+from inspector.archive.recording.journal import Journal, archive_folder, open_journal, problem_of
 from inspector.core.errors import StorageError
 from inspector.core.message import message
 from inspector.core.types import Inspection, JudgedBy, Verdict

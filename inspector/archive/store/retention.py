@@ -22,7 +22,8 @@ from sqlalchemy import ColumnElement, Connection, delete, false, func, or_, sele
 from inspector.archive.archive import Archive
 from inspector.archive.contents import event_content
 from inspector.archive.images import IMAGES
-from inspector.archive.recording.journal import away, is_there, journal_folders
+from inspector.archive.recording.folders import away, is_there
+from inspector.archive.recording.journal import journal_folders
 from inspector.archive.recording.segments import first_of, segment_files
 from inspector.archive.store.models import (
     EventRow,

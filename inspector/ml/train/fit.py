@@ -264,14 +264,13 @@ class Fit:
         for step, (frames, target) in enumerate(loader):
             if self._steady.first:
                 self._pause_point()
-            whole = (step + 1) % settings.accumulate == 0
-            word = self._meet(_LAST if whole and self._out_of_time() else _GO)
-            self._threads.adapt()
-            frames = frames.to(self.accelerator.device, non_blocking=True)
-            target = {name: tensor.to(self.accelerator.device, non_blocking=True) for name, tensor in target.items()}
             first = step - step % settings.accumulate
             together = min(settings.accumulate, self._steps - first)
             last = step + 1 == first + together
+            word = self._meet(_LAST if last and self._out_of_time() else _GO)
+            self._threads.adapt()
+            frames = frames.to(self.accelerator.device, non_blocking=True)
+            target = {name: tensor.to(self.accelerator.device, non_blocking=True) for name, tensor in target.items()}
             with self.accelerator.accumulating(not last):
                 loss = task.loss(self.accelerator.raw(frames), target, self._shown)
                 value = float(loss.detach())

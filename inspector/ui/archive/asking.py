@@ -11,7 +11,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal
 
 from inspector.archive.archive import Archive, opened_archive
-from inspector.archive.recording.journal import archive_folder, is_there
+from inspector.archive.recording.folders import is_there
+from inspector.archive.recording.journal import archive_folder
 from inspector.archive.server import server_url
 from inspector.core.errors import InspectorError
 from inspector.ui.widgets.work_thread import WorkThread

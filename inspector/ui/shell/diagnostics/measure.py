@@ -8,7 +8,6 @@ when a bare Qt window has shown a picture, as a reference for the program's own 
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -54,6 +53,7 @@ def stall(seconds: str) -> None:
     """
     from PySide6.QtCore import Qt, QTimer
 
+    from inspector.core.storage.temporary import temporary_folder
     from inspector.inspection.run_request import RunRequest, resolve_recipe
     from inspector.recipes.locate import demo_recipe
     from inspector.ui.inspect.station_worker import StationWorker
@@ -62,8 +62,8 @@ def stall(seconds: str) -> None:
     from inspector.ui.shell.settings import Settings
 
     app = application()
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
-        window = MainWindow(Settings(Path(folder) / "window.toml"), StationWorker())
+    with temporary_folder() as folder:
+        window = MainWindow(Settings(folder / "window.toml"), StationWorker())
         given = resolve_recipe(demo_recipe())
         cameras = {
             name: model.model_copy(update={"options": {**model.options, "rate": 0.0}})
@@ -128,13 +128,14 @@ def looking(folder: str) -> None:
     """
     from PySide6.QtCore import Qt, QTimer
 
+    from inspector.core.storage.temporary import temporary_folder
     from inspector.ui.shell.app import application
     from inspector.ui.shell.settings import Settings
     from inspector.ui.training.new.wiring import training_dialog
 
     app = application()
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as place:
-        dialog = training_dialog(Settings(Path(place) / "window.toml"), Path(place) / "runs")
+    with temporary_folder() as place:
+        dialog = training_dialog(Settings(place / "window.toml"), place / "runs")
         dialog.resize(*SIZE)
         dialog.show()
         rest, ran, known = list[float](), list[float](), list[int]()
