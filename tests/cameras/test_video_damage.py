@@ -74,6 +74,14 @@ def _read(path: Path) -> list[tuple[float, Pixels | None]]:
     return read
 
 
+def _whole(folder: Path, name: str) -> tuple[Path, bytes, list[bytes], dict[float, Pixels | None]]:
+    """Write a video; return a place for a damaged one, its bytes, its packets, and its pictures by time."""
+    codec, suffix, kind, options = STREAMS[name]
+    path = folder / f"whole.{suffix}"
+    _write(path, codec, kind, options)
+    return folder / f"damaged.{suffix}", path.read_bytes(), _packets(path), dict(_read(path))
+
+
 def _held_back(damaged: Path, whole: Mapping[float, Pixels | None], place: int) -> int:
     """Return how many pictures of a damaged video are held back. All others are those of the whole one."""
     read = _read(damaged)
@@ -117,10 +125,8 @@ def test_of_an_undamaged_video_nothing_is_held_back(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("name", ["h264 mp4", "h264 slices mkv", "h265 open mp4", "h265 slices mkv"])
 def test_a_hole_in_the_data_is_never_concealed(tmp_path: Path, name: str) -> None:
-    codec, suffix, kind, options = STREAMS[name]
-    path, damaged, choose = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}", random.Random(name)
-    _write(path, codec, kind, options)
-    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    damaged, data, packets, whole = _whole(tmp_path, name)
+    choose = random.Random(name)
     held = 0
     for place in range(25):
         packet = choose.choice(packets)
@@ -134,10 +140,7 @@ def test_a_hole_in_the_data_is_never_concealed(tmp_path: Path, name: str) -> Non
 @pytest.mark.parametrize("name", ["h264 cavlc mp4", "h265 faint mp4"])
 def test_a_hole_of_a_few_bytes_at_the_end_of_a_picture_is_never_concealed(tmp_path: Path, name: str) -> None:
     """Where the data are so few that decoders reach the end of a slice without them."""
-    codec, suffix, kind, options = STREAMS[name]
-    path, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
-    _write(path, codec, kind, options)
-    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    damaged, data, packets, whole = _whole(tmp_path, name)
     held = 0
     for place, packet in enumerate(packets[3:21]):
         size, end = 1 + place % 4, data.index(packet) + len(packet)
@@ -148,10 +151,7 @@ def test_a_hole_of_a_few_bytes_at_the_end_of_a_picture_is_never_concealed(tmp_pa
 
 @pytest.mark.parametrize("name", ["h264 slices mkv", "h265 slices mkv"])
 def test_nor_is_one_at_the_end_of_a_slice_in_the_middle_of_a_picture(tmp_path: Path, name: str) -> None:
-    codec, suffix, kind, options = STREAMS[name]
-    path, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
-    _write(path, codec, kind, options)
-    data, packets, whole = path.read_bytes(), _packets(path), dict(_read(path))
+    damaged, data, packets, whole = _whole(tmp_path, name)
     held = 0
     for place, packet in enumerate(packets[3:21]):
         ends = [0]
